@@ -1,1 +1,30 @@
-//! Placeholder, replaced before the first commit.
+//! Every decoder: bytes to [`Flow`]s, [`Answer`]s and [`Loss`]es, in the order the data goes.
+//!
+//! ```text
+//! bytes ─► inflate ─► format ─► zeek ─┐
+//!          (gzip)     (what     pcap ─┴─► Decoder ─► Sink: Flow, Answer, Loss
+//!                      is it)
+//! ```
+//!
+//! **Invariant:** nothing that came from outside can make this crate panic; what cannot be
+//! used is a [`Loss`] beside the good records. Products, organisations, files and sockets
+//! are not known here.
+#![warn(clippy::indexing_slicing, clippy::as_conversions)]
+
+pub mod format;
+pub mod pcap;
+pub mod zeek;
+
+pub use format::{Format, recognise};
+
+use tidegauge_model::{Answer, Flow, Loss};
+
+/// Takes what a decoder returns, one record at a time.
+pub trait Sink {
+    /// A flow.
+    fn flow(&mut self, flow: Flow);
+    /// A DNS answer that a client received.
+    fn answer(&mut self, answer: Answer);
+    /// A piece of input that could not be used.
+    fn loss(&mut self, loss: Loss);
+}

@@ -1,0 +1,46 @@
+//! What an input is, told by its content: names and endings of files are not looked at.
+//!
+//! **Invariant:** recognising never fails on bytes; what is not known is `None`.
+
+use crate::zeek;
+
+/// A format that this crate reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// A Zeek log, as tab-separated values or as JSON lines.
+    Zeek(zeek::Log),
+    /// A capture in the classic format of libpcap.
+    Pcap,
+    /// A capture in the pcapng format.
+    Pcapng,
+}
+
+impl Format {
+    /// The word used in messages and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Zeek(log) => log.as_str(),
+            Self::Pcap => "pcap",
+            Self::Pcapng => "pcapng",
+        }
+    }
+}
+
+/// The first bytes of a capture: pcap with micro- or nanoseconds, either byte order, and
+/// the section header block of pcapng.
+const MAGICS: [([u8; 4], Format); 5] = [
+    ([0xa1, 0xb2, 0xc3, 0xd4], Format::Pcap),
+    ([0xd4, 0xc3, 0xb2, 0xa1], Format::Pcap),
+    ([0xa1, 0xb2, 0x3c, 0x4d], Format::Pcap),
+    ([0x4d, 0x3c, 0xb2, 0xa1], Format::Pcap),
+    ([0x0a, 0x0d, 0x0d, 0x0a], Format::Pcapng),
+];
+
+/// Recognises an input by up to 64 KiB of its decompressed head.
+pub fn recognise(head: &[u8]) -> Option<Format> {
+    let capture = MAGICS.iter().find(|(magic, _)| head.starts_with(magic));
+    match capture {
+        Some(&(_, format)) => Some(format),
+        None => zeek::recognise(head).map(Format::Zeek),
+    }
+}
