@@ -19,9 +19,11 @@ pub mod finding;
 pub mod flow;
 pub mod loss;
 pub mod name;
+pub mod observation;
 pub mod organisation;
 pub mod panel;
 pub mod policy;
+pub mod sector;
 pub mod sighting;
 pub mod time;
 pub mod vantage;
@@ -33,8 +35,12 @@ pub use coverage::{Coverage, Footprint};
 pub use endpoint::{Confidence, Endpoint, Pattern, Role, Weight};
 pub use flow::{Answer, Flow, NameOrigin, Protocol, ServerName, Volume};
 pub use loss::{Loss, Reason};
-pub use name::{EndpointId, OrgId, PolicyId, ProductId, SectorId, SiteId, VantageId};
+pub use name::{
+    EndpointId, OrgId, PolicyId, ProductId, SectorId, SiteId, SourceId, VantageId,
+};
+pub use observation::Observation;
 pub use organisation::{Country, Organisation};
+pub use sector::{Sector, Sectors};
 pub use sighting::Sighting;
 pub use time::{Day, DayRange, Instant, Month, Week};
 pub use vantage::Vantage;

@@ -61,6 +61,8 @@ identifier! {
     OrgId;
     /// A sector of `sectors/`: `government`.
     SectorId;
+    /// A table of the atlas, the same name for all of its snapshots: `ip2asn`.
+    SourceId;
     /// A policy or vendor event of `policies/`: `US-BIS-2024-updates`.
     PolicyId;
 }

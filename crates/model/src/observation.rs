@@ -1,0 +1,59 @@
+//! What a registry table said on the day of its snapshot: the grain in which the atlas
+//! is stored.
+//!
+//! **Invariant:** an observation repeats its source and interprets nothing: how the gap
+//! between two snapshots is filled, what a tag means and which source wins is decided
+//! when an address is looked up. An observation is about a range of addresses, or about
+//! an AS, never about both and never about neither.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::endpoint::word;
+use crate::{Address, Asn, Day, SourceId};
+
+/// One statement of one source.
+///
+/// | field | `range` | `asn` | `value` | `detail` keys |
+/// |---|---|---|---|---|
+/// | `origin` | the range | origin AS | its name, may be empty | - |
+/// | `address_country` | the range | - | country code | - |
+/// | `holder` | the range | if told | organisation id | `name` `country` `parent` `sector` `kind` `shared` `from` `to` `confidence` |
+/// | `as_name` | - | the AS | its name | `country` `class` `basis` |
+/// | `as_tag` | - | the AS | the tag, as the source spells it | - |
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Observation {
+    /// The table it comes from; names the same table across snapshots.
+    pub source: SourceId,
+    /// The day for which the table was made: it proves this date, no change instant.
+    pub snapshot: Day,
+    /// First and last address, both included, of one family, first <= last.
+    pub range: Option<(Address, Address)>,
+    /// The AS: the subject where there is no range, else the origin.
+    pub asn: Option<Asn>,
+    /// What kind of statement it is.
+    pub field: Field,
+    /// What was said.
+    pub value: String,
+    /// What else was said, by key; see the table above.
+    pub detail: BTreeMap<String, String>,
+}
+
+word! {
+    /// What an observation states.
+    Field {
+        /// An AS announces the range.
+        Origin = "origin",
+        /// The range is used in a country.
+        AddressCountry = "address_country",
+        /// An organisation holds the range.
+        Holder = "holder",
+        /// An AS has a name, and perhaps a class and a country.
+        AsName = "as_name",
+        /// An AS has a tag.
+        AsTag = "as_tag",
+    }
+}
