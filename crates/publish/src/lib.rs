@@ -1,1 +1,30 @@
-//! Placeholder, replaced before the first commit.
+//! Pages, report, figures and HTTP: what a reader sees.
+//!
+//! ```text
+//! Release, ReleasedEstimate, Timeline, Coverage ─► figure ─┬► report  (files)
+//!                                                └► tables ─┴► serve   (HTTP)
+//! ```
+//!
+//! **Invariant:** nothing here knows the engine, an address or a packet: it shows only
+//! numbers that passed a disclosure rule.
+
+pub mod report;
+pub mod serve;
+
+pub use report::{Report, Written};
+pub use serve::{Counts, CountsError, router};
+
+use std::path::PathBuf;
+
+/// Why a report could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file could not be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
