@@ -1,1 +1,21 @@
-//! Placeholder, replaced before the first commit.
+//! The lake: Delta Lake tables of Parquet files, and the import of foreign flow tables.
+//!
+//! ```text
+//! Batch ─► append ─► Delta log + Parquet ─► snapshot ─► the census engine
+//! foreign Parquet, CSV ─► import ─► Flow     └ read ─► Coverage, Observation, …
+//! ```
+//!
+//! **Invariant:** the same input twice changes nothing, whatever its name or compression; a
+//! crash leaves all of an append or none of it. Nothing here knows SQL or what a count means.
+
+mod error;
+pub mod fingerprint;
+mod lake;
+pub mod schema;
+mod snapshot;
+
+pub use error::{Error, Result};
+pub use fingerprint::Fingerprint;
+pub use lake::Lake;
+pub use schema::Table;
+pub use snapshot::{DataFile, Snapshot};
