@@ -1,1 +1,25 @@
-//! Placeholder, replaced before the first commit.
+//! What an act did: pure functions over [`model::panel::Panel`]s.
+//!
+//! In the order of an assessment:
+//! * [`window`]: two windows of equal length, or a refusal;
+//! * [`activity`]: which organisations were active in which window;
+//! * [`removal`]: cohort removal and net change, side by side;
+//! * [`retention`]: the baseline cohort month by month;
+//! * [`interval`]: Wilson intervals; [`bootstrap`]: resampling whole families.
+//!
+//! **Invariant:** nothing here knows addresses, SQL, files, async or Arrow, and every
+//! random draw comes from a seed that the caller passes in. Every before/after figure
+//! says that visibility is not separated from usage, because nothing here models it yet.
+//!
+//! [`model::panel::Panel`]: tidegauge_model::panel::Panel
+
+pub mod activity;
+pub mod bootstrap;
+pub mod interval;
+pub mod removal;
+pub mod retention;
+pub mod window;
+
+pub use activity::{Active, Stratify};
+pub use bootstrap::Bootstrap;
+pub use window::{UnequalWindows, Windows};
