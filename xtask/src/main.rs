@@ -1,1 +1,42 @@
-fn main() {}
+//! Tasks of the project: `cargo xtask <task>`.
+//!
+//! * `test`: everything CI runs: [`tidy`], formatting, lints, tests, the demo, the
+//!   browser ([`browser`]);
+//! * `tidy`: the rules of the house that no compiler checks, in seconds;
+//! * `docs [--check]`: writes (or compares) the generated pages of `docs/reference/`;
+//! * `calibrate`: the synthetic world at full size against its targets (not in CI);
+//! * `bench`: measures, and prints rows for `docs/benchmarks.md` (not in CI).
+//!
+//! **Invariant:** std only, so that it builds in seconds on a fresh machine.
+
+mod bench;
+mod browser;
+mod calibrate;
+mod docs;
+mod run;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["test"] => test::test(),
+        ["tidy"] => tidy::tidy(),
+        ["docs"] => docs::docs(docs::Mode::Write),
+        ["docs", "--check"] => docs::docs(docs::Mode::Check),
+        ["calibrate"] => calibrate::calibrate(),
+        ["bench"] => bench::bench(),
+        _ => Err("usage: cargo xtask test | tidy | docs [--check] | calibrate | bench"
+            .into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            run::say(&format!("xtask: {message}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Everything CI runs, cheapest first, so that a mistake is told early.
+
+use crate::run::{Outcome, run, say, target};
+use crate::{browser, docs, tidy};
+
+/// Size of the demo in tests: a twentieth of the world, so that an unoptimised build
+/// ingests it within a minute or two while the largest cells stay publishable.
+const DEMO_ORGANISATIONS: &str = "0.05";
+
+/// Runs it all.
+pub(crate) fn test() -> Outcome {
+    tidy::tidy()?;
+    run("cargo", &["fmt", "--all", "--", "--check"])?;
+    run("cargo", &["test", "--workspace", "--locked", "--quiet", "--no-run"])?;
+    run("cargo", &["test", "--workspace", "--locked"])?;
+    docs::docs(docs::Mode::Check)?;
+    let demo = target().join("demo");
+    let demo = demo.to_str().ok_or("the target folder's path is not UTF-8")?;
+    if std::fs::exists(demo).unwrap_or(false) {
+        std::fs::remove_dir_all(demo)
+            .map_err(|e| format!("cannot remove {demo}: {e}"))?;
+    }
+    let binary = target().join("debug/tidegauge");
+    let binary = binary.to_str().ok_or("the target folder's path is not UTF-8")?;
+    run(binary, &["demo", "--organisations", DEMO_ORGANISATIONS, "--out", demo])?;
+    browser::look(binary, demo)?;
+    run(
+        "cargo",
+        &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
+    )?;
+    say("\nall checks passed");
+    Ok(())
+}
