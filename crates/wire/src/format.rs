@@ -16,6 +16,16 @@ pub enum Format {
 }
 
 impl Format {
+    /// Whether the first pass of a decoder reads such an input.
+    pub fn has_names(self) -> bool {
+        !matches!(self, Self::Zeek(zeek::Log::Conn | zeek::Log::Other))
+    }
+
+    /// Whether the second pass of a decoder reads such an input.
+    pub fn has_flows(self) -> bool {
+        matches!(self, Self::Zeek(zeek::Log::Conn) | Self::Pcap | Self::Pcapng)
+    }
+
     /// The word used in messages and metrics.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -11,11 +11,15 @@
 //! are not known here.
 #![warn(clippy::indexing_slicing, clippy::as_conversions)]
 
+pub mod decoder;
 pub mod format;
+pub mod inflate;
 pub mod pcap;
 pub mod zeek;
 
+pub use decoder::Decoder;
 pub use format::{Format, recognise};
+pub use inflate::Inflate;
 
 use tidegauge_model::{Answer, Flow, Loss};
 

@@ -1,11 +1,47 @@
-//! Zeek logs: `conn`, `open_conn`, `dns`, `ssl` and `http`, joined by `uid`.
+//! Zeek logs: `conn`, `open_conn`, `dns`, `ssl` and `http`, as tables or as JSON lines,
+//! joined by `uid`.
+//!
+//! ```text
+//! line ─► row ◄── table (by its header) or JSON (by its keys)
+//!          ├─ conn, open_conn ─► conn: a flow with its volumes ──┐
+//!          └─ dns, ssl, http ──► named: a name, a DNS answer ────┴─► join, by uid
+//! ```
+//!
+//! **Invariant:** every line that is neither blank nor a header gives a record or exactly
+//! one [`Loss`].
+
+mod conn;
+mod join;
+mod line;
+mod named;
+mod row;
+mod table;
+
+use std::io::{self, BufRead};
+
+use tidegauge_model::{Day, Instant, Loss, Reason};
+
+pub use join::{CONNS_MAX, HOSTS_PER_UID_MAX, UIDS_MAX};
+pub(crate) use join::Join;
+pub use named::REQUEST_BYTES_MAX;
+
+use crate::Sink;
+use line::{Line, Lines};
+use row::Row;
+use table::Header;
+
+/// Times before this are not believed: 1990-01-01T00:00:00Z, before there was a web.
+const EARLIEST: Instant = Instant(631_152_000_000_000);
+
+/// How far after the time of reading a record may be: a clock in another time zone.
+const AHEAD_SECONDS_MAX: i64 = 86_400;
 
 /// Which log of Zeek an input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Log {
     /// Connections that ended.
     Conn,
-    /// Connections reported while they are open.
+    /// Connections reported while they are open; `conn_long` is the same.
     OpenConn,
     /// DNS transactions.
     Dns,
@@ -15,6 +51,8 @@ pub enum Log {
     Http,
     /// Any other log: recognised, holds nothing that is read here.
     Other,
+    /// Rows of a table whose header is cut off: nobody can tell what they say.
+    Headless,
 }
 
 impl Log {
@@ -27,11 +65,248 @@ impl Log {
             Self::Ssl => "zeek_ssl",
             Self::Http => "zeek_http",
             Self::Other => "zeek_other",
+            Self::Headless => "zeek_headless",
+        }
+    }
+
+    /// The log that Zeek calls `path`.
+    fn named(path: &str) -> Self {
+        match path {
+            "conn" => Self::Conn,
+            "open_conn" | "conn_long" => Self::OpenConn,
+            "dns" => Self::Dns,
+            "ssl" | "open_ssl" => Self::Ssl,
+            "http" | "open_http" => Self::Http,
+            _ => Self::Other,
+        }
+    }
+
+    /// The log that has these columns, where nothing says its path; `None` if they are
+    /// not those of a log of Zeek.
+    fn by_columns(has: impl Fn(&str) -> bool) -> Option<Self> {
+        let sip = has("call_id") || has("request_from") || has("request_path");
+        if has("conn_state") || has("missed_bytes") && has("orig_pkts") {
+            Some(Self::Conn)
+        } else if has("trans_id") && (has("query") || has("qtype") || has("rejected")) {
+            Some(Self::Dns)
+        } else if has("request_body_len") && !sip {
+            Some(Self::Http)
+        } else if has("resumed") && has("established")
+            || has("server_name") && (has("cipher") || has("version"))
+        {
+            Some(Self::Ssl)
+        } else {
+            let marks = [
+                "uid", "uids", "fuid", "id.orig_h", "id_orig_h", "id", "node", "peer",
+                "host", "level", "note", "operation", "mac",
+            ];
+            // `suricata` and others write such lines too, but with another time.
+            let zeek = has("ts") && marks.into_iter().any(&has) && !has("event_type");
+            zeek.then_some(Self::Other)
         }
     }
 }
 
 /// Recognises a log by the head of its text.
-pub fn recognise(_head: &[u8]) -> Option<Log> {
-    None
+pub(crate) fn recognise(head: &[u8]) -> Option<Log> {
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        // A character may be cut by the end of the head, or a line be damaged.
+        Err(error) => std::str::from_utf8(head.get(..error.valid_up_to())?).ok()?,
+    };
+    // The text report that ZeekControl files beside the logs.
+    if text.trim_start().starts_with(">== Total ===") {
+        return Some(Log::Other);
+    }
+    let mut header = Header::absent();
+    let mut headed = false;
+    for line in text.lines().map(str::trim_start) {
+        if line.starts_with('#') {
+            header.read(line);
+            headed |= line.starts_with("#separator ") || line.starts_with("#fields");
+            if let Some(log) = header.log() {
+                return headed.then_some(log);
+            }
+        } else if line.starts_with('{')
+            && let Some(log) = recognise_object(line)
+        {
+            return Some(log);
+        }
+    }
+    if headed {
+        return Some(Log::Other);
+    }
+    text.lines().next().filter(|line| looks_like_row(line)).map(|_| Log::Headless)
+}
+
+fn recognise_object(line: &str) -> Option<Log> {
+    let object: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(line).ok()?;
+    if let Some(path) = object.get("_path").and_then(serde_json::Value::as_str) {
+        return Some(Log::named(path));
+    }
+    // `loaded_scripts` has nothing but the names of scripts.
+    let script = object.get("name").and_then(serde_json::Value::as_str);
+    let script = script.is_some_and(|name| {
+        let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+        object.len() == 1 && matches!(ending, "zeek" | "bro")
+    });
+    if script {
+        return Some(Log::Other);
+    }
+    Log::by_columns(|name| object.contains_key(name))
+}
+
+/// Whether a line begins as nearly every row of every log does: a time with microseconds
+/// and a connection's identifier, between tabs.
+fn looks_like_row(line: &str) -> bool {
+    let mut values = line.split('\t');
+    let time = values.next().and_then(|value| value.split_once('.'));
+    let time = time.is_some_and(|(seconds, micros)| {
+        let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+        seconds.len() >= 9 && micros.len() == 6 && digits(seconds) && digits(micros)
+    });
+    let uid = values.next().is_some_and(|uid| {
+        uid.len() > 10 && uid.bytes().all(|b| b.is_ascii_alphanumeric())
+    });
+    time && uid && values.next().is_some()
+}
+
+/// Reads the rows of a log and hands each to `take`, which returns the time of the
+/// record. What cannot be used goes to `sink` as a loss.
+fn read(
+    log: Log,
+    input: &mut dyn BufRead,
+    latest: Instant,
+    sink: &mut dyn Sink,
+    take: &mut dyn FnMut(&Row<'_>, &mut dyn Sink) -> Result<Instant, Reason>,
+) -> io::Result<()> {
+    let mut lines = Lines::new(input);
+    let mut header = Header::absent();
+    let mut day: Option<Day> = None;
+    while let Some(line) = lines.next()? {
+        let record = rows(log, &mut header, &line).and_then(|row| {
+            let Some(row) = row else { return Ok(None) };
+            believable(row.ts.instant()?, latest)?;
+            take(&row, sink).map(Some)
+        });
+        match record {
+            Ok(None) => {}
+            Ok(Some(at)) => day = Some(at.day()),
+            Err(reason) => sink.loss(Loss {
+                offset: line.offset,
+                line: Some(line.number),
+                reason,
+                day,
+            }),
+        }
+    }
+    Ok(())
+}
+
+/// The row of a line; `None` if it is blank, a header, or of a log that is not read.
+fn rows<'a>(
+    log: Log,
+    header: &mut Header,
+    line: &Line<'a>,
+) -> Result<Option<Row<'a>>, Reason> {
+    let bytes = line.bytes.ok_or(Reason::Limit)?;
+    let text = std::str::from_utf8(bytes).map_err(|_| Reason::Syntax)?;
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    let (row, of) = match text.trim_ascii_start().bytes().next() {
+        None => return Ok(None),
+        Some(b'#') => {
+            header.read(text.trim_ascii_start());
+            return Ok(None);
+        }
+        Some(b'{') => {
+            let row: Row<'_> =
+                serde_json::from_str(text).map_err(|error| syntax(&error, line))?;
+            let path = row.path.text()?.map(Log::named);
+            (row, path)
+        }
+        Some(_) => {
+            let row = header.row(text).map_err(|reason| match reason {
+                Reason::ColumnCount if !line.ended => Reason::Truncated,
+                reason => reason,
+            })?;
+            (row, header.log())
+        }
+    };
+    match of {
+        None => Ok(Some(row)),
+        Some(of) if of == log => Ok(Some(row)),
+        Some(Log::Other) => Ok(None),
+        // A log that is read in another pass, in the middle of this one.
+        Some(_) => Err(Reason::Format),
+    }
+}
+
+fn syntax(error: &serde_json::Error, line: &Line<'_>) -> Reason {
+    if error.is_eof() && !line.ended { Reason::Truncated } else { Reason::Syntax }
+}
+
+fn believable(at: Instant, latest: Instant) -> Result<(), Reason> {
+    let believed = EARLIEST <= at && at <= latest.plus_seconds(AHEAD_SECONDS_MAX);
+    if believed { Ok(()) } else { Err(Reason::Time) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(text: &str) -> Option<Log> {
+        recognise(text.as_bytes())
+    }
+
+    #[test]
+    fn tables_are_recognised_by_their_path() {
+        let table = |path: &str| {
+            log(&format!("#separator \\x09\n#path\t{path}\n#fields\tts\tuid\n"))
+        };
+        assert_eq!(table("conn"), Some(Log::Conn));
+        assert_eq!(table("open_conn"), Some(Log::OpenConn));
+        assert_eq!(table("x509"), Some(Log::Other));
+        assert_eq!(log("\t#separator \\x09\n#path\tdns\n"), Some(Log::Dns));
+        let pathless = "#separator \\x09\n#fields\tts\tuid\tserver_name\tversion\n";
+        assert_eq!(log(pathless), Some(Log::Ssl));
+    }
+
+    #[test]
+    fn objects_are_recognised_by_path_or_keys() {
+        assert_eq!(log(r#"{"_path":"http","ts":1}"#), Some(Log::Http));
+        assert_eq!(log(r#"{"ts":1,"uid":"C","conn_state":"SF"}"#), Some(Log::Conn));
+        assert_eq!(
+            log(r#"{"ts":1,"uid":"C","resumed":false,"established":false}"#),
+            Some(Log::Ssl)
+        );
+        let sip = r#"{"ts":1,"uid":"C","call_id":"x","uri":"u","request_body_len":0}"#;
+        assert_eq!(log(sip), Some(Log::Other));
+        assert_eq!(log(r#"{"name":"/usr/share/zeek/a.zeek"}"#), Some(Log::Other));
+        // The first line may have lost its beginning or end.
+        assert_eq!(log("{\"ts\":1,\n{\"ts\":1,\"uid\":\"C\"}\n"), Some(Log::Other));
+    }
+
+    #[test]
+    fn what_zeek_does_not_write_is_not_recognised() {
+        for text in [
+            "",
+            "\n",
+            "# a comment\n",
+            "a,b,c\n1,2,3\n",
+            r#"{"timestamp":"2024-01-01T00:00:00Z","event_type":"flow"}"#,
+            r#"{"name":"Jane"}"#,
+            "[1,2]",
+        ] {
+            assert_eq!(log(text), None, "{text}");
+        }
+        assert_eq!(recognise(&[0xff; 64]), None);
+    }
+
+    #[test]
+    fn rows_without_their_header_are_recognised_as_such() {
+        let row = "1517336042.090842\tCi85EB2YjUI9a2eql6\t192.0.2.1\t80\n";
+        assert_eq!(log(row), Some(Log::Headless));
+        assert_eq!(log(&format!("{row}#separator \\x09\n#path\tconn\n")), Some(Log::Conn));
+    }
 }

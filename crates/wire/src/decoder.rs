@@ -1,0 +1,72 @@
+//! One batch of inputs of one vantage, in two passes.
+//!
+//! **Invariant:** the order of the inputs within a pass changes neither the flows nor the
+//! answers, as sets with repetition, as long as no limit is reached. A loss is emitted in
+//! the last pass that reads its input, once.
+
+use std::io::{self, BufRead};
+
+use tidegauge_model::Instant;
+
+use crate::format::Format;
+use crate::zeek::{Join, Log};
+use crate::{Sink, pcap};
+
+/// Decodes a batch: [`Self::names`] over all inputs, then [`Self::flows`] over all, then
+/// [`Self::finish`].
+pub struct Decoder {
+    latest: Instant,
+    join: Join,
+}
+
+impl Decoder {
+    /// A decoder of a new batch. Records later than a day after `latest`, or before 1990,
+    /// are losses.
+    pub fn new(latest: Instant) -> Self {
+        Self { latest, join: Join::default() }
+    }
+
+    /// The first pass: reads names and emits the answers of DNS. The losses of inputs
+    /// that the second pass will not read are emitted here. An input that this pass has
+    /// no use for ([`Format::has_names`]) is left unread.
+    pub fn names(
+        &mut self,
+        format: Format,
+        input: &mut dyn BufRead,
+        sink: &mut dyn Sink,
+    ) -> io::Result<()> {
+        match format {
+            Format::Zeek(_) if !format.has_names() => Ok(()),
+            Format::Zeek(log) => self.join.names(log, input, self.latest, sink),
+            Format::Pcap | Format::Pcapng => pcap::names(input, self.latest, sink),
+        }
+    }
+
+    /// The second pass: emits flows. An input that this pass has no use for
+    /// ([`Format::has_flows`]) is left unread.
+    pub fn flows(
+        &mut self,
+        format: Format,
+        input: &mut dyn BufRead,
+        sink: &mut dyn Sink,
+    ) -> io::Result<()> {
+        match format {
+            Format::Zeek(Log::Conn) => self.join.flows(input, self.latest, sink),
+            Format::Zeek(_) => Ok(()),
+            Format::Pcap | Format::Pcapng => pcap::flows(input, self.latest, sink),
+        }
+    }
+
+    /// After the last input: emits the flows of connections that were never closed, of
+    /// names without a connection (their volumes are unknown), and one more flow for each
+    /// further name of a connection that had several.
+    pub fn finish(&mut self, sink: &mut dyn Sink) {
+        self.join.finish(sink);
+    }
+
+    /// How many rows of connections repeated an earlier one in every value: they made no
+    /// flow and are no loss.
+    pub fn repeated(&self) -> u64 {
+        self.join.repeated()
+    }
+}

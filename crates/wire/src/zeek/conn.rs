@@ -1,0 +1,192 @@
+//! Rows of `conn` and `open_conn`: flows with their volumes.
+//!
+//! **Invariant:** a direction has a [`Volume`] only if the row tells its packets. Bytes
+//! are those of the IP layer if the row tells them, else those of the payload; without
+//! packets, bytes alone say nothing that may be compared with another source.
+
+use std::num::NonZeroU32;
+
+use tidegauge_model::flow::tcp_flag;
+use tidegauge_model::{Address, Flow, Instant, Protocol, Reason, Volume};
+
+use super::row::{Cell, Row};
+
+/// What a flow has whose protocol the row does not tell: reserved by IANA.
+const PROTOCOL_UNKNOWN: Protocol = Protocol(255);
+const ICMP: Protocol = Protocol(1);
+const ICMP_V6: Protocol = Protocol(58);
+const SCTP: Protocol = Protocol(132);
+
+/// The two ends of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ends {
+    pub(super) originator: Address,
+    pub(super) responder: Address,
+    pub(super) originator_port: u16,
+    pub(super) responder_port: u16,
+    pub(super) protocol: Protocol,
+}
+
+impl Ends {
+    /// The ends that a row tells, `protocol` being that of its log if it tells none.
+    pub(super) fn read(row: &Row<'_>, protocol: Option<Protocol>) -> Result<Self, Reason> {
+        let originator = row.orig_h.address()?;
+        let responder = row.resp_h.address()?;
+        let protocol = match protocol {
+            Some(protocol) => protocol,
+            None => protocol_of(row, originator)?,
+        };
+        let ports = (row.orig_p.port()?, row.resp_p.port()?);
+        // Zeek files type and code of ICMP as ports.
+        let icmp = matches!(protocol, ICMP | ICMP_V6);
+        let (originator_port, responder_port) = if icmp { (0, 0) } else { ports };
+        let ip = originator.ip();
+        if ip.is_multicast() || ip == std::net::Ipv4Addr::BROADCAST {
+            return Err(Reason::Address);
+        }
+        Ok(Self { originator, responder, originator_port, responder_port, protocol })
+    }
+
+    /// A flow between them of which nothing more is known than when it was seen.
+    pub(super) fn flow(self, at: Instant) -> Flow {
+        Flow {
+            originator: self.originator,
+            responder: self.responder,
+            originator_port: self.originator_port,
+            responder_port: self.responder_port,
+            protocol: self.protocol,
+            start: at,
+            end: at,
+            sent: None,
+            received: None,
+            tcp_flags: None,
+            sampling: NonZeroU32::MIN,
+            name: None,
+        }
+    }
+}
+
+/// The flow of a row of `conn` or `open_conn`, still without a name.
+pub(super) fn flow(row: &Row<'_>) -> Result<Flow, Reason> {
+    let ends = Ends::read(row, None)?;
+    let start = row.ts.instant()?;
+    let mut flow = ends.flow(start);
+    if let Some(micros) = row.duration.micros()? {
+        let micros = i64::try_from(micros).map_err(|_| Reason::Value)?;
+        flow.end = Instant(start.0.checked_add(micros).ok_or(Reason::Value)?);
+    }
+    flow.sent = volume(&row.orig_pkts, &row.orig_ip_bytes, &row.orig_bytes)?;
+    flow.received = volume(&row.resp_pkts, &row.resp_ip_bytes, &row.resp_bytes)?;
+    if ends.protocol == Protocol::TCP {
+        flow.tcp_flags = row.history.text()?.map(tcp_flags);
+    }
+    Ok(flow)
+}
+
+fn protocol_of(row: &Row<'_>, originator: Address) -> Result<Protocol, Reason> {
+    Ok(match row.proto.needed_text()? {
+        "tcp" => Protocol::TCP,
+        "udp" => Protocol::UDP,
+        "icmp" if originator.is_v4() => ICMP,
+        "icmp" => ICMP_V6,
+        "sctp" => SCTP,
+        _ => match row.ip_proto.count()? {
+            Some(number) => {
+                Protocol(u8::try_from(number).map_err(|_| Reason::Value)?)
+            }
+            None => PROTOCOL_UNKNOWN,
+        },
+    })
+}
+
+fn volume(
+    packets: &Cell<'_>,
+    ip_bytes: &Cell<'_>,
+    payload_bytes: &Cell<'_>,
+) -> Result<Option<Volume>, Reason> {
+    let bytes = match (ip_bytes.count()?, payload_bytes.count()?) {
+        (Some(bytes), _) | (None, Some(bytes)) => bytes,
+        (None, None) => return Ok(None),
+    };
+    Ok(packets.count()?.map(|packets| Volume { bytes, packets }))
+}
+
+/// The flags that a history proves, both ways: upper case is the originator, lower case
+/// the responder. Letters that prove no single flag (`I` and `Q` are contradictions, `C`
+/// a checksum, `T` a repetition, `G` a gap, `W` a window, `^` a turned direction) are
+/// passed over.
+fn tcp_flags(history: &str) -> u8 {
+    use tcp_flag::{ACK, FIN, RST, SYN};
+    history.bytes().fold(0, |flags, letter| {
+        flags
+            | match letter.to_ascii_lowercase() {
+                b's' => SYN,
+                b'h' => SYN | ACK,
+                // Every segment with data after the handshake carries ACK (RFC 9293, 3.1).
+                b'a' | b'd' => ACK,
+                b'f' => FIN,
+                b'r' => RST,
+                _ => 0,
+            }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Flow, Reason> {
+        flow(&serde_json::from_str(line).unwrap())
+    }
+
+    const ENDS: &str = r#""ts":1517336042.5,"uid":"C1","id.orig_h":"10.0.0.1",
+        "id.orig_p":8,"id.resp_h":"192.0.2.1","id.resp_p":3"#;
+
+    #[test]
+    fn ip_bytes_come_before_payload_bytes() {
+        let both = format!(
+            r#"{{{ENDS},"proto":"tcp","duration":2.25,"orig_bytes":5,"orig_pkts":3,
+               "orig_ip_bytes":200,"resp_bytes":7,"resp_pkts":1,"history":"ShADadfR"}}"#
+        );
+        let flow = read(&both).unwrap();
+        assert_eq!(flow.sent, Some(Volume { bytes: 200, packets: 3 }));
+        assert_eq!(flow.received, Some(Volume { bytes: 7, packets: 1 }));
+        assert_eq!(flow.end.0 - flow.start.0, 2_250_000);
+        assert_eq!(flow.tcp_flags, Some(0x17));
+    }
+
+    #[test]
+    fn bytes_without_packets_are_no_volume() {
+        let flow =
+            read(&format!(r#"{{{ENDS},"proto":"udp","orig_bytes":5}}"#)).unwrap();
+        assert_eq!((flow.sent, flow.received, flow.tcp_flags), (None, None, None));
+        assert_eq!(flow.end, flow.start);
+    }
+
+    #[test]
+    fn icmp_has_no_ports() {
+        let flow = read(&format!(r#"{{{ENDS},"proto":"icmp"}}"#)).unwrap();
+        assert_eq!((flow.originator_port, flow.responder_port), (0, 0));
+        assert_eq!(flow.protocol, ICMP);
+    }
+
+    #[test]
+    fn an_unknown_transport_keeps_its_number_if_told() {
+        let of = |rest: &str| read(&format!("{{{ENDS},{rest}}}")).unwrap().protocol;
+        assert_eq!(of(r#""proto":"unknown_transport""#), PROTOCOL_UNKNOWN);
+        assert_eq!(of(r#""proto":"unknown_transport","ip_proto":47"#), Protocol(47));
+    }
+
+    #[test]
+    fn wrong_values_lose_the_row() {
+        let lost = |rest: &str| read(&format!("{{{ENDS},{rest}}}")).unwrap_err();
+        assert_eq!(lost(r#""proto":"tcp","duration":-1"#), Reason::Value);
+        assert_eq!(lost(r#""proto":"tcp","orig_pkts":"x","orig_bytes":1"#), Reason::Value);
+        assert_eq!(lost(r#""duration":1"#), Reason::ColumnMissing);
+        assert_eq!(
+            lost(r#""proto":"tcp","id.orig_h":"224.0.0.251""#),
+            Reason::Address
+        );
+        assert_eq!(lost(r#""proto":"tcp","id.orig_p":93145"#), Reason::Value);
+    }
+}
