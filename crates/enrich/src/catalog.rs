@@ -9,8 +9,9 @@
 //! exclusive `prefix`. Among equals: fewer valid days, then the smaller id.
 //!
 //! The most specific entry settles what a host *is*. If its ports rule the flow out, only
-//! less specific entries of the same product and role are tried: an odd port never turns
-//! an activation server into an update server because both lie below one suffix.
+//! less specific entries of the same product and role, and of no greater weight, are tried:
+//! an odd port never turns an activation server into an update server because both lie
+//! below one suffix.
 
 mod check;
 mod explain;
@@ -200,9 +201,8 @@ impl Catalog {
         let mut settled: Option<&Endpoint> = None;
         candidates(&mut |at| {
             let Some(endpoint) = self.endpoints.get(at) else { return true };
-            let other = settled
-                .is_some_and(|s| (&s.product, s.role) != (&endpoint.product, endpoint.role));
-            if other || !endpoint.valid.contains(probe.day) {
+            let ruled_out = settled.is_some_and(|s| !stands_in(endpoint, s));
+            if ruled_out || !endpoint.valid.contains(probe.day) {
                 return true;
             }
             if port_fits(endpoint, probe.port) {
@@ -214,6 +214,13 @@ impl Catalog {
         });
         found
     }
+}
+
+/// Whether a flow that the ports of `specific` rule out may belong to `general`.
+fn stands_in(general: &Endpoint, specific: &Endpoint) -> bool {
+    general.product == specific.product
+        && general.role == specific.role
+        && general.weight <= specific.weight
 }
 
 fn port_fits(endpoint: &Endpoint, port: Option<Port>) -> bool {
