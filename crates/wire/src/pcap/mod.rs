@@ -1,1 +1,152 @@
-//! Captures of packets: pcap and pcapng.
+//! Captures of packets, pcap and pcapng, by layer.
+//!
+//! ```text
+//! bytes ─► file ─► link ─► packet ──► table ─────────────► Flow
+//!          (frames) (Ethernet, (IPv4, IPv6, └ dialogue ─► Answer, names
+//!                    VLAN, …)   TCP, UDP,     (stream, dns, http, tls)
+//!                               fragments)
+//! ```
+//!
+//! **Invariant:** the books close. Every frame of the file ends in exactly one flow, or as
+//! exactly one [`Loss`]. One more `Loss` says where the file itself could not be read on.
+//!
+//! What is left out: names inside QUIC and inside tunnels (a tunnel is one flow between its
+//! ends), reassembly of IP fragments (their bytes are counted, a name in a later fragment is
+//! not read), and link layers other than those of `link`.
+
+mod dialogue;
+mod dns;
+mod file;
+mod http;
+mod link;
+mod packet;
+mod stream;
+mod table;
+mod tls;
+
+use std::io::{self, BufRead};
+
+use tidegauge_model::{Answer, Day, Flow, Instant, Loss, Protocol, Reason};
+
+use self::file::{Frame, Frames, Piece};
+use self::packet::{Fragments, Packet};
+use self::table::Table;
+use crate::Sink;
+
+/// 1990-01-01T00:00:00Z: no capture format is older.
+const EARLIEST: Instant = Instant(631_152_000_000_000);
+/// How far after `latest` a time may lie: clocks and time zones are off by up to a day.
+const AHEAD_SECONDS: i64 = 86_400;
+/// Port of DNS over UDP and TCP (RFC 1035, 4.2).
+pub(crate) const DNS_PORT: u16 = 53;
+
+/// Reads a capture for what it teaches of names: hands an [`Answer`] to `sink` for each DNS
+/// answer over UDP or TCP port 53 that holds an address. Flows and losses are those of
+/// [`flows`], and are not told here.
+///
+/// `latest` is when the input was read; times over a day later are not believed. Fails only
+/// if `input` does, after everything read until then was handed over.
+pub fn names(
+    input: &mut dyn BufRead,
+    latest: Instant,
+    sink: &mut dyn Sink,
+) -> io::Result<()> {
+    let about_names = |packet: &Packet<'_>| {
+        matches!(packet.protocol, Protocol::UDP | Protocol::TCP)
+            && (packet.source_port == DNS_PORT || packet.destination_port == DNS_PORT)
+    };
+    decode(input, latest, &about_names, &mut AnswersOnly(sink))
+}
+
+/// Reads a capture into flows, and what could not be used into losses.
+///
+/// A flow is bidirectional. Bytes are those of the IP layer, as its length fields tell them,
+/// so a snap length does not change them; `sent` and `received` are both known, for a capture
+/// sees both ways. The rules for who is the originator and when a flow ends are in `table`.
+/// A flow in which several hosts were asked for bears the first; each further one is a flow
+/// of its own without volumes, at the moment of asking.
+///
+/// `latest` is when the input was read: a frame more than a day later, or before 1990, is a
+/// loss. Fails only if `input` does, after everything read until then was handed over.
+pub fn flows(
+    input: &mut dyn BufRead,
+    latest: Instant,
+    sink: &mut dyn Sink,
+) -> io::Result<()> {
+    decode(input, latest, &|_| true, &mut FlowsAndLosses(sink))
+}
+
+/// Reads all frames and gives those packets that are `wanted` to a flow table.
+fn decode(
+    input: &mut dyn BufRead,
+    latest: Instant,
+    wanted: &dyn Fn(&Packet<'_>) -> bool,
+    sink: &mut dyn Sink,
+) -> io::Result<()> {
+    let mut frames = Frames::new(input);
+    let mut fragments = Fragments::new();
+    let mut table = Table::new();
+    let latest = latest.plus_seconds(AHEAD_SECONDS);
+    let mut day: Option<Day> = None;
+    let end = loop {
+        let (offset, reason) = match frames.next() {
+            Ok(Some(Piece::Unreadable { offset, reason })) => (offset, reason),
+            Ok(Some(Piece::Frame(frame))) => {
+                match packet_of(&frame, latest, &mut fragments) {
+                    Ok(packet) => {
+                        day = Some(frame.at.day());
+                        if wanted(&packet) {
+                            table.add(frame.at, &packet, sink);
+                        }
+                        continue;
+                    }
+                    Err(reason) => (frame.offset, reason),
+                }
+            }
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        };
+        sink.loss(Loss { offset, line: None, reason, day });
+    };
+    table.finish(sink);
+    end
+}
+
+/// Peels a frame down to its packet.
+fn packet_of<'a>(
+    frame: &Frame<'a>,
+    latest: Instant,
+    fragments: &mut Fragments,
+) -> Result<Packet<'a>, Reason> {
+    if frame.at < EARLIEST || frame.at > latest {
+        return Err(Reason::Time);
+    }
+    let cut = frame.wire_length.saturating_sub(frame.data.len());
+    let short = if cut > 0 { Reason::Snapped } else { Reason::Length };
+    let network = link::network(frame.link, frame.data, short)?;
+    packet::read(network, network.len().saturating_add(cut), short, frame.at, fragments)
+}
+
+/// Lets answers through.
+struct AnswersOnly<'s>(&'s mut dyn Sink);
+
+impl Sink for AnswersOnly<'_> {
+    fn flow(&mut self, _: Flow) {}
+    fn answer(&mut self, answer: Answer) {
+        self.0.answer(answer);
+    }
+    fn loss(&mut self, _: Loss) {}
+}
+
+/// Lets flows and losses through.
+struct FlowsAndLosses<'s>(&'s mut dyn Sink);
+
+impl Sink for FlowsAndLosses<'_> {
+    fn flow(&mut self, flow: Flow) {
+        self.0.flow(flow);
+    }
+    fn answer(&mut self, _: Answer) {}
+    fn loss(&mut self, loss: Loss) {
+        self.0.loss(loss);
+    }
+}

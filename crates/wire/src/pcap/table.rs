@@ -1,0 +1,566 @@
+//! The flow table: packets into bidirectional flows.
+//!
+//! **Invariant:** a packet added is counted in exactly one flow that is handed out, by
+//! [`Table::finish`] at the latest.
+//!
+//! A flow is all packets between two ends (address and port) of one protocol, both ways.
+//! VLANs do not part flows.
+//!
+//! * **Its originator** is the sender of the SYN, or the receiver of the SYN with ACK. Where
+//!   no opening was seen: who asked for a name (TLS hello, HTTP request, DNS question);
+//!   else, for TCP, the end whose port is 1024 or above if the other's is below; else the
+//!   sender of the first packet.
+//! * **It ends** when nothing came for the idle time-out; when, after FINs both ways or a
+//!   RST, the linger is over; or when a new SYN follows such a close or a finished handshake.
+//!   Packets of the same ends after that are another flow. A TCP flow that goes on after
+//!   being idle keeps its originator and its name.
+//! * **It is handed out in parts** when it lasts longer than the active time-out. All parts
+//!   have the originator and the name of the first.
+//! * **It is handed out early** when more than [`FLOWS_MAX`] are open: the one that was
+//!   silent for longest.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use tidegauge_model::flow::tcp_flag::{ACK, FIN, RST, SYN};
+use tidegauge_model::{
+    Address, Answer, Flow, Instant, Protocol, ServerName, Volume,
+};
+
+use super::dialogue::{Dialogue, Heard};
+use super::dns::{self, Saying};
+use super::packet::Packet;
+use super::DNS_PORT;
+use crate::Sink;
+
+/// Silence that ends a TCP flow: Zeek's `tcp_inactivity_timeout`.
+const IDLE_TCP_SECONDS: i64 = 300;
+/// Silence that ends any other flow: Zeek's `udp_inactivity_timeout` and
+/// `icmp_inactivity_timeout`.
+const IDLE_OTHER_SECONDS: i64 = 60;
+/// How long after its close a TCP flow takes late packets: Zeek's `tcp_close_delay`.
+const LINGER_SECONDS: i64 = 5;
+/// How long a part of a flow lasts at most: the active time-out that Cisco's exporters come
+/// with.
+const ACTIVE_SECONDS: i64 = 1800;
+/// Open flows at a time. Picked by hand: about 400 bytes each without buffers, and more than
+/// a gigabit link has within the idle time-out.
+const FLOWS_MAX: usize = 1 << 18;
+/// Bytes of unfinished messages held for all flows together. Beyond it the buffers of the
+/// flow at hand are dropped, which costs at most its name.
+const HELD_BYTES_MAX: usize = 256 << 20;
+/// Names of one flow that are remembered as told. A resolver that asks from one port has
+/// more; it then tells some of them again.
+const NAMES_MAX: usize = 4096;
+/// Ports below this are those of services (RFC 6335, 6: system ports).
+const SYSTEM_PORTS: u16 = 1024;
+
+/// Open flows.
+pub(super) struct Table {
+    index: HashMap<Key, usize>,
+    slots: Vec<Option<Entry>>,
+    free: Vec<usize>,
+    /// Who may be idle next, by kind of time-out. Every open flow stands in the queue of its
+    /// kind, with the time of the last packet when it was put there.
+    queues: [VecDeque<Queued>; 3],
+    opened: u64,
+    held_bytes: usize,
+    /// For the books: packets added, and packets in flows handed out.
+    taken: u64,
+    given: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct End {
+    address: Address,
+    port: u16,
+}
+
+/// The lower end first, so that both directions have the same key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    low: End,
+    high: End,
+    protocol: Protocol,
+}
+
+#[derive(Clone, Copy)]
+struct Queued {
+    slot: usize,
+    opened: u64,
+    last: Instant,
+}
+
+/// One of the two ends of a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Low,
+    High,
+}
+
+/// One value a way.
+#[derive(Clone, Copy, Default)]
+struct Both<T> {
+    low: T,
+    high: T,
+}
+
+/// An open flow.
+struct Entry {
+    key: Key,
+    /// Which entry this was: the order in which flows are handed out at the end.
+    opened: u64,
+    originator: Way,
+    /// Whether the originator is known and not guessed.
+    certain: bool,
+    start: Instant,
+    end: Instant,
+    /// Sent by each end.
+    volumes: Both<Volume>,
+    tcp_flags: Option<u8>,
+    fin: Both<bool>,
+    /// When FINs both ways or a RST were seen.
+    closed: bool,
+    /// Sequence number of the SYN, and whether it was answered.
+    syn: Option<u32>,
+    answered: bool,
+    name: Option<ServerName>,
+    /// Hosts told of already.
+    told: BTreeSet<Arc<str>>,
+    dialogue: Option<Box<Dialogue>>,
+}
+
+/// What a packet is to an entry with its key.
+enum Relation {
+    /// It belongs to it.
+    Same,
+    /// It belongs to it, in a new part.
+    Part,
+    /// It goes on with it after a silence.
+    Continuation,
+    /// It begins another flow.
+    Other,
+}
+
+impl Table {
+    pub(super) fn new() -> Self {
+        Self {
+            index: HashMap::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            queues: [const { VecDeque::new() }; 3],
+            opened: 0,
+            held_bytes: 0,
+            taken: 0,
+            given: 0,
+        }
+    }
+
+    /// Counts a packet in its flow; hands out flows that ended before.
+    pub(super) fn add(&mut self, at: Instant, packet: &Packet<'_>, sink: &mut dyn Sink) {
+        self.taken += 1;
+        self.expire(at, sink);
+        let (key, way) = Key::of(packet);
+        let slot = self.slot_for(key, way, at, packet, sink);
+        let Some(entry) = self.slots.get_mut(slot).and_then(Option::as_mut) else {
+            debug_assert!(false, "a slot just found is taken");
+            return;
+        };
+        let was_closed = entry.closed;
+        entry.count(way, at, packet);
+        let held_before = entry.held();
+        for heard in entry.hear(way, packet) {
+            entry.learn(heard, way, at, sink);
+        }
+        self.held_bytes = (self.held_bytes + entry.held()).saturating_sub(held_before);
+        if self.held_bytes > HELD_BYTES_MAX && entry.held() > 0 {
+            self.held_bytes = self.held_bytes.saturating_sub(entry.held());
+            entry.dialogue = None;
+        }
+        if entry.closed && !was_closed {
+            let queued = entry.queued(slot);
+            let [.., closed] = &mut self.queues;
+            closed.push_back(queued);
+        }
+    }
+
+    /// Hands out all flows that are open, in the order they were opened.
+    pub(super) fn finish(mut self, sink: &mut dyn Sink) {
+        let mut rest: Vec<Entry> = self.slots.drain(..).flatten().collect();
+        rest.sort_unstable_by_key(|entry| entry.opened);
+        for entry in rest {
+            self.given += entry.give(sink);
+        }
+        debug_assert_eq!(self.taken, self.given, "the books close");
+    }
+
+    /// The slot of the entry that the packet is to be counted in, new or not.
+    fn slot_for(
+        &mut self,
+        key: Key,
+        way: Way,
+        at: Instant,
+        packet: &Packet<'_>,
+        sink: &mut dyn Sink,
+    ) -> usize {
+        let mut before = None;
+        if let Some(&slot) = self.index.get(&key)
+            && let Some(entry) = self.slots.get_mut(slot).and_then(Option::as_mut)
+        {
+            match entry.relation(way, at, packet) {
+                Relation::Same => return slot,
+                Relation::Part => {
+                    self.given += entry.part(at, sink);
+                    return slot;
+                }
+                Relation::Continuation => {
+                    let known = entry.continued();
+                    self.close(slot, sink);
+                    before = Some(known);
+                }
+                Relation::Other => self.close(slot, sink),
+            }
+        }
+        while self.index.len() >= FLOWS_MAX && self.evict(sink) {}
+        self.opened += 1;
+        let mut entry = Entry::new(key, self.opened, way, at);
+        if let Some((originator, certain, name, told)) = before {
+            entry = Entry { originator, certain, name, told, ..entry };
+        }
+        self.insert(entry)
+    }
+
+    fn insert(&mut self, entry: Entry) -> usize {
+        let slot = self.free.pop().unwrap_or(self.slots.len());
+        self.index.insert(entry.key, slot);
+        let [tcp, other, _] = &mut self.queues;
+        let queue = if entry.key.protocol == Protocol::TCP { tcp } else { other };
+        queue.push_back(entry.queued(slot));
+        match self.slots.get_mut(slot) {
+            Some(empty) => *empty = Some(entry),
+            None => self.slots.push(Some(entry)),
+        }
+        slot
+    }
+
+    /// Hands out what was silent for its time-out before `at`. Amortised over packets: one
+    /// packet moves an entry at most once.
+    fn expire(&mut self, at: Instant, sink: &mut dyn Sink) {
+        let idle = [IDLE_TCP_SECONDS, IDLE_OTHER_SECONDS, LINGER_SECONDS];
+        for (queue, idle) in idle.into_iter().enumerate() {
+            while let Some(front) = self.front(queue)
+                && front.last.plus_seconds(idle) < at
+            {
+                self.pop(queue);
+                match self.entry(front).map(|entry| entry.end) {
+                    Some(end) if end.plus_seconds(idle) < at => {
+                        self.close(front.slot, sink);
+                    }
+                    Some(end) => self.push(queue, Queued { last: end, ..front }),
+                    None => {}
+                }
+            }
+        }
+    }
+
+    /// Hands out the flow that was silent for longest, or finds on the way to it that one
+    /// was not. False if none is open.
+    fn evict(&mut self, sink: &mut dyn Sink) -> bool {
+        let fronts = [0, 1].map(|q| self.front(q).map(|front| (Reverse(front.last), q)));
+        let Some((_, queue)) = fronts.into_iter().flatten().max() else { return false };
+        let Some(front) = self.pop(queue) else { return false };
+        match self.entry(front).map(|entry| entry.end) {
+            Some(end) if end != front.last => {
+                self.push(queue, Queued { last: end, ..front });
+            }
+            Some(_) => self.close(front.slot, sink),
+            None => {}
+        }
+        true
+    }
+
+    fn front(&self, queue: usize) -> Option<Queued> {
+        self.queues.get(queue)?.front().copied()
+    }
+
+    fn pop(&mut self, queue: usize) -> Option<Queued> {
+        self.queues.get_mut(queue)?.pop_front()
+    }
+
+    fn push(&mut self, queue: usize, queued: Queued) {
+        if let Some(queue) = self.queues.get_mut(queue) {
+            queue.push_back(queued);
+        }
+    }
+
+    /// The entry that was queued, unless it was handed out since.
+    fn entry(&self, queued: Queued) -> Option<&Entry> {
+        let entry = self.slots.get(queued.slot)?.as_ref()?;
+        (entry.opened == queued.opened).then_some(entry)
+    }
+
+    fn close(&mut self, slot: usize, sink: &mut dyn Sink) {
+        if let Some(entry) = self.slots.get_mut(slot).and_then(Option::take) {
+            self.index.remove(&entry.key);
+            self.free.push(slot);
+            self.held_bytes = self.held_bytes.saturating_sub(entry.held());
+            self.given += entry.give(sink);
+        }
+    }
+}
+
+impl Key {
+    fn of(packet: &Packet<'_>) -> (Self, Way) {
+        let Packet { protocol, source_port, destination_port, .. } = *packet;
+        let from = End { address: packet.source, port: source_port };
+        let to = End { address: packet.destination, port: destination_port };
+        if from <= to {
+            (Self { low: from, high: to, protocol }, Way::Low)
+        } else {
+            (Self { low: to, high: from, protocol }, Way::High)
+        }
+    }
+
+    fn is_dns(&self) -> bool {
+        self.low.port == DNS_PORT || self.high.port == DNS_PORT
+    }
+}
+
+impl Way {
+    fn back(self) -> Self {
+        match self {
+            Self::Low => Self::High,
+            Self::High => Self::Low,
+        }
+    }
+}
+
+impl<T> Both<T> {
+    fn of(&mut self, way: Way) -> &mut T {
+        match way {
+            Way::Low => &mut self.low,
+            Way::High => &mut self.high,
+        }
+    }
+}
+
+/// The flags of a packet's TCP header; none if it has none.
+fn flags(packet: &Packet<'_>) -> u8 {
+    packet.tcp.map_or(0, |tcp| tcp.flags)
+}
+
+impl Entry {
+    fn new(key: Key, opened: u64, way: Way, at: Instant) -> Self {
+        Self {
+            key,
+            opened,
+            originator: way,
+            certain: false,
+            start: at,
+            end: at,
+            volumes: Both::default(),
+            tcp_flags: None,
+            fin: Both::default(),
+            closed: false,
+            syn: None,
+            answered: false,
+            name: None,
+            told: BTreeSet::new(),
+            dialogue: None,
+        }
+    }
+
+    fn queued(&self, slot: usize) -> Queued {
+        Queued { slot, opened: self.opened, last: self.end }
+    }
+
+    fn held(&self) -> usize {
+        self.dialogue.as_ref().map_or(0, |dialogue| dialogue.held())
+    }
+
+    fn relation(&self, way: Way, at: Instant, packet: &Packet<'_>) -> Relation {
+        let is_tcp = self.key.protocol == Protocol::TCP;
+        let opens = flags(packet) & (SYN | ACK | RST) == SYN;
+        let anew = self.answered
+            && way == self.originator
+            && self.syn.is_some_and(|syn| packet.tcp.is_some_and(|t| t.sequence != syn));
+        if opens && (self.closed || anew) {
+            return Relation::Other;
+        }
+        let idle = if is_tcp { IDLE_TCP_SECONDS } else { IDLE_OTHER_SECONDS };
+        // Captures that were merged badly go back in time.
+        if self.end.plus_seconds(idle) < at || at.plus_seconds(idle) < self.start {
+            let goes_on = is_tcp && !opens && !self.closed;
+            return if goes_on { Relation::Continuation } else { Relation::Other };
+        }
+        let lasts = self.start.plus_seconds(ACTIVE_SECONDS) < at;
+        if lasts { Relation::Part } else { Relation::Same }
+    }
+
+    /// Counts a packet that goes `way`, and learns from its flags.
+    fn count(&mut self, way: Way, at: Instant, packet: &Packet<'_>) {
+        self.start = self.start.min(at);
+        self.end = self.end.max(at);
+        let volume = self.volumes.of(way);
+        volume.packets += 1;
+        volume.bytes = volume.bytes.saturating_add(packet.bytes);
+        let Some(tcp) = packet.tcp else { return };
+        self.tcp_flags = Some(self.tcp_flags.unwrap_or(0) | tcp.flags);
+        match tcp.flags & (SYN | ACK) {
+            SYN => {
+                self.opened_by(way);
+                self.syn.get_or_insert(tcp.sequence);
+            }
+            flags if flags == SYN | ACK => {
+                self.opened_by(way.back());
+                self.answered = true;
+            }
+            _ => {}
+        }
+        *self.fin.of(way) |= tcp.flags & FIN != 0;
+        self.closed |= tcp.flags & RST != 0 || self.fin.low && self.fin.high;
+    }
+
+    /// `way` is the originator, unless another is known to be.
+    fn opened_by(&mut self, way: Way) {
+        if !self.certain {
+            self.originator = way;
+            self.certain = true;
+        }
+    }
+
+    /// Hears what the payload of a packet says.
+    fn hear(&mut self, way: Way, packet: &Packet<'_>) -> Vec<Heard> {
+        if self.key.protocol == Protocol::UDP && self.key.is_dns() {
+            return dns::read(packet.payload).map(Heard::Dns).into_iter().collect();
+        }
+        // Names are asked for by the originator; where it is a guess, either may.
+        let may_ask = !self.certain || way == self.originator || self.key.is_dns();
+        match packet.tcp {
+            Some(tcp) if may_ask => {
+                let dns = self.key.is_dns();
+                let dialogue =
+                    self.dialogue.get_or_insert_with(|| Box::new(Dialogue::new(dns)));
+                dialogue.hear(way == Way::High, tcp, packet.payload)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Takes in what was heard from the sender `way`.
+    fn learn(&mut self, heard: Heard, way: Way, at: Instant, sink: &mut dyn Sink) {
+        let names = match heard {
+            Heard::Name(name) => vec![name],
+            Heard::Dns(Saying::Questions(names)) => names,
+            Heard::Dns(Saying::Reply(resolution)) => {
+                self.opened_by(way.back());
+                if let Some(resolution) = resolution {
+                    sink.answer(Answer {
+                        client: self.end_at(way.back()).address,
+                        host: resolution.host,
+                        addresses: resolution.addresses,
+                        ttl_seconds: resolution.ttl_seconds,
+                        at,
+                    });
+                }
+                return;
+            }
+        };
+        self.opened_by(way);
+        if way == self.originator {
+            for name in names {
+                self.tell(name, at, sink);
+            }
+        }
+    }
+
+    /// Takes in a name that the originator asked for: the first is the flow's, each further
+    /// host a flow of its own.
+    fn tell(&mut self, name: ServerName, at: Instant, sink: &mut dyn Sink) {
+        if self.told.len() >= NAMES_MAX {
+            self.told.clear();
+        }
+        if !self.told.insert(Arc::clone(&name.host)) {
+            return;
+        }
+        if self.name.is_none() {
+            self.name = Some(name);
+            return;
+        }
+        let mut flow = self.flow();
+        (flow.start, flow.end) = (at, at);
+        (flow.sent, flow.received, flow.tcp_flags) = (None, None, None);
+        flow.name = Some(name);
+        sink.flow(flow);
+    }
+
+    fn end_at(&self, way: Way) -> End {
+        match way {
+            Way::Low => self.key.low,
+            Way::High => self.key.high,
+        }
+    }
+
+    /// The originator, or the best guess.
+    fn opener(&self) -> Way {
+        let is_system = |way| self.end_at(way).port < SYSTEM_PORTS;
+        let (way, back) = (self.originator, self.originator.back());
+        let turned = !self.certain
+            && self.key.protocol == Protocol::TCP
+            && is_system(way)
+            && !is_system(back);
+        if turned { back } else { way }
+    }
+
+    fn flow(&self) -> Flow {
+        let way = self.opener();
+        let (originator, responder) = (self.end_at(way), self.end_at(way.back()));
+        let mut volumes = self.volumes;
+        Flow {
+            originator: originator.address,
+            responder: responder.address,
+            originator_port: originator.port,
+            responder_port: responder.port,
+            protocol: self.key.protocol,
+            start: self.start,
+            end: self.end,
+            sent: Some(*volumes.of(way)),
+            received: Some(*volumes.of(way.back())),
+            tcp_flags: self.tcp_flags,
+            sampling: NonZeroU32::MIN,
+            name: self.name.clone(),
+        }
+    }
+
+    /// What a flow that goes on after a silence inherits.
+    fn continued(&self) -> (Way, bool, Option<ServerName>, BTreeSet<Arc<str>>) {
+        (self.opener(), self.certain, self.name.clone(), self.told.clone())
+    }
+
+    fn packets(&self) -> u64 {
+        self.volumes.low.packets + self.volumes.high.packets
+    }
+
+    /// Hands out what was counted until now and goes on from `at`; returns its packets.
+    fn part(&mut self, at: Instant, sink: &mut dyn Sink) -> u64 {
+        sink.flow(self.flow());
+        let packets = self.packets();
+        (self.start, self.end) = (at, at);
+        self.volumes = Both::default();
+        self.tcp_flags = None;
+        packets
+    }
+
+    /// Hands out the flow; returns its packets.
+    fn give(mut self, sink: &mut dyn Sink) -> u64 {
+        let heard = self.dialogue.as_mut().map(|d| d.finish()).unwrap_or_default();
+        for (heard, high) in heard {
+            let way = if high { Way::High } else { Way::Low };
+            self.learn(heard, way, self.end, sink);
+        }
+        sink.flow(self.flow());
+        self.packets()
+    }
+}
