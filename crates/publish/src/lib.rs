@@ -8,8 +8,11 @@
 //! **Invariant:** nothing here knows the engine, an address or a packet: it shows only
 //! numbers that passed a disclosure rule.
 
+mod figure;
+mod number;
 pub mod report;
 pub mod serve;
+pub mod tables;
 
 pub use report::{Report, Written};
 pub use serve::{Counts, CountsError, router};

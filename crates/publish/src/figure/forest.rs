@@ -1,0 +1,152 @@
+//! Estimates with their intervals: a dot on a line, two quantities side by side.
+//!
+//! **Invariant:** both columns have one scale.
+
+use super::canvas::{Anchor, Canvas};
+use super::is_narrow;
+use super::scale::{Linear, fitted, row, text_width, ticks};
+use crate::number::{percent, percent_span, place};
+
+/// Rows with an estimate in each of two columns.
+#[derive(Clone, Debug)]
+pub(crate) struct ForestChart {
+    pub(crate) columns: (String, String),
+    pub(crate) rows: Vec<ForestRow>,
+}
+
+/// One row; an estimate is absent where it was suppressed or not made.
+#[derive(Clone, Debug)]
+pub(crate) struct ForestRow {
+    pub(crate) name: String,
+    /// All units together: drawn bold, ruled off.
+    pub(crate) total: bool,
+    pub(crate) left: Option<Dot>,
+    pub(crate) right: Option<Dot>,
+}
+
+/// An estimate and its interval, as shares.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Dot {
+    pub(crate) value: f64,
+    pub(crate) interval: Option<(f64, f64)>,
+}
+
+const HEAD: f64 = 46.0;
+
+impl ForestChart {
+    pub(crate) fn draw(&self, width: f64) -> Canvas {
+        let narrow = is_narrow(width);
+        let names = self
+            .rows
+            .iter()
+            .map(|r| text_width(&r.name, 13.0, r.total))
+            .fold(0.0, f64::max)
+            .min(170.0);
+        let left = if narrow { 0.0 } else { names + 22.0 };
+        let gap = if narrow { 18.0 } else { 30.0 };
+        let column = (width - left - gap) / 2.0;
+        let row_height = if narrow { 50.0 } else { 30.0 };
+        let body = place(self.rows.len()) * row_height;
+        let mut canvas = Canvas::new(width, HEAD + body + 8.0);
+        let columns =
+            [(left, &self.columns.0, "1"), (left + column + gap, &self.columns.1, "2")];
+        for (index, (x, name, tone)) in columns.into_iter().enumerate() {
+            let room = if narrow { 0.0 } else { 112.0 };
+            let scale = self.scale(x, x + column - room);
+            canvas.text((x, 13.0), Anchor::Start, &format!("t{tone}"), name);
+            axis(&mut canvas, &scale, body);
+            for (at, entry) in self.rows.iter().enumerate() {
+                let y = HEAD + row(at, row_height) + if narrow { 13.0 } else { 0.0 };
+                let dot = if index == 0 { entry.left } else { entry.right };
+                draw_dot(&mut canvas, &scale, dot, y, tone, narrow, x + column);
+            }
+        }
+        self.names(&mut canvas, left, row_height, narrow);
+        canvas
+    }
+
+    fn scale(&self, from: f64, to: f64) -> Linear {
+        let dots = self.rows.iter().flat_map(|r| [r.left, r.right]).flatten();
+        let (mut low, mut high) = (0.0f64, 0.0f64);
+        for dot in dots {
+            let (from, to) = dot.interval.unwrap_or((dot.value, dot.value));
+            low = low.min(from).min(dot.value);
+            high = high.max(to).max(dot.value);
+        }
+        let steps = ticks(low, high.max(0.1), 4);
+        let ends = (
+            steps.first().copied().unwrap_or(0.0),
+            steps.last().copied().unwrap_or(1.0).min(1.0),
+        );
+        Linear { domain: ends, pixels: (from + 6.0, to - 6.0) }
+    }
+
+    fn names(&self, canvas: &mut Canvas, left: f64, row_height: f64, narrow: bool) {
+        for (index, entry) in self.rows.iter().enumerate() {
+            let y = HEAD + row(index, row_height);
+            let class = if entry.total { "tb" } else { "t" };
+            if narrow {
+                canvas.text((0.0, y - 8.0), Anchor::Start, class, &entry.name);
+            } else {
+                let name = fitted(&entry.name, left - 22.0, 13.0, entry.total);
+                canvas.text((left - 12.0, y + 4.5), Anchor::End, class, &name);
+            }
+        }
+    }
+}
+
+fn axis(canvas: &mut Canvas, scale: &Linear, body: f64) {
+    for tick in ticks(scale.domain.0, scale.domain.1, 4) {
+        if tick > scale.domain.1 + 1e-9 {
+            break;
+        }
+        let x = scale.at(tick);
+        let class = if tick.abs() < 1e-9 { "base" } else { "grid" };
+        canvas.line((x, HEAD - 8.0), (x, HEAD + body), class);
+        canvas.text((x, HEAD - 13.0), Anchor::Middle, "ts", &percent(tick));
+    }
+}
+
+fn draw_dot(
+    canvas: &mut Canvas,
+    scale: &Linear,
+    dot: Option<Dot>,
+    y: f64,
+    tone: &str,
+    narrow: bool,
+    end: f64,
+) {
+    let Some(dot) = dot else {
+        canvas.text((scale.pixels.0 + 6.0, y + 4.5), Anchor::Start, "ts", "not shown");
+        return;
+    };
+    let x = scale.at(dot.value);
+    if let Some((low, high)) = dot.interval {
+        let class = format!("l{tone} thin");
+        canvas.line((scale.at(low), y), (scale.at(high), y), &class);
+        for at in [scale.at(low), scale.at(high)] {
+            canvas.line((at, y - 4.0), (at, y + 4.0), &class);
+        }
+    }
+    if tone == "2" {
+        canvas.dot((x, y), 4.4, "hollow");
+    } else {
+        canvas.dot((x, y), 4.8, "f1");
+    }
+    let value = percent(dot.value);
+    let span = dot.interval.map(|(low, high)| percent_span(low, high));
+    if narrow {
+        let at = (end, y - 21.0);
+        let text = span.map_or(value.clone(), |s| format!("{value} ({s})"));
+        let class = format!("t{tone}");
+        // The left column shares its line with the row's name, so only the value fits.
+        let text = if tone == "1" { value } else { text };
+        canvas.text(at, Anchor::End, &class, &text);
+    } else {
+        let from = end - 106.0;
+        canvas.text((from + 38.0, y + 4.5), Anchor::End, &format!("t{tone}"), &value);
+        if let Some(span) = span {
+            canvas.text((from + 44.0, y + 4.5), Anchor::Start, "ts", &span);
+        }
+    }
+}

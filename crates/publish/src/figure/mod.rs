@@ -1,0 +1,153 @@
+//! Figures: data in, SVG out. Inside a page each is drawn twice, for a desktop and for a
+//! phone; as a file it carries its title, its units and its source.
+//!
+//! **Invariant:** a figure says everything it shows in its table too.
+
+mod canvas;
+mod forest;
+mod heat;
+mod line;
+mod pairs;
+mod png;
+mod ranks;
+mod scale;
+mod style;
+
+pub(crate) use canvas::escape;
+pub(crate) use forest::{Dot, ForestChart, ForestRow};
+pub(crate) use heat::{HeatRow, HeatStrip};
+pub(crate) use line::{EventMark, LineChart, LinePanel, LineSeries};
+pub(crate) use pairs::{PairChart, PairRow, PairStyle};
+pub(crate) use png::Painter;
+pub(crate) use ranks::{RankColumn, RankGrid, RankLine};
+pub(crate) use style::variables;
+
+use canvas::{Anchor, Canvas, px};
+use scale::wrap;
+
+use crate::number::{percent, short};
+use crate::tables::Table;
+
+/// Width of a drawing on a desktop, in pixels.
+const WIDE: f64 = 760.0;
+/// Width of a drawing on a phone.
+const NARROW: f64 = 350.0;
+/// Margin around a figure in a file of its own.
+const MARGIN: f64 = 28.0;
+
+/// Something to show, with the words that belong to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Figure {
+    /// Name of its files: lower-case letters and hyphens.
+    pub(crate) id: &'static str,
+    /// What the data shows, as a sentence.
+    pub(crate) title: String,
+    /// What is drawn, in what unit, over which days.
+    pub(crate) subtitle: String,
+    /// Caveats and definitions, each a sentence.
+    pub(crate) notes: Vec<String>,
+    /// The drawing in words, for those who cannot see it.
+    pub(crate) description: String,
+    /// The drawing.
+    pub(crate) chart: Chart,
+    /// The same as numbers.
+    pub(crate) table: Table,
+}
+
+/// The kinds of drawing.
+#[derive(Clone, Debug)]
+pub(crate) enum Chart {
+    Lines(LineChart),
+    Pairs(PairChart),
+    Forest(ForestChart),
+    Heat(HeatStrip),
+    Ranks(RankGrid),
+}
+
+impl Chart {
+    fn draw(&self, width: f64) -> Canvas {
+        match self {
+            Self::Lines(chart) => chart.draw(width),
+            Self::Pairs(chart) => chart.draw(width),
+            Self::Forest(chart) => chart.draw(width),
+            Self::Heat(chart) => chart.draw(width),
+            Self::Ranks(chart) => chart.draw(width),
+        }
+    }
+}
+
+impl Figure {
+    /// Both drawings for a page; its style sheet shows the one that fits.
+    pub(crate) fn inline(&self) -> String {
+        [(WIDE, "wide"), (NARROW, "narrow")]
+            .into_iter()
+            .map(|(width, class)| {
+                let canvas = self.chart.draw(width);
+                let id = format!("{}-{class}", self.id);
+                format!(
+                    "<svg class=\"{class}\" viewBox=\"0 0 {} {}\" role=\"img\" \
+                     aria-labelledby=\"{id}-t {id}-d\"><title id=\"{id}-t\">{}</title>\
+                     <desc id=\"{id}-d\">{}</desc>{}</svg>\n",
+                    px(canvas.width),
+                    px(canvas.height),
+                    escape(&self.title),
+                    escape(&self.description),
+                    canvas.body()
+                )
+            })
+            .collect()
+    }
+
+    /// A file of its own, on white, with `source` as its last line.
+    pub(crate) fn standalone(&self, source: &str) -> String {
+        let chart = self.chart.draw(WIDE);
+        let mut sheet = Canvas::new(2.0f64.mul_add(MARGIN, WIDE), 0.0);
+        let mut y = MARGIN;
+        sheet.line((MARGIN, y), (MARGIN + 44.0, y), "rule");
+        y += 10.0;
+        for line in wrap(&self.title, WIDE, 20.0, true) {
+            y += 26.0;
+            sheet.text((MARGIN, y - 4.0), Anchor::Start, "th", &line);
+        }
+        for line in wrap(&self.subtitle, WIDE, 13.0, false) {
+            y += 19.0;
+            sheet.text((MARGIN, y), Anchor::Start, "tm", &line);
+        }
+        y += 20.0;
+        sheet.place(MARGIN, y, &chart);
+        y += chart.height + 12.0;
+        let notes = self.notes.iter().map(String::as_str).chain([source]);
+        for note in notes {
+            for line in wrap(note, WIDE, 12.0, false) {
+                y += 16.0;
+                sheet.text((MARGIN, y), Anchor::Start, "ts", &line);
+            }
+            y += 4.0;
+        }
+        sheet.height = y + MARGIN - 8.0;
+        self.file(&sheet)
+    }
+
+    fn file(&self, sheet: &Canvas) -> String {
+        let (width, height) = (px(sheet.width), px(sheet.height.ceil()));
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" \
+             height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\" \
+             aria-labelledby=\"t d\">\n<title id=\"t\">{}</title>\n<desc \
+             id=\"d\">{}</desc>\n<style>\n{}</style>\n<rect class=\"paper\" \
+             width=\"{width}\" height=\"{height}\"/>\n{}\n</svg>\n",
+            escape(&self.title),
+            escape(&self.description),
+            style::concrete(),
+            sheet.body()
+        )
+    }
+}
+
+fn is_narrow(width: f64) -> bool {
+    width < 500.0
+}
+
+fn tick_label(value: f64, share: bool) -> String {
+    if share { percent(value) } else { short(value) }
+}
