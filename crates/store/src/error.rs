@@ -145,3 +145,47 @@ pub enum Error {
 
 /// A result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// A failure to read or write `path`: no room left, or anything else.
+pub(crate) fn access<E>(path: impl std::fmt::Display, source: E) -> Error
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let path = path.to_string();
+    if is_full(&source) {
+        Error::DiskFull { path, source: Box::new(source) }
+    } else {
+        Error::Io { path, source: Box::new(source) }
+    }
+}
+
+/// Whether the cause of `error`, however deep, is that there is no room.
+fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    let full = error.downcast_ref::<std::io::Error>().is_some_and(|io| {
+        matches!(io.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+            || io.get_ref().is_some_and(|inner| is_full(inner))
+    });
+    full || error.source().is_some_and(is_full)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_other_trouble() {
+        let store_error = |kind: io::ErrorKind| object_store::Error::Generic {
+            store: "LocalFileSystem",
+            source: Box::new(io::Error::new(kind, "as the system said it")),
+        };
+        let full = access("lake/x.parquet", store_error(io::ErrorKind::StorageFull));
+        assert!(matches!(full, Error::DiskFull { .. }), "{full:?}");
+        assert!(full.to_string().contains("hint: free some space"), "{full}");
+        let other =
+            access("lake/x.parquet", store_error(io::ErrorKind::PermissionDenied));
+        assert!(matches!(other, Error::Io { .. }), "{other:?}");
+    }
+}

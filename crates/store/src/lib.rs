@@ -8,14 +8,23 @@
 //! **Invariant:** the same input twice changes nothing, whatever its name or compression; a
 //! crash leaves all of an append or none of it. Nothing here knows SQL or what a count means.
 
+mod batch;
+mod checkpoint;
 mod error;
+mod files;
 pub mod fingerprint;
 mod lake;
+mod log;
+mod object;
+mod read;
+mod rows;
 pub mod schema;
 mod snapshot;
 
+pub use batch::{Appended, Batch, RunRecord};
 pub use error::{Error, Result};
 pub use fingerprint::Fingerprint;
 pub use lake::Lake;
+pub use log::FORMAT_VERSION;
 pub use schema::Table;
 pub use snapshot::{DataFile, Snapshot};

@@ -451,7 +451,7 @@ mod tests {
             for field in table.schema().fields() {
                 let known = matches!(
                     field.data_type(),
-                    Utf8 | Int32 | Int64 | Float64 | Boolean | Binary | DAY
+                    &(Utf8 | Int32 | Int64 | Float64 | Boolean | Binary | DAY)
                 ) || *field.data_type() == instant();
                 assert!(known, "{} of {}", field.name(), table.name());
             }

@@ -1,0 +1,534 @@
+//! The Delta log of one table: which files make it up, and which transactions it has seen.
+//!
+//! **Invariant:** a commit starts from the state on which its transactions were checked.
+//! The library stores a transaction id but accepts it twice; here an id that the state
+//! knows is never committed, and a racing commit of the same id is a conflict.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use deltalake_core::kernel::transaction::{
+    CommitBuilder, CommitProperties, TransactionError,
+};
+use deltalake_core::kernel::{Action, Transaction};
+use deltalake_core::logstore::{CommitOrBytes, LogStoreRef};
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::table::builder::DeltaTableBuilder;
+use deltalake_core::table::state::DeltaTableState;
+use deltalake_core::{DeltaTable, DeltaTableError};
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use serde::Deserialize;
+use url::Url;
+
+use crate::error::{Error, Result, access};
+use crate::{DataFile, Snapshot, Table, checkpoint};
+
+/// The version of the layout of tables that this program writes.
+pub const FORMAT_VERSION: u32 = 1;
+/// The table property that holds the format version.
+const FORMAT_PROPERTY: &str = "tidegauge.formatVersion";
+/// Commits between checkpoints. A reader that starts afresh reads one checkpoint and fewer
+/// than this many small JSON files; picked by hand.
+const CHECKPOINT_INTERVAL_COMMITS: &str = "20";
+/// The folder of the log within a table.
+const LOG_FOLDER: &str = "_delta_log";
+
+const HINT_RESTORE: &str =
+    "restore the file from a backup; what the table held before it is untouched";
+const HINT_PLAIN: &str = "tidegauge reads plain Delta tables that it made itself; undo the \
+     feature with the tool that switched it on";
+
+/// The log of one table.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(crate) table: Table,
+    store: LogStoreRef,
+    /// The newest state seen, so that the next look reads only what came after it.
+    newest: Mutex<Option<Arc<State>>>,
+}
+
+/// One version of a table.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    version: u64,
+    delta: DeltaTableState,
+    transactions: HashSet<String>,
+}
+
+/// How a commit ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Committed {
+    /// It is this version of the table.
+    Version(i64),
+    /// Somebody else committed something that it must not stand beside; nothing was done.
+    Raced,
+}
+
+impl State {
+    pub(crate) fn version(&self) -> i64 {
+        i64::try_from(self.version).unwrap_or(i64::MAX)
+    }
+
+    /// Whether a commit with this transaction id is in the table.
+    pub(crate) fn has(&self, transaction: &str) -> bool {
+        self.transactions.contains(transaction)
+    }
+
+    /// Actions that take every file out of the table.
+    pub(crate) fn remove_all(&self) -> Vec<Action> {
+        let data = self.delta.log_data();
+        data.iter().map(|file| Action::Remove(file.remove_action(true))).collect()
+    }
+}
+
+impl Log {
+    /// The log of `table` in the lake at `root`, a URL that ends in a slash.
+    pub(crate) fn new(table: Table, root: &Url) -> Result<Self> {
+        let failed = |source| log_error(table, source);
+        let url = root.join(&format!("{}/", table.name())).map_err(|error| {
+            Error::Location {
+                location: root.to_string(),
+                reason: error.to_string(),
+                hint: "give a folder or a file:// URL",
+            }
+        })?;
+        let store = DeltaTableBuilder::from_url(url)
+            .and_then(|builder| builder.build_storage())
+            .map_err(failed)?;
+        Ok(Self { table, store, newest: Mutex::new(None) })
+    }
+
+    /// The store with the table's folder as its root.
+    pub(crate) fn files(&self) -> Arc<dyn ObjectStore> {
+        self.store.object_store(None)
+    }
+
+    /// Where the table is.
+    pub(crate) fn url(&self) -> &Url {
+        self.store.root_url()
+    }
+
+    /// The newest state, or `None` if the table does not exist.
+    pub(crate) async fn load(&self) -> Result<Option<Arc<State>>> {
+        let known = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let state = match known {
+            Some(state) => self.advance(state).await?,
+            None => match self.load_afresh().await? {
+                Some(state) => Arc::new(state),
+                None => return Ok(None),
+            },
+        };
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        if newest.as_ref().is_none_or(|n| n.version < state.version) {
+            *newest = Some(Arc::clone(&state));
+        }
+        Ok(Some(state))
+    }
+
+    /// The newest state; makes the table if it does not exist.
+    pub(crate) async fn load_or_create(&self) -> Result<Arc<State>> {
+        if let Some(state) = self.load().await? {
+            return Ok(state);
+        }
+        self.create().await?;
+        self.load().await?.ok_or_else(|| Error::Damaged {
+            table: self.table.name(),
+            path: self.log_path(0),
+            reason: "the table was made and is not there".to_owned(),
+            hint: "check that nothing else cleans up this folder",
+        })
+    }
+
+    /// Commits `actions` with `transactions`, none of which `from` may know. `info` goes
+    /// into the log beside them, for people.
+    pub(crate) async fn commit(
+        &self,
+        from: &State,
+        actions: Vec<Action>,
+        transactions: &[String],
+        info: HashMap<String, serde_json::Value>,
+    ) -> Result<Committed> {
+        debug_assert!(!transactions.iter().any(|t| from.has(t)), "checked before");
+        let replaces = actions.iter().any(|a| matches!(a, Action::Remove(_)));
+        let mode = if replaces { SaveMode::Overwrite } else { SaveMode::Append };
+        let partition_by =
+            self.table.partition_columns().iter().map(|c| (*c).to_owned()).collect();
+        let operation = DeltaOperation::Write {
+            mode,
+            partition_by: Some(partition_by),
+            predicate: None,
+        };
+        // Nothing is ever cleaned out of the log: it is the record of what was stored when.
+        let properties = CommitProperties::default()
+            .with_metadata(info)
+            .with_application_transactions(
+                transactions.iter().map(|id| Transaction::new(id, 1)).collect(),
+            )
+            .with_cleanup_expired_logs(Some(false));
+        let commit = CommitBuilder::from(properties).with_actions(actions).build(
+            Some(&from.delta),
+            self.store.clone(),
+            operation,
+        );
+        match commit.await {
+            Ok(done) => {
+                let version = done.version();
+                self.sync_entry(version)?;
+                Ok(Committed::Version(i64::try_from(version).unwrap_or(i64::MAX)))
+            }
+            Err(error) if is_race(&error) => Ok(Committed::Raced),
+            Err(error) => self.after_error(transactions, error).await,
+        }
+    }
+
+    /// What a reader needs to scan the newest version.
+    pub(crate) async fn snapshot(&self) -> Result<Snapshot> {
+        let state = self.load().await?;
+        let mut store_url = self.url().clone();
+        store_url.set_path("/");
+        let mut files = match &state {
+            Some(state) => self.data_files(state)?,
+            None => Vec::new(),
+        };
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(Snapshot {
+            table: self.table,
+            version: state.map_or(-1, |s| s.version()),
+            schema: self.table.schema(),
+            files,
+            store_url,
+            store: self.store.root_object_store(None),
+        })
+    }
+
+    fn data_files(&self, state: &State) -> Result<Vec<DataFile>> {
+        let root = Path::from_url_path(self.url().path())
+            .map_err(|source| access(self.url(), source))?;
+        let month = self.table.partition_columns().first();
+        let mut files = Vec::new();
+        for file in state.delta.log_data().iter() {
+            if file.deletion_vector_descriptor().is_some() {
+                return Err(self.not_readable("a file has a deletion vector"));
+            }
+            let relative = file.object_store_path();
+            files.push(DataFile {
+                path: Path::from_iter(root.parts().chain(relative.parts())),
+                size: u64::try_from(file.size()).unwrap_or(0),
+                partition_month: month.and_then(|month| {
+                    file.partition_values_map().get(*month).cloned().flatten()
+                }),
+                rows: file
+                    .num_records()
+                    .and_then(|n| u64::try_from(n).ok())
+                    .unwrap_or(0),
+            });
+        }
+        Ok(files)
+    }
+
+    /// Reads the log entries after `state`.
+    async fn advance(&self, state: Arc<State>) -> Result<Arc<State>> {
+        let mut found = Vec::new();
+        let mut version = state.version;
+        while let Some(entry) = self.read_entry(version + 1).await? {
+            version += 1;
+            found.extend(entry);
+        }
+        if version == state.version {
+            return Ok(state);
+        }
+        let mut transactions = state.transactions.clone();
+        transactions.extend(found);
+        let delta = self.load_delta(Some(state.delta.clone()), version).await?;
+        let state = State { version, delta, transactions };
+        self.check(&state)?;
+        Ok(Arc::new(state))
+    }
+
+    /// Reads the log from its newest checkpoint on.
+    async fn load_afresh(&self) -> Result<Option<State>> {
+        let (entries, checkpoints) = self.list().await?;
+        let Some(last) = entries.last().max(checkpoints.last()).copied() else {
+            return Ok(None);
+        };
+        let checkpoint = checkpoints.last().copied();
+        let mut transactions = HashSet::new();
+        if let Some(version) = checkpoint {
+            let path =
+                Path::from(format!("{LOG_FOLDER}/{version:020}.checkpoint.parquet"));
+            transactions =
+                checkpoint::transactions(&self.files(), &path, self.table).await?;
+        }
+        let first = checkpoint.map_or(0, |version| version + 1);
+        for version in first..=last {
+            let Some(entry) = self.read_entry(version).await? else {
+                return Err(self.damaged(version, "this log entry is missing"));
+            };
+            transactions.extend(entry);
+        }
+        let delta = self.load_delta(None, last).await?;
+        let state = State { version: last, delta, transactions };
+        self.check(&state)?;
+        Ok(Some(state))
+    }
+
+    async fn load_delta(
+        &self,
+        known: Option<DeltaTableState>,
+        version: u64,
+    ) -> Result<DeltaTableState> {
+        let mut delta = DeltaTable::new(self.store.clone());
+        delta.state = known;
+        delta
+            .update_incremental(Some(version))
+            .await
+            .map_err(|source| log_error(self.table, source))?;
+        delta.state.ok_or_else(|| log_error(self.table, DeltaTableError::NoSchema))
+    }
+
+    /// Versions that have a log entry, and versions that have a checkpoint.
+    async fn list(&self) -> Result<(BTreeSet<u64>, BTreeSet<u64>)> {
+        let folder = Path::from(LOG_FOLDER);
+        let (mut entries, mut checkpoints) = (BTreeSet::new(), BTreeSet::new());
+        let files = self.files();
+        let mut list = files.list(Some(&folder));
+        let failed = |source| access(self.url(), source);
+        while let Some(file) = list.try_next().await.map_err(failed)? {
+            let Some((version, rest)) =
+                file.location.filename().and_then(|n| n.split_once('.'))
+            else {
+                continue;
+            };
+            let Ok(version) = version.parse::<u64>() else { continue };
+            match rest {
+                "json" => _ = entries.insert(version),
+                "checkpoint.parquet" => _ = checkpoints.insert(version),
+                _ => {}
+            }
+        }
+        Ok((entries, checkpoints))
+    }
+
+    /// The transaction ids of a log entry, or `None` if there is no such entry.
+    async fn read_entry(&self, version: u64) -> Result<Option<Vec<String>>> {
+        let entry = self.store.read_commit_entry(version).await;
+        let Some(bytes) = entry.map_err(|source| log_error(self.table, source))? else {
+            return Ok(None);
+        };
+        let mut found = Vec::new();
+        let mut lines = 0;
+        for line in bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+            lines += 1;
+            let entry: Entry = serde_json::from_slice(line).map_err(|error| {
+                self.damaged(version, &format!("line {lines} is not JSON: {error}"))
+            })?;
+            found.extend(entry.txn.map(|txn| txn.app_id));
+        }
+        if lines == 0 {
+            return Err(self.damaged(version, "the log entry is empty"));
+        }
+        Ok(Some(found))
+    }
+
+    /// Refuses what this program cannot read correctly.
+    fn check(&self, state: &State) -> Result<()> {
+        let configuration = state.delta.metadata().configuration();
+        let Some(found) = configuration.get(FORMAT_PROPERTY) else {
+            return Err(Error::NotReadable {
+                table: self.table.name(),
+                feature: format!("it has no table property `{FORMAT_PROPERTY}`"),
+                hint: "the folder holds a Delta table that tidegauge did not make; choose \
+                       another folder for the lake",
+            });
+        };
+        if !found.parse::<u32>().is_ok_and(|version| version <= FORMAT_VERSION) {
+            return Err(Error::FormatVersion {
+                table: self.table.name(),
+                found: found.clone(),
+                known: FORMAT_VERSION,
+            });
+        }
+        let mapping = configuration.get("delta.columnMapping.mode");
+        if mapping.is_some_and(|mode| mode != "none") {
+            return Err(self.not_readable("column mapping is switched on"));
+        }
+        let features = state.delta.protocol().reader_features().unwrap_or_default();
+        if let Some(feature) = features.first() {
+            return Err(self.not_readable(&format!("it needs the feature `{feature}`")));
+        }
+        let schema = state.delta.snapshot().arrow_schema();
+        for field in self.table.schema().fields() {
+            let found = schema.field_with_name(field.name());
+            let same = found.as_ref().is_ok_and(|f| f.data_type() == field.data_type());
+            if !same && !(found.is_err() && field.is_nullable()) {
+                let name = field.name();
+                return Err(self.not_readable(&format!(
+                    "column `{name}` is absent or has another type"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes version 0. If somebody else just did, theirs is as good.
+    async fn create(&self) -> Result<()> {
+        let entry = CommitOrBytes::LogBytes(first_entry(self.table).into());
+        let id = uuid::Uuid::new_v4();
+        match self.store.write_commit_entry(0, entry, id).await {
+            Ok(()) => self.sync_entry(0),
+            Err(TransactionError::VersionAlreadyExists(_)) => Ok(()),
+            Err(source) => Err(log_error(self.table, source.into())),
+        }
+    }
+
+    /// A commit can succeed and the work after it (a checkpoint) fail. What counts is
+    /// whether the transactions are in.
+    async fn after_error(
+        &self,
+        transactions: &[String],
+        error: DeltaTableError,
+    ) -> Result<Committed> {
+        let error = log_error(self.table, error);
+        let Ok(Some(state)) = self.load().await else { return Err(error) };
+        if transactions.first().is_some_and(|id| state.has(id)) {
+            tracing::warn!(table = self.table.name(), %error, "trouble after a commit");
+            return Ok(Committed::Version(state.version()));
+        }
+        Err(error)
+    }
+
+    /// Makes a log entry survive a loss of power, where that is ours to do.
+    fn sync_entry(&self, version: u64) -> Result<()> {
+        sync(self.url(), &format!("{LOG_FOLDER}/{version:020}.json"))
+    }
+
+    fn log_path(&self, version: u64) -> String {
+        readable(self.url(), &format!("{LOG_FOLDER}/{version:020}.json"))
+    }
+
+    fn damaged(&self, version: u64, reason: &str) -> Error {
+        Error::Damaged {
+            table: self.table.name(),
+            path: self.log_path(version),
+            reason: reason.to_owned(),
+            hint: HINT_RESTORE,
+        }
+    }
+
+    fn not_readable(&self, feature: &str) -> Error {
+        Error::NotReadable {
+            table: self.table.name(),
+            feature: feature.to_owned(),
+            hint: HINT_PLAIN,
+        }
+    }
+
+    /// Deletes files that no commit names. Failing to is no harm: nobody reads them.
+    pub(crate) async fn discard(&self, added: &[Action]) {
+        for action in added {
+            let Action::Add(add) = action else { continue };
+            if let Err(error) =
+                self.files().delete(&Path::from(add.path.as_str())).await
+            {
+                tracing::warn!(path = add.path, %error, "left a file that nobody reads");
+            }
+        }
+    }
+}
+
+/// Flushes a file of the table at `table` to disk and its folder with it. Object stores do
+/// this by themselves.
+pub(crate) fn sync(table: &Url, relative: &str) -> Result<()> {
+    let Ok(folder) = table.to_file_path() else { return Ok(()) };
+    let path = folder.join(relative);
+    let flush = |path: &std::path::Path| std::fs::File::open(path)?.sync_all();
+    flush(&path)
+        .and_then(|()| path.parent().map_or(Ok(()), flush))
+        .map_err(|source| access(path.display(), source))
+}
+
+/// The path or URL of a file of the table at `table`, for people.
+pub(crate) fn readable(table: &Url, relative: &str) -> String {
+    match table.to_file_path() {
+        Ok(folder) => folder.join(relative).display().to_string(),
+        Err(()) => format!("{table}{relative}"),
+    }
+}
+
+fn is_race(error: &DeltaTableError) -> bool {
+    match error {
+        DeltaTableError::VersionAlreadyExists(_) => true,
+        DeltaTableError::Transaction { source } => matches!(
+            source,
+            TransactionError::CommitConflict(_)
+                | TransactionError::MaxCommitAttempts(_)
+                | TransactionError::VersionAlreadyExists(_)
+        ),
+        _ => false,
+    }
+}
+
+fn log_error(table: Table, source: DeltaTableError) -> Error {
+    match source {
+        DeltaTableError::ObjectStore { source } => access(table.name(), source),
+        source => Error::Log { table: table.name(), source: Box::new(source) },
+    }
+}
+
+/// What is read of a line of a log entry.
+#[derive(Deserialize)]
+struct Entry {
+    txn: Option<Txn>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Txn {
+    app_id: String,
+}
+
+/// Version 0 of a table: its protocol and columns (Delta protocol, "Change Metadata").
+fn first_entry(table: Table) -> String {
+    use arrow::datatypes::DataType;
+    let schema = table.schema();
+    let fields: Vec<_> = schema
+        .fields()
+        .iter()
+        .map(|field| {
+            let data_type = match field.data_type() {
+                DataType::Int64 => "long",
+                DataType::Int32 => "integer",
+                DataType::Float64 => "double",
+                DataType::Boolean => "boolean",
+                DataType::Date32 => "date",
+                DataType::Binary => "binary",
+                DataType::Timestamp(..) => "timestamp",
+                _ => "string",
+            };
+            serde_json::json!({
+                "name": field.name(), "type": data_type,
+                "nullable": field.is_nullable(), "metadata": {},
+            })
+        })
+        .collect();
+    let columns = serde_json::json!({ "type": "struct", "fields": fields }).to_string();
+    let format_version = FORMAT_VERSION.to_string();
+    let lines = [
+        serde_json::json!({ "protocol": { "minReaderVersion": 1, "minWriterVersion": 2 } }),
+        serde_json::json!({ "metaData": {
+            "id": uuid::Uuid::new_v4().to_string(),
+            "name": table.name(),
+            "format": { "provider": "parquet", "options": {} },
+            "schemaString": columns,
+            "partitionColumns": table.partition_columns(),
+            "configuration": {
+                FORMAT_PROPERTY: format_version,
+                "delta.checkpointInterval": CHECKPOINT_INTERVAL_COMMITS,
+                "delta.enableExpiredLogCleanup": "false",
+            },
+        } }),
+    ];
+    lines.map(|line| line.to_string()).join("\n")
+}
