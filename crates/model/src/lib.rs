@@ -31,14 +31,14 @@ pub mod vantage;
 pub use address::{Address, Asn, Client, Prefix};
 pub use attribution::{Attribution, Holders, NetworkKind, Shared, Tenure};
 pub use contact::{Contact, Grade, Signal};
-pub use coverage::{Coverage, Footprint};
+pub use coverage::{Coverage, CoverageSummary, Footprint};
 pub use endpoint::{Confidence, Endpoint, Pattern, Role, Weight};
 pub use flow::{Answer, Flow, NameOrigin, Protocol, ServerName, Volume};
 pub use loss::{Loss, Reason};
 pub use name::{
     EndpointId, OrgId, PolicyId, ProductId, SectorId, SiteId, SourceId, VantageId,
 };
-pub use observation::Observation;
+pub use observation::{Gap, Observation, Standing};
 pub use organisation::{Country, Organisation};
 pub use sector::{Sector, Sectors};
 pub use sighting::Sighting;

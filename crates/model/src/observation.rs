@@ -57,3 +57,36 @@ word! {
         AsTag = "as_tag",
     }
 }
+
+word! {
+    /// How the days between two snapshots that disagree are filled. Where they agree
+    /// there is nothing to decide.
+    Gap {
+        /// The earlier snapshot holds until the later one.
+        Carry = "carry",
+        /// The earlier one holds, with half its confidence.
+        Disputed = "disputed",
+        /// Nobody is known to hold the address.
+        Unattributed = "unattributed",
+    }
+}
+
+word! {
+    /// How directly a day is proven by the source that decided it.
+    Standing {
+        /// The table was made on that day.
+        Snapshot = "snapshot",
+        /// The table itself dates its rows.
+        Dated = "dated",
+        /// Between two snapshots that say the same.
+        Agreed = "agreed",
+        /// Between two snapshots that differ: [`Gap`] decided.
+        Disputed = "disputed",
+        /// Before the first snapshot, which was carried back.
+        BeforeFirst = "before_first",
+        /// After the last snapshot, which was carried on.
+        AfterLast = "after_last",
+        /// No source says anything.
+        Nobody = "nobody",
+    }
+}

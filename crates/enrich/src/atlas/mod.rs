@@ -1,1 +1,135 @@
-//! Who held an address when.
+//! The atlas: who held an address on a day.
+//!
+//! ```text
+//! table ─► load ─► Observation (stored) ─► Atlas::build ─► tenures, lookup, diff
+//!           └ Loss                          ▲ Rules: tags, sectors, known, gap
+//! ```
+//!
+//! What is stored is what each table said on the day of its snapshot. Everything else is
+//! decided here, at look-up, and can be decided again:
+//!
+//! * **Which source wins.** A holder row over a routing table. Of several sources of one
+//!   kind, the first by name that says anything of the address.
+//! * **Which row wins** where rows of one table overlap: the narrower.
+//! * **Between two snapshots** of a source the earlier holds until the later
+//!   ([`Gap::Carry`]), or [`Gap`] says otherwise where they differ. Before the first
+//!   snapshot the first holds, after the last the last; [`Atlas::standing`] tells how
+//!   directly a day is proven, so that the share decided like this can be printed.
+//! * **What an AS is.** Without a holder row the organisation is the origin AS itself,
+//!   `as:64496`, and its kind and sector are those of its tags and class
+//!   ([`Tags`]). An AS of which nothing is said has kind `unknown`: its name is never
+//!   read for hints, since "Telecom" in a name is not evidence. Facts on AS are always
+//!   carried between snapshots.
+//! * **Private clients** belong to the holder of their vantage.
+//!
+//! **Invariant:** the same observations, in any order, give the same atlas.
+
+mod build;
+mod diff;
+mod load;
+mod lookup;
+mod networks;
+mod ranges;
+mod row;
+mod tags;
+
+use std::io;
+
+use tidegauge_model::sector::BadSectors;
+use tidegauge_model::{Day, Gap, SectorId, Sectors, SourceId};
+
+pub use build::{Atlas, Notes, Table};
+pub use diff::Diff;
+pub use load::{Loaded, SourceKind, load};
+pub use lookup::Explained;
+pub use tags::Tags;
+
+/// The list of sectors, in `sectors/`.
+pub const SECTORS_FILE: &str = "sectors.toml";
+/// What tags and classes mean, in `sectors/`.
+pub const TAGS_FILE: &str = "tags.toml";
+
+/// How observations are read.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// What tags and classes mean.
+    pub tags: Tags,
+    /// The sectors there are; a holder row that names another has no sector.
+    pub sectors: Sectors,
+    /// Snapshots later than this are left out.
+    pub known: Option<Day>,
+    /// How gaps between snapshots are filled.
+    pub gap: Gap,
+}
+
+impl Rules {
+    /// The rules that the project ships.
+    pub fn built_in() -> Self {
+        let text = |wanted: &str| {
+            let mut files = crate::built_in::SECTORS.iter();
+            files.find(|(name, _)| *name == wanted).map_or("", |(_, text)| *text)
+        };
+        Self::read(text(SECTORS_FILE), text(TAGS_FILE))
+            .expect("the files of the source tree are read by a test")
+    }
+
+    /// Reads the texts of `sectors.toml` and `tags.toml`. Nothing is left out, gaps are
+    /// carried.
+    pub fn read(sectors: &str, tags: &str) -> Result<Self, AtlasError> {
+        let sectors = Sectors::read(sectors).map_err(AtlasError::Sectors)?;
+        let tags = Tags::read(tags).map_err(AtlasError::Tags)?;
+        if let Some(unknown) =
+            tags.sectors().find(|s| sectors.get(s.as_str()).is_none())
+        {
+            return Err(AtlasError::UnknownSector { sector: unknown.clone() });
+        }
+        Ok(Self { tags, sectors, known: None, gap: Gap::Carry })
+    }
+}
+
+/// Why an atlas could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum AtlasError {
+    /// The input ended in an error: a damaged archive, a failing disk.
+    #[error("table {table} cannot be read from line {line} on; nothing of it is used")]
+    Read {
+        /// The table.
+        table: SourceId,
+        /// The first line that is missing.
+        line: u64,
+        /// What went wrong.
+        #[source]
+        error: io::Error,
+    },
+    /// The header lacks a column.
+    #[error("table {table}, line {line}: the header has no column `{missing}`")]
+    Header {
+        /// The table.
+        table: SourceId,
+        /// Where the header stands.
+        line: u64,
+        /// Names, any of which would do.
+        missing: String,
+    },
+    /// No such kind of table.
+    #[error(
+        "`{word}` is not a kind of table: \
+         ip2asn, ip2country, as-names, as-tag:TAG (such as as-tag:gov), holders"
+    )]
+    Kind {
+        /// What was asked for.
+        word: String,
+    },
+    /// `sectors.toml` is wrong.
+    #[error("sectors/sectors.toml: {0}")]
+    Sectors(#[source] BadSectors),
+    /// `tags.toml` is wrong.
+    #[error("sectors/tags.toml: {0}")]
+    Tags(#[source] toml::de::Error),
+    /// `tags.toml` names a sector that `sectors.toml` has not.
+    #[error("sectors/tags.toml: `{sector}` is not in sectors/sectors.toml")]
+    UnknownSector {
+        /// The sector.
+        sector: SectorId,
+    },
+}

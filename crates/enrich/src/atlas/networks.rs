@@ -1,0 +1,222 @@
+//! What is known of autonomous systems: name, country, kind, sector, by day.
+//!
+//! **Invariant:** a list is closed: an AS that an edition of a list leaves out is not
+//! tagged from that edition on.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use tidegauge_model::observation::Field;
+use tidegauge_model::{
+    Asn, Country, Day, NetworkKind, Observation, OrgId, Organisation, Shared, SourceId,
+};
+
+use super::tags::{Network, Tags};
+
+/// One observation of an AS.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct AsFact {
+    pub(super) source: SourceId,
+    pub(super) field: Field,
+    pub(super) value: String,
+    pub(super) detail: BTreeMap<String, String>,
+    pub(super) snapshot: Day,
+}
+
+const NO_FACTS: &[AsFact] = &[];
+
+/// All AS, resolved for each stretch of days between snapshots.
+#[derive(Debug, Default)]
+pub(super) struct Networks {
+    /// First days of the stretches; the first also holds for all days before it.
+    epochs: Vec<Day>,
+    /// Which snapshot of each list holds, a stretch each.
+    governing: HashMap<ListKey, Vec<Day>>,
+    profiles: HashMap<Asn, Vec<Profile>>,
+    facts: HashMap<Asn, Vec<AsFact>>,
+    /// The organisation of an AS, by its id.
+    ases: HashMap<OrgId, Asn>,
+}
+
+/// A list: the names of a source, or one tag of it.
+type ListKey = (SourceId, Option<String>);
+
+/// What an AS is during a stretch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Profile {
+    pub(super) organisation: OrgId,
+    pub(super) country: Option<Country>,
+    pub(super) network: Network,
+    name: Option<String>,
+}
+
+impl Profile {
+    pub(super) fn kind(&self) -> NetworkKind {
+        self.network.kind
+    }
+
+    pub(super) fn shared(&self) -> Shared {
+        self.network.shared
+    }
+}
+
+impl Networks {
+    /// Resolves `facts`. `origins` are the AS that ranges name, with the name there,
+    /// which stands where no list has one.
+    pub(super) fn build<'a>(
+        facts: Vec<(Asn, AsFact)>,
+        origins: impl Iterator<Item = (Asn, &'a str)>,
+        tags: &Tags,
+    ) -> Self {
+        let mut networks = Self::default();
+        let mut lists: BTreeMap<ListKey, BTreeSet<Day>> = BTreeMap::new();
+        for (_, fact) in &facts {
+            lists.entry(fact.list()).or_default().insert(fact.snapshot);
+        }
+        networks.set_epochs(lists);
+        for (asn, fact) in facts {
+            networks.facts.entry(asn).or_default().push(fact);
+        }
+        let mut names: BTreeMap<Asn, &str> = BTreeMap::new();
+        for (asn, name) in origins {
+            let known = names.entry(asn).or_insert(name);
+            if !name.is_empty() && (known.is_empty() || name < *known) {
+                *known = name;
+            }
+        }
+        for asn in networks.facts.keys() {
+            names.entry(*asn).or_insert("");
+        }
+        for facts in networks.facts.values_mut() {
+            facts.sort_unstable();
+            facts.dedup();
+        }
+        for (asn, name) in names {
+            let profiles = networks.resolve(asn, name, tags);
+            if let Some(profile) = profiles.first() {
+                networks.ases.insert(profile.organisation.clone(), asn);
+            }
+            networks.profiles.insert(asn, profiles);
+        }
+        networks
+    }
+
+    /// First days of the stretches in which no fact changes.
+    pub(super) fn epochs(&self) -> &[Day] {
+        &self.epochs
+    }
+
+    /// What `asn` is on `day`.
+    pub(super) fn profile(&self, asn: Asn, day: Day) -> Option<&Profile> {
+        let profiles = self.profiles.get(&asn)?;
+        profiles.get(self.epoch(day)).or(profiles.last())
+    }
+
+    /// The organisation that an AS stands for, as last known.
+    pub(super) fn organisation(&self, id: &OrgId) -> Option<Organisation> {
+        let asn = self.ases.get(id)?;
+        let profile = self.profiles.get(asn)?.last()?;
+        let mut sectors = profile.network.sectors.iter().cloned();
+        Some(Organisation {
+            id: id.clone(),
+            name: profile.name.clone().unwrap_or_else(|| asn.to_string()),
+            country: profile.country,
+            parent: None,
+            sector: sectors.next(),
+            other_sectors: sectors.collect(),
+        })
+    }
+
+    /// What was said of `asn` that holds on `day`.
+    pub(super) fn observations(&self, asn: Asn, day: Day) -> Vec<Observation> {
+        let epoch = self.epoch(day);
+        let facts = self.facts.get(&asn).into_iter().flatten();
+        facts
+            .filter(|fact| self.holds(fact, epoch))
+            .map(|fact| Observation {
+                source: fact.source.clone(),
+                snapshot: fact.snapshot,
+                range: None,
+                asn: Some(asn),
+                field: fact.field,
+                value: fact.value.clone(),
+                detail: fact.detail.clone(),
+            })
+            .collect()
+    }
+
+    fn epoch(&self, day: Day) -> usize {
+        self.epochs.partition_point(|&first| first <= day).saturating_sub(1)
+    }
+
+    fn set_epochs(&mut self, lists: BTreeMap<ListKey, BTreeSet<Day>>) {
+        let days: BTreeSet<_> = lists.values().flatten().copied().collect();
+        self.epochs = days.into_iter().collect();
+        for (list, snapshots) in lists {
+            // The first snapshot is carried back, each is carried on to the next.
+            let governing = self.epochs.iter().filter_map(|&day| {
+                snapshots.range(..=day).next_back().or(snapshots.first()).copied()
+            });
+            self.governing.insert(list, governing.collect());
+        }
+    }
+
+    fn holds(&self, fact: &AsFact, epoch: usize) -> bool {
+        let governing = self.governing.get(&fact.list()).and_then(|g| g.get(epoch));
+        governing == Some(&fact.snapshot)
+    }
+
+    /// One profile a stretch, or a single one where they are all the same.
+    fn resolve(&self, asn: Asn, origin_name: &str, tags: &Tags) -> Vec<Profile> {
+        let organisation = OrgId::new(format!("as:{}", asn.0));
+        let facts = self.facts.get(&asn).map_or(NO_FACTS, Vec::as_slice);
+        let mut profiles: Vec<_> = (0..self.epochs.len().max(1))
+            .map(|epoch| {
+                let holding: Vec<_> =
+                    facts.iter().filter(|f| self.holds(f, epoch)).collect();
+                profile(&organisation, &holding, origin_name, tags)
+            })
+            .collect();
+        if profiles.windows(2).all(|pair| pair.first() == pair.last()) {
+            profiles.truncate(1);
+        }
+        profiles
+    }
+}
+
+impl AsFact {
+    fn list(&self) -> ListKey {
+        let tag = (self.field == Field::AsTag).then(|| self.value.clone());
+        (self.source.clone(), tag)
+    }
+}
+
+/// Puts the facts together that hold at one time, sorted by source: of name, country and
+/// class, the first source that tells it decides.
+fn profile(
+    organisation: &OrgId,
+    facts: &[&AsFact],
+    origin_name: &str,
+    tags: &Tags,
+) -> Profile {
+    let of_as = || facts.iter().filter(|f| f.field == Field::AsName);
+    let said: Vec<_> = facts
+        .iter()
+        .filter(|f| f.field == Field::AsTag)
+        .map(|f| f.value.as_str())
+        .collect();
+    // "Unknown" of one source does not outweigh what another knows.
+    let class = of_as()
+        .filter_map(|f| f.detail.get("class"))
+        .map(String::as_str)
+        .find(|class| !class.eq_ignore_ascii_case("unknown"));
+    let name = of_as().map(|f| f.value.as_str()).find(|name| !name.is_empty());
+    let name = name.or(Some(origin_name).filter(|name| !name.is_empty()));
+    Profile {
+        organisation: organisation.clone(),
+        country: of_as()
+            .filter_map(|f| f.detail.get("country"))
+            .find_map(|c| c.parse().ok()),
+        network: tags.network(&said, class),
+        name: name.map(str::to_owned),
+    }
+}

@@ -1,0 +1,265 @@
+//! The atlas on published tables that nobody here wrote. They are not part of the
+//! project; where they are absent, each test says so and returns.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use flate2::bufread::GzDecoder;
+use tidegauge_enrich::atlas::{Atlas, Loaded, Rules, SourceKind, load};
+use tidegauge_model::observation::Field;
+use tidegauge_model::{
+    Address, Client, Day, Holders, NetworkKind, Observation, Reason, Standing,
+};
+
+use crate::atlas::{address, day};
+
+/// The folder of real tables, or `None` after saying that `test` is skipped.
+fn data(test: &str) -> Option<PathBuf> {
+    let folder =
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data"));
+    if folder.is_dir() {
+        return Some(folder.to_owned());
+    }
+    println!("SKIPPED {test}: shared data folder absent");
+    None
+}
+
+/// Reads a table; gives what it says and why rows were lost.
+fn read(
+    path: &Path,
+    kind: &str,
+    source: &str,
+    on: &str,
+    observations: &mut Vec<Observation>,
+) -> (Loaded, BTreeMap<Reason, u64>) {
+    let kind: SourceKind = kind.parse().unwrap();
+    let file = BufReader::new(File::open(path).unwrap());
+    let mut losses = BTreeMap::new();
+    let each = |o| observations.push(o);
+    let loss = |l: tidegauge_model::Loss| *losses.entry(l.reason).or_default() += 1;
+    let source = source.into();
+    let loaded = if path.extension().is_some_and(|e| e == "gz") {
+        let input = BufReader::new(GzDecoder::new(file));
+        load(&kind, &source, day(on), input, each, loss)
+    } else {
+        load(&kind, &source, day(on), file, each, loss)
+    };
+    (loaded.unwrap(), losses)
+}
+
+const DATES: [&str; 2] = ["2025-04-11", "2026-06-17"];
+
+/// The two routing snapshots, names, classes and tags, indexed once for all tests.
+fn real(folder: &Path) -> &'static Atlas {
+    static ATLAS: OnceLock<Atlas> = OnceLock::new();
+    ATLAS.get_or_init(|| {
+        let mut observations = Vec::new();
+        for on in DATES {
+            for family in ["ipv4", "ipv6"] {
+                let path = folder.join(format!("ip2asn/{on}/asn-{family}.csv.gz"));
+                let (_, losses) =
+                    read(&path, "ip2asn", "ip2asn", on, &mut observations);
+                assert_eq!(losses, BTreeMap::new(), "{}", path.display());
+            }
+        }
+        let on = "2026-06-17";
+        let names = folder.join("asn/bgptools-asns.csv.gz");
+        read(&names, "as-names", "bgptools", on, &mut observations);
+        for tag in ["gov", "uni", "corp", "dsl", "mobile", "biznet", "cdn", "vpsh"] {
+            let path = folder.join(format!("sector/bgptools-tags/tags-{tag}.csv"));
+            let kind = format!("as-tag:{tag}");
+            read(&path, &kind, "bgptools-tags", on, &mut observations);
+        }
+        Atlas::build(observations, &Rules::built_in())
+    })
+}
+
+#[test]
+fn known_networks_of_the_two_dates_are_found() {
+    let Some(folder) = data("known_networks_of_the_two_dates_are_found") else {
+        return;
+    };
+    let atlas = real(&folder);
+    let asn = |a: &str, on: &str| {
+        atlas.lookup(address(a), day(on)).attribution.asn.map(|asn| asn.0)
+    };
+    assert_eq!(asn("185.201.0.7", DATES[0]), Some(205_514));
+    assert_eq!(asn("185.201.3.255", DATES[1]), Some(200_107));
+    for a in ["46.8.206.1", "109.248.196.1"] {
+        let name = |on| {
+            let found = atlas.lookup(address(a), day(on)).attribution.organisation;
+            found.and_then(|id| atlas.organisation(&id)).map(|o| o.name)
+        };
+        assert!(name(DATES[0]).unwrap().contains("Kaspersky"), "{a}");
+        assert!(!name(DATES[1]).unwrap_or_default().contains("Kaspersky"), "{a}");
+        let standing = atlas.lookup(address(a), day("2025-12-01")).standing;
+        assert_eq!(standing, Standing::Disputed);
+    }
+    let mit = atlas.lookup(address("18.9.22.69"), day(DATES[1]));
+    assert_eq!(mit.attribution.asn.map(|a| a.0), Some(3));
+    assert_eq!(mit.attribution.kind, NetworkKind::Own);
+    assert_eq!(mit.organisation.unwrap().sector, Some("education".into()));
+    let v6 = atlas.lookup(address("2001:4:112::1"), day("2024-06-01"));
+    assert_eq!(v6.attribution.asn.map(|a| a.0), Some(112));
+    assert_eq!(v6.standing, Standing::BeforeFirst);
+}
+
+#[test]
+fn overlapping_ranges_of_real_tables_are_counted_and_the_narrower_wins() {
+    let name = "overlapping_ranges_of_real_tables_are_counted_and_the_narrower_wins";
+    let Some(folder) = data(name) else { return };
+    let atlas = real(&folder);
+    let overlaps = |atlas: &Atlas, field, on: &str| {
+        let mut tables = atlas.notes().tables.iter();
+        let found = tables.find(|t| t.field == field && t.v4 && t.snapshot == day(on));
+        found.unwrap().overlapping
+    };
+    assert_eq!(overlaps(atlas, Field::Origin, DATES[0]), 3);
+    assert_eq!(overlaps(atlas, Field::Origin, DATES[1]), 1);
+    let asn =
+        |a: &str| atlas.lookup(address(a), day(DATES[0])).attribution.asn.unwrap().0;
+    assert_eq!(
+        (asn("7.193.229.255"), asn("7.193.230.0"), asn("7.193.231.0")),
+        (749, 2685, 749)
+    );
+    assert_eq!(
+        (asn("214.255.0.1"), asn("215.0.0.0"), asn("215.1.3.255")),
+        (749, 721, 721)
+    );
+
+    let mut observations = Vec::new();
+    let path = folder.join("ip2country/geo-whois-asn-country-ipv4.csv.gz");
+    let (loaded, losses) =
+        read(&path, "ip2country", "geo-whois", DATES[1], &mut observations);
+    assert_eq!((loaded.observations, losses.len()), (334_373, 0));
+    let atlas = Atlas::build(observations, &Rules::built_in());
+    assert!(overlaps(&atlas, Field::AddressCountry, DATES[1]) >= 568);
+    let country =
+        |a: &str| atlas.lookup(address(a), day(DATES[1])).attribution.addr_country;
+    assert_eq!(country("2.58.197.14"), "DE".parse().ok());
+    assert_eq!(country("2.58.197.15"), "BE".parse().ok());
+    assert_eq!(country("2.58.197.16"), "DE".parse().ok());
+}
+
+/// Numbers that are spread evenly enough and the same in every run (the multiplier of
+/// Knuth's MMIX generator).
+fn spread(seed: &mut u64) -> u64 {
+    *seed = seed
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
+    *seed >> 33
+}
+
+#[test]
+fn one_address_in_eight_changed_its_as_between_the_dates() {
+    let name = "one_address_in_eight_changed_its_as_between_the_dates";
+    let Some(folder) = data(name) else { return };
+    let atlas = real(&folder);
+    // Ranges of the older table drawn evenly, an address drawn inside each.
+    let mut rows = Vec::new();
+    let path = folder.join(format!("ip2asn/{}/asn-ipv4.csv.gz", DATES[0]));
+    read(&path, "ip2asn", "ip2asn", DATES[0], &mut rows);
+    let mut seed = 2024;
+    let clients: Vec<_> = (0..20_000)
+        .map(|_| {
+            let at = usize::try_from(spread(&mut seed)).unwrap() % rows.len();
+            let (first, last) = rows[at].range.unwrap();
+            let inside =
+                u128::from(spread(&mut seed)) % (last.bits() - first.bits() + 1);
+            let address = Address::from_bits(first.bits() + inside);
+            Client { address, site: None }
+        })
+        .collect();
+    let diff = atlas.diff(day(DATES[0]), day(DATES[1]), clients);
+    println!("{} of {} addresses changed their AS", diff.asn, diff.clients);
+    assert!((2_000..=3_000).contains(&diff.asn), "{}", diff.asn);
+}
+
+#[test]
+fn the_index_of_real_tables_answers_as_a_scan_over_their_rows() {
+    let name = "the_index_of_real_tables_answers_as_a_scan_over_their_rows";
+    let Some(folder) = data(name) else { return };
+    let atlas = real(&folder);
+    let mut seed = 7;
+    for on in DATES {
+        for family in ["ipv4", "ipv6"] {
+            let mut rows = Vec::new();
+            let path = folder.join(format!("ip2asn/{on}/asn-{family}.csv.gz"));
+            read(&path, "ip2asn", "ip2asn", on, &mut rows);
+            for _ in 0..40 {
+                let at = usize::try_from(spread(&mut seed)).unwrap() % rows.len();
+                let (first, last) = rows[at].range.unwrap();
+                // Within, at the ends, and just outside.
+                for bits in [
+                    first.bits() - 1,
+                    first.bits(),
+                    first.bits() + (last.bits() - first.bits()) / 2,
+                    last.bits(),
+                    last.bits() + 1,
+                ] {
+                    let address = Address::from_bits(bits);
+                    let inside = |o: &&Observation| {
+                        o.range.is_some_and(|(a, b)| a <= address && address <= b)
+                    };
+                    let narrowest = rows
+                        .iter()
+                        .filter(inside)
+                        .min_by_key(|o| o.range.map(|(a, b)| b.bits() - a.bits()));
+                    let found = atlas.lookup(address, day(on)).attribution.asn;
+                    assert_eq!(found, narrowest.and_then(|o| o.asn), "{address} {on}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn tag_lists_with_broken_quoting_are_read_whole() {
+    let Some(folder) = data("tag_lists_with_broken_quoting_are_read_whole") else {
+        return;
+    };
+    let mut observations = Vec::new();
+    let path = folder.join("sector/bgptools-tags/tags-gov.csv");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text.lines().filter(|l| l.contains("\"\"\"")).count(), 61);
+    let (loaded, losses) =
+        read(&path, "as-tag:gov", "tags", DATES[1], &mut observations);
+    assert_eq!((loaded.observations, losses), (933, BTreeMap::new()));
+}
+
+#[test]
+fn lists_of_as_names_are_read_whole() {
+    let Some(folder) = data("lists_of_as_names_are_read_whole") else { return };
+    for (file, rows) in
+        [("bgptools-asns.csv.gz", 120_793), ("asns-vincentbernat.csv", 103_861)]
+    {
+        let mut observations = Vec::new();
+        let path = folder.join("asn").join(file);
+        let (loaded, losses) =
+            read(&path, "as-names", "names", DATES[1], &mut observations);
+        assert_eq!((loaded.observations, losses), (rows, BTreeMap::new()), "{file}");
+    }
+}
+
+#[test]
+fn a_table_cut_short_is_refused_not_half_used() {
+    let Some(folder) = data("a_table_cut_short_is_refused_not_half_used") else {
+        return;
+    };
+    let path = folder.join(format!("ip2asn/{}/asn-ipv6.csv.gz", DATES[0]));
+    let bytes = std::fs::read(path).unwrap();
+    let half = &bytes[..bytes.len() / 2];
+    let error = load(
+        &SourceKind::Ip2Asn,
+        &"ip2asn".into(),
+        Day(0),
+        BufReader::new(GzDecoder::new(half)),
+        |_| (),
+        |_| (),
+    )
+    .unwrap_err();
+    assert!(error.to_string().contains("nothing of it is used"), "{error}");
+}
