@@ -341,3 +341,66 @@ fn root(location: &str) -> Result<Url> {
         bad("the path cannot be written as a URL", "choose another folder")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(flows: u64) -> Batch {
+        let day = Day::from_date(2024, 4, 1).unwrap();
+        let vantage = VantageId::new("probe");
+        let mut coverage = tidegauge_model::Coverage::empty(vantage.clone(), day);
+        coverage.flows = flows;
+        Batch {
+            vantage,
+            inputs: vec![Fingerprint::of(b"a")],
+            sightings: Vec::new(),
+            coverage: vec![coverage],
+            run: RunRecord {
+                id: "run".to_owned(),
+                started: Instant(0),
+                finished: Instant(0),
+                verb: "ingest".to_owned(),
+                arguments: serde_json::Value::Null,
+                versions: serde_json::Value::Null,
+                inputs: serde_json::Value::Null,
+                outcome: "done".to_owned(),
+            },
+        }
+    }
+
+    async fn flows(lake: &Lake) -> Vec<u64> {
+        let month = tidegauge_model::DayRange::month("2024-04".parse().unwrap());
+        lake.coverage(month).await.unwrap().iter().map(|c| c.flows).collect()
+    }
+
+    /// Stops between the two commits, then tries again: once with what was made before,
+    /// once with what a corrected program makes of the same input.
+    #[tokio::test]
+    async fn a_crash_between_the_two_commits_leaves_nothing_twice() {
+        for retried in [100, 101] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().to_str().unwrap();
+            let crashed = Lake::open(path).await.unwrap();
+            crashed.log(Table::Sightings).load_or_create().await.unwrap();
+            crashed.append_coverage(&Prepared::from(batch(100))).await.unwrap();
+            drop(crashed);
+
+            let lake = Lake::open(path).await.unwrap();
+            assert!(
+                flows(&lake).await.is_empty(),
+                "nothing is in before the second commit"
+            );
+            let inputs = batch(0).inputs;
+            assert_eq!(lake.already(&"probe".into(), &inputs).await.unwrap(), [false]);
+            let appended = lake.append(batch(retried)).await.unwrap();
+            assert!(matches!(appended, Appended::Stored { .. }));
+            assert_eq!(flows(&lake).await, [retried]);
+            assert_eq!(
+                lake.append(batch(retried)).await.unwrap(),
+                Appended::AlreadyThere
+            );
+            assert_eq!(flows(&lake).await, [retried]);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Tests of the lake as others see it.
+
+mod faults;
+mod lake;
+mod made;
+mod race;
+mod roundtrip;
