@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 
 use roaring::{RoaringBitmap, RoaringTreemap};
+use serde::Serialize;
 
-use crate::{Address, Day, Prefix, Reason, VantageId};
+use crate::{Address, Day, Month, Prefix, Reason, VantageId};
 
 /// What one vantage read on one UTC day.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +51,37 @@ impl Coverage {
             footprint: Footprint::default(),
         }
     }
+}
+
+/// What one vantage read in one calendar month, for people: tables and reports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CoverageSummary {
+    /// The vantage.
+    pub vantage: VantageId,
+    /// The month.
+    pub month: Month,
+    /// Days of the month that were asked for, with data or without.
+    pub days: u32,
+    /// Those of them on which any flow was read.
+    pub days_with_data: u32,
+    /// Flows read, contact or not.
+    pub flows: u64,
+    /// Flows that matched an endpoint.
+    pub contacts: u64,
+    /// Input that could not be used, by the word of its [`Reason`], sorted.
+    pub losses: BTreeMap<String, u64>,
+    /// The finest sampling on a day with data: one packet in so many; `None` without data.
+    pub sampling_min: Option<u32>,
+    /// The coarsest sampling on a day with data; `None` without data.
+    pub sampling_max: Option<u32>,
+    /// IPv4 /24s seen on any day.
+    pub footprint_v4: u64,
+    /// IPv6 /48s seen on any day.
+    pub footprint_v6: u64,
+    /// Days asked for on which nothing was read, in order.
+    pub gaps: Vec<Day>,
+    /// Hours without any flow on days that have data.
+    pub hours_without_flows: u32,
 }
 
 /// The originator networks seen at all: IPv4 /24s and IPv6 /48s of global addresses.
