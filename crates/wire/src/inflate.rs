@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn the_head_is_read_again() {
-        let whole = gzip(&[b'x'; 3 * HEAD_BYTES]);
+        let whole = gzip(&vec![b'x'; 3 * HEAD_BYTES]);
         let mut inflate = Inflate::new(whole.as_slice());
         assert_eq!(inflate.head().unwrap().len(), HEAD_BYTES);
         let mut bytes = Vec::new();

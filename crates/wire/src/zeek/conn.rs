@@ -29,7 +29,10 @@ pub(super) struct Ends {
 
 impl Ends {
     /// The ends that a row tells, `protocol` being that of its log if it tells none.
-    pub(super) fn read(row: &Row<'_>, protocol: Option<Protocol>) -> Result<Self, Reason> {
+    pub(super) fn read(
+        row: &Row<'_>,
+        protocol: Option<Protocol>,
+    ) -> Result<Self, Reason> {
         let originator = row.orig_h.address()?;
         let responder = row.resp_h.address()?;
         let protocol = match protocol {
@@ -91,9 +94,7 @@ fn protocol_of(row: &Row<'_>, originator: Address) -> Result<Protocol, Reason> {
         "icmp" => ICMP_V6,
         "sctp" => SCTP,
         _ => match row.ip_proto.count()? {
-            Some(number) => {
-                Protocol(u8::try_from(number).map_err(|_| Reason::Value)?)
-            }
+            Some(number) => Protocol(u8::try_from(number).map_err(|_| Reason::Value)?),
             None => PROTOCOL_UNKNOWN,
         },
     })
@@ -104,11 +105,11 @@ fn volume(
     ip_bytes: &Cell<'_>,
     payload_bytes: &Cell<'_>,
 ) -> Result<Option<Volume>, Reason> {
-    let bytes = match (ip_bytes.count()?, payload_bytes.count()?) {
-        (Some(bytes), _) | (None, Some(bytes)) => bytes,
-        (None, None) => return Ok(None),
-    };
-    Ok(packets.count()?.map(|packets| Volume { bytes, packets }))
+    let (ip_bytes, payload_bytes) = (ip_bytes.count()?, payload_bytes.count()?);
+    Ok(ip_bytes
+        .or(payload_bytes)
+        .zip(packets.count()?)
+        .map(|(bytes, packets)| Volume { bytes, packets }))
 }
 
 /// The flags that a history proves, both ways: upper case is the originator, lower case
@@ -181,12 +182,12 @@ mod tests {
     fn wrong_values_lose_the_row() {
         let lost = |rest: &str| read(&format!("{{{ENDS},{rest}}}")).unwrap_err();
         assert_eq!(lost(r#""proto":"tcp","duration":-1"#), Reason::Value);
-        assert_eq!(lost(r#""proto":"tcp","orig_pkts":"x","orig_bytes":1"#), Reason::Value);
-        assert_eq!(lost(r#""duration":1"#), Reason::ColumnMissing);
         assert_eq!(
-            lost(r#""proto":"tcp","id.orig_h":"224.0.0.251""#),
-            Reason::Address
+            lost(r#""proto":"tcp","orig_pkts":"x","orig_bytes":1"#),
+            Reason::Value
         );
+        assert_eq!(lost(r#""duration":1"#), Reason::ColumnMissing);
+        assert_eq!(lost(r#""proto":"tcp","id.orig_h":"224.0.0.251""#), Reason::Address);
         assert_eq!(lost(r#""proto":"tcp","id.orig_p":93145"#), Reason::Value);
     }
 }

@@ -202,7 +202,8 @@ impl Join {
         if (named.at, named.ends) < (uid.at, uid.ends) {
             (uid.at, uid.ends) = (named.at, named.ends);
         }
-        let Some(host) = named.host.and_then(|text| interned(&mut self.hosts, text)) else {
+        let Some(host) = named.host.and_then(|text| interned(&mut self.hosts, text))
+        else {
             return Ok(None);
         };
         uid.hear(named, &host)?;

@@ -21,8 +21,8 @@ use std::io::{self, BufRead};
 
 use tidegauge_model::{Day, Instant, Loss, Reason};
 
-pub use join::{CONNS_MAX, HOSTS_PER_UID_MAX, UIDS_MAX};
 pub(crate) use join::Join;
+pub use join::{CONNS_MAX, HOSTS_PER_UID_MAX, UIDS_MAX};
 pub use named::REQUEST_BYTES_MAX;
 
 use crate::Sink;
@@ -97,8 +97,19 @@ impl Log {
             Some(Self::Ssl)
         } else {
             let marks = [
-                "uid", "uids", "fuid", "id.orig_h", "id_orig_h", "id", "node", "peer",
-                "host", "level", "note", "operation", "mac",
+                "uid",
+                "uids",
+                "fuid",
+                "id.orig_h",
+                "id_orig_h",
+                "id",
+                "node",
+                "peer",
+                "host",
+                "level",
+                "note",
+                "operation",
+                "mac",
             ];
             // `suricata` and others write such lines too, but with another time.
             let zeek = has("ts") && marks.into_iter().any(&has) && !has("event_type");
@@ -307,6 +318,9 @@ mod tests {
     fn rows_without_their_header_are_recognised_as_such() {
         let row = "1517336042.090842\tCi85EB2YjUI9a2eql6\t192.0.2.1\t80\n";
         assert_eq!(log(row), Some(Log::Headless));
-        assert_eq!(log(&format!("{row}#separator \\x09\n#path\tconn\n")), Some(Log::Conn));
+        assert_eq!(
+            log(&format!("{row}#separator \\x09\n#path\tconn\n")),
+            Some(Log::Conn)
+        );
     }
 }

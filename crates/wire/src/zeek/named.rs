@@ -94,11 +94,14 @@ pub(super) fn answered(row: &Row<'_>) -> Result<Option<Answered>, Reason> {
             ttl_seconds = Some(ttl_seconds.map_or(seconds, |least| least.min(seconds)));
         }
     }
-    let after = i64::try_from(row.rtt.micros()?.unwrap_or(0)).map_err(|_| Reason::Value)?;
+    let after =
+        i64::try_from(row.rtt.micros()?.unwrap_or(0)).map_err(|_| Reason::Value)?;
     let at = Instant(row.ts.instant()?.0.saturating_add(after));
-    Ok(ttl_seconds
-        .filter(|_| !addresses.is_empty())
-        .map(|ttl_seconds| Answered { addresses, ttl_seconds, at }))
+    Ok(ttl_seconds.filter(|_| !addresses.is_empty()).map(|ttl_seconds| Answered {
+        addresses,
+        ttl_seconds,
+        at,
+    }))
 }
 
 /// What DNS answered.
@@ -167,6 +170,9 @@ mod tests {
     fn no_address_or_no_time_to_live_is_no_answer() {
         assert_eq!(answer(r#""answers":["a.example"],"TTLs":[20.0]"#), Ok(None));
         assert_eq!(answer(r#""answers":["192.0.2.7"]"#), Ok(None));
-        assert_eq!(answer(r#""answers":["192.0.2.7"],"TTLs":[-1]"#), Err(Reason::Value));
+        assert_eq!(
+            answer(r#""answers":["192.0.2.7"],"TTLs":[-1]"#),
+            Err(Reason::Value)
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! A batch of texts, decoded as a caller would.
 
-use std::io::{BufRead, Read};
+use std::io::BufRead;
 
 use tidegauge_model::{Answer, Flow, Instant, Loss, Reason};
 use tidegauge_wire::{Decoder, Format, Inflate, Sink, recognise};
@@ -94,7 +94,7 @@ impl Batch {
     }
 }
 
-fn at_end(input: &mut (impl BufRead + Read)) -> bool {
+fn at_end(input: &mut impl BufRead) -> bool {
     input.fill_buf().unwrap().is_empty()
 }
 

@@ -1,4 +1,12 @@
 //! The decoder from outside: bytes in, flows, answers and losses out.
 
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod batch;
+#[cfg(test)]
+mod join;
+#[cfg(test)]
+mod pcap_shared;
+#[cfg(test)]
 mod real_logs;
