@@ -20,8 +20,9 @@ const CHAIN_MAX: usize = 16;
 pub(super) enum Saying {
     /// It asks; questions whose name cannot be a host name are not among them.
     Questions(Vec<ServerName>),
-    /// It answers, with an address or without.
-    Reply(Option<Resolution>),
+    /// It answers a question, with an address or without. The question is repeated in the
+    /// answer, which tells it where the query itself was not captured.
+    Reply { asked: Option<ServerName>, resolution: Option<Resolution> },
 }
 
 /// The addresses of a name.
@@ -56,8 +57,12 @@ pub(super) fn read(bytes: &[u8]) -> Option<Saying> {
     if !header.qr() {
         return Some(Saying::Questions(names));
     }
-    let asked = names.into_iter().next().filter(|_| header.rcode() == Rcode::NOERROR);
-    Some(Saying::Reply(asked.and_then(|name| resolution(&message, name.host))))
+    let asked = names.into_iter().next();
+    let resolution = asked
+        .as_ref()
+        .filter(|_| header.rcode() == Rcode::NOERROR)
+        .and_then(|name| resolution(&message, Arc::clone(&name.host)));
+    Some(Saying::Reply { asked, resolution })
 }
 
 /// One record of the answer that matters here.
@@ -161,7 +166,8 @@ mod tests {
 
     #[test]
     fn the_chain_is_followed_and_its_shortest_time_kept() {
-        let Some(Saying::Reply(Some(resolution))) = read(&reply()) else {
+        let Some(Saying::Reply { resolution: Some(resolution), .. }) = read(&reply())
+        else {
             panic!("a reply with addresses")
         };
         assert_eq!(&*resolution.host, "www.example.com");
@@ -180,7 +186,8 @@ mod tests {
             let alias = Cname::new(name(target));
             builder.push((name(owner), Ttl::from_secs(1), alias)).unwrap();
         }
-        assert_eq!(read(&builder.finish()), Some(Saying::Reply(None)));
+        let reply = read(&builder.finish());
+        assert!(matches!(reply, Some(Saying::Reply { resolution: None, .. })));
     }
 
     #[test]
@@ -200,7 +207,10 @@ mod tests {
         for end in 0..whole.len() {
             // The alias of the name asked for comes last: without it nothing is known.
             let part = read(whole.get(..end).unwrap());
-            assert!(matches!(part, None | Some(Saying::Reply(None))), "{end}");
+            assert!(
+                matches!(part, None | Some(Saying::Reply { resolution: None, .. })),
+                "{end}"
+            );
         }
     }
 

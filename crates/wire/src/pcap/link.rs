@@ -46,15 +46,17 @@ pub(super) fn network(link: u32, frame: &[u8], short: Reason) -> Result<&[u8], R
             Some(_) => Err(Reason::LinkType),
             None => Err(short),
         },
-        PPP => {
-            let framed = frame.starts_with(&[0xff, 0x03]);
-            ppp(if framed { after(frame, 2, short)? } else { frame }, short)
-        }
+        PPP => match frame {
+            [0xff, 0x03, rest @ ..] => ppp(rest, short),
+            // libpcap's note on PPP: frames of Cisco HDLC may be among them.
+            [0x0f | 0x8f, 0x00, rest @ ..] => typed(rest, short),
+            _ => ppp(frame, short),
+        },
         _ => Err(Reason::LinkType),
     }
 }
 
-/// Reads an EtherType and what follows it, through VLAN tags (802.1Q, 802.1ad), PPPoE
+/// Reads an EtherType and what follows it, through VLAN tags (802.1Q, 802.1ad), SNAP, PPPoE
 /// sessions (RFC 2516) and MPLS labels (RFC 3032).
 fn typed(mut rest: &[u8], short: Reason) -> Result<&[u8], Reason> {
     loop {
@@ -64,6 +66,12 @@ fn typed(mut rest: &[u8], short: Reason) -> Result<&[u8], Reason> {
             0x8100 | 0x88a8 | 0x9100 => rest = after(packet, 2, short)?,
             0x8864 => return ppp(after(packet, 6, short)?, short),
             0x8847 | 0x8848 => return unlabelled(packet, short),
+            // A length and no type: IEEE 802.3. Only SNAP (RFC 1042) bears IP.
+            0..0x0600 => match packet.split_first_chunk::<6>() {
+                Some((&[0xaa, 0xaa, 0x03, 0, 0, 0], behind)) => rest = behind,
+                Some(_) => return Err(Reason::LinkType),
+                None => return Err(short),
+            },
             _ => return Err(Reason::LinkType),
         }
     }

@@ -27,6 +27,8 @@ pub(super) enum Run<'a> {
 pub(super) struct Stream {
     /// The sequence number expected next, once one is known.
     next: Option<u32>,
+    /// The sequence number of the SYN.
+    syn: Option<u32>,
     early: Vec<Early>,
     early_bytes: usize,
 }
@@ -39,10 +41,12 @@ struct Early {
 }
 
 impl Stream {
-    /// A SYN was seen: data begins behind `sequence`.
+    /// A SYN was seen: data begins behind `sequence`. A repeated SYN changes nothing, one
+    /// with another number begins anew.
     pub(super) fn begin(&mut self, sequence: u32) {
-        if self.next.is_none() {
-            self.next = Some(sequence.wrapping_add(1));
+        if self.syn != Some(sequence) {
+            let (next, syn) = (Some(sequence.wrapping_add(1)), Some(sequence));
+            *self = Self { next, syn, ..Self::default() };
         }
     }
 

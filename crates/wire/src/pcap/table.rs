@@ -451,23 +451,32 @@ impl Entry {
 
     /// Takes in what was heard from the sender `way`.
     fn learn(&mut self, heard: Heard, way: Way, at: Instant, sink: &mut dyn Sink) {
-        let names = match heard {
-            Heard::Name(name) => vec![name],
-            Heard::Dns(Saying::Questions(names)) => names,
-            Heard::Dns(Saying::Reply(resolution)) => {
-                self.opened_by(way.back());
-                if let Some(resolution) = resolution {
-                    sink.answer(Answer {
-                        client: self.end_at(way.back()).address,
-                        host: resolution.host,
-                        addresses: resolution.addresses,
-                        ttl_seconds: resolution.ttl_seconds,
-                        at,
-                    });
-                }
-                return;
+        match heard {
+            Heard::Name(name) => self.asked(vec![name], way, at, sink),
+            Heard::Dns(Saying::Questions(names)) => self.asked(names, way, at, sink),
+            Heard::Dns(Saying::Reply { asked, resolution }) => {
+                let asker = way.back();
+                self.asked(asked.into_iter().collect(), asker, at, sink);
+                let Some(resolution) = resolution else { return };
+                sink.answer(Answer {
+                    client: self.end_at(asker).address,
+                    host: resolution.host,
+                    addresses: resolution.addresses,
+                    ttl_seconds: resolution.ttl_seconds,
+                    at,
+                });
             }
-        };
+        }
+    }
+
+    /// Takes in what `way` asked for.
+    fn asked(
+        &mut self,
+        names: Vec<ServerName>,
+        way: Way,
+        at: Instant,
+        sink: &mut dyn Sink,
+    ) {
         self.opened_by(way);
         if way == self.originator {
             for name in names {

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tidegauge_model::flow::canonical_host;
-use tidegauge_model::{Answer, Flow, Instant, Loss};
+use tidegauge_model::{Address, Answer, Flow, Instant, Loss, Protocol, Reason};
 use tidegauge_wire::{Sink, pcap};
 
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
+const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
 
 /// 2027-01-01: after the latest capture.
 const LATEST: Instant = Instant(1_798_761_600_000_000);
@@ -60,12 +60,12 @@ fn decoded(bytes: &[u8]) -> Collected {
 /// One capture of `pcap-hostnames.tsv`.
 #[derive(Default)]
 struct Listed {
-    packets: u64,
+    packets: usize,
     names: BTreeSet<String>,
 }
 
 fn listed() -> BTreeMap<String, Listed> {
-    let path = Path::new(DATA).join("pcap/pcap-hostnames.tsv");
+    let path = Path::new(SHARED).join("pcap/pcap-hostnames.tsv");
     let text = String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
     let mut all: BTreeMap<String, Listed> = BTreeMap::new();
     for line in text.lines().skip(1) {
@@ -79,29 +79,306 @@ fn listed() -> BTreeMap<String, Listed> {
     all
 }
 
+
+/// Whether the shared captures are there; says so loudly if not.
+fn absent(test: &str) -> bool {
+    let absent = !Path::new(SHARED).join("pcap").is_dir();
+    if absent {
+        println!("SKIPPED {test}: shared data folder absent");
+    }
+    absent
+}
+
+/// Captures whose list does not tell the truth, with the frames that `capinfos` counts.
+const MISCOUNTED: [(&str, usize); 4] = [
+    ("pcap/suricata-verify/http-evader/http-evader-006/input.pcap", 8),
+    ("pcap/suricata-verify/http-request-line/input.pcap", 1),
+    ("pcap/suricata-verify/prefilter-multibuf-multipkts/input.pcap", 20),
+    ("pcap/suricata-verify/uricontent/detect-uricontent-05/input.pcap", 1),
+];
+
 #[test]
-fn explore() {
-    let mut bad = 0;
-    for (file, listed) in listed() {
-        let path = Path::new(DATA).join(&file);
-        let bytes = bytes_of(&path);
-        let c = decoded(&bytes);
-        let total = c.packets() + c.losses.len() as u64;
-        if total != listed.packets {
-            println!("PACKETS {file} listed {} ours {} losses {:?}", listed.packets, total, c.losses.last());
-            bad += 1;
+fn every_frame_of_every_capture_is_a_flow_or_a_loss() {
+    if absent("every_frame_of_every_capture_is_a_flow_or_a_loss") {
+        return;
+    }
+    let (mut frames, mut packets, mut flows, mut answers) = (0, 0, 0, 0);
+    let mut losses: BTreeMap<Reason, usize> = BTreeMap::new();
+    let listed = listed();
+    for (file, listed) in &listed {
+        let found = decoded(&bytes_of(&Path::new(SHARED).join(file)));
+        let expected = MISCOUNTED.iter().find(|(name, _)| name == file);
+        let expected = expected.map_or(listed.packets, |&(_, count)| count);
+        // A frame that the end of the file cuts is no frame to those who counted.
+        let cut = found.losses.iter().filter(|l| l.reason == Reason::Truncated).count();
+        let packets_here = usize::try_from(found.packets()).unwrap();
+        let counted = packets_here + found.losses.len() - cut;
+        assert_eq!(counted, expected, "{file}");
+        frames += counted;
+        packets += packets_here;
+        flows += found.flows.len();
+        answers += found.answers.len();
+        for loss in found.losses {
+            *losses.entry(loss.reason).or_default() += 1;
         }
-        let hosts: BTreeSet<_> = c.flows.iter().filter_map(|f| f.name.as_ref()).map(|n| n.host.to_string()).collect();
-        for name in &listed.names {
+    }
+    println!("{} captures: {frames} frames, {packets} in {flows} flows", listed.len());
+    println!("{answers} DNS answers; losses {losses:?}");
+    assert!(listed.len() > 1000 && flows > 10_000);
+}
+
+/// Names that others found and we do not, and why.
+const NOT_FOUND: [(&str, &str); 10] = [
+    // The other end opened the connection (a reverse SOCKS proxy), and only names that the
+    // originator asks for are taken.
+    ("pcap/arkime/socks5-reverse.pcap", "www.google.com"),
+    // The record of the hello claims more bytes than ever come.
+    ("pcap/arkime/arkime_synthetic.pcap", "test.com"),
+    // The first half of the hello is not in the capture.
+    ("pcap/ndpi/tls_missing_ch_frag.pcap", "r1---sn-5f5nxgvh5o-hjul.googlevideo.com"),
+    // Not a query: an unassigned opcode, and a notification between servers.
+    ("pcap/suricata-verify/dns/v2/dns-invalid-opcode/input.pcap", "suricata.io"),
+    ("pcap/zeek/dns/dns_notify2.pcap", "dhcp.lbnl.us"),
+    // A request line without a version, and one without a target.
+    ("pcap/suricata-verify/http-missing-protocol/input.pcap", "5.8.88.25"),
+    ("pcap/zeek/http/no-uri.pcap", "bro.org"),
+    // HTTP from port 53, which is DNS to us.
+    ("pcap/suricata-verify/uricontent/detect-uricontent-04/input.pcap", "www.example.com"),
+    // The list was made of another file of that name, see `MISCOUNTED`.
+    ("pcap/suricata-verify/http-request-line/input.pcap", "example.com"),
+    // Its frames are dated 1970.
+    ("pcap/ndpi/discord.pcap", "discord.com"),
+];
+
+#[test]
+fn the_names_that_others_found_are_found() {
+    if absent("the_names_that_others_found_are_found") {
+        return;
+    }
+    let (mut captures, mut names, mut not_found) = (0, 0, BTreeSet::new());
+    for (file, listed) in listed() {
+        let found = decoded(&bytes_of(&Path::new(SHARED).join(&file)));
+        if found.losses.iter().any(|l| l.reason == Reason::Time) && found.flows.is_empty()
+        {
+            continue; // Wholly dated before 1990.
+        }
+        let hosts: BTreeSet<&str> =
+            found.flows.iter().filter_map(|f| Some(&*f.name.as_ref()?.host)).collect();
+        captures += usize::from(!listed.names.is_empty());
+        for name in listed.names {
             let (_, host) = name.split_once(':').unwrap();
-            match canonical_host(host) {
-                Some(host) if hosts.contains(&host) => {}
-                _ => println!("NAME {file} {name}"),
+            // What is no host name, `*.teams.microsoft.com` or an empty one, is no name.
+            let Some(host) = canonical_host(host) else { continue };
+            names += 1;
+            if !hosts.contains(&*host) {
+                not_found.insert((file.clone(), host));
             }
         }
-        let mut reasons = BTreeMap::new();
-        for l in &c.losses { *reasons.entry(l.reason).or_insert(0) += 1; }
-        if !reasons.is_empty() { println!("LOSS {file} {} {reasons:?}", listed.packets); }
     }
-    println!("bad {bad}");
+    println!("{names} names in {captures} captures, {} not found", not_found.len());
+    let known = NOT_FOUND.map(|(file, host)| (file.to_owned(), host.to_owned()));
+    assert_eq!(not_found, known.into(), "names not found");
+    assert!(captures > 300 && names > 1000);
+}
+
+/// A conversation as ndpiReader prints it: the two ends and the packets that each sent, the
+/// lower end first.
+type Conversation = (Protocol, (Address, u16), (Address, u16), u64, u64);
+
+/// Reads a line such as
+/// `1  TCP 10.0.0.1:5000 <-> 10.0.0.2:80 [proto: …][6 pkts/385 bytes <-> 4 pkts/366 bytes]`.
+fn ndpi_conversation(line: &str) -> Option<Conversation> {
+    let (number, rest) = line.strip_prefix('\t')?.split_once('\t')?;
+    number.parse::<u32>().ok()?;
+    let mut words = rest.split_ascii_whitespace();
+    let protocol = match words.next()? {
+        "TCP" => Protocol::TCP,
+        "UDP" => Protocol::UDP,
+        "ICMP" => Protocol(1),
+        "ICMPV6" => Protocol(58),
+        // Others by a name of nDPI's own.
+        _ => Protocol(255),
+    };
+    let end = |text: &str| {
+        let (address, port) = text.rsplit_once(':')?;
+        let address = address.trim_matches(['[', ']']);
+        Some((address.parse::<Address>().ok()?, port.parse::<u16>().ok()?))
+    };
+    let from = end(words.next()?)?;
+    words.next()?;
+    let to = end(words.next()?)?;
+    let packets: Vec<u64> = rest
+        .match_indices(" pkts/")
+        .filter_map(|(at, _)| {
+            let before = rest.get(..at)?;
+            before.rsplit(['[', ' ']).next()?.parse().ok()
+        })
+        .collect();
+    let &[sent, received, ..] = packets.as_slice() else { return None };
+    Some(ordered(protocol, from, to, sent, received))
+}
+
+fn ordered(
+    protocol: Protocol,
+    from: (Address, u16),
+    to: (Address, u16),
+    sent: u64,
+    received: u64,
+) -> Conversation {
+    if from <= to {
+        (protocol, from, to, sent, received)
+    } else {
+        (protocol, to, from, received, sent)
+    }
+}
+
+/// Our flows with those of the same ends put together, as nDPI has no time-outs.
+fn conversations(flows: &[Flow]) -> BTreeSet<Conversation> {
+    let mut sums = BTreeMap::new();
+    for flow in flows {
+        let (Some(sent), Some(received)) = (flow.sent, flow.received) else { continue };
+        let protocol = match flow.protocol {
+            named @ (Protocol::TCP | Protocol::UDP | Protocol(1 | 58)) => named,
+            _ => Protocol(255),
+        };
+        let (protocol, low, high, up, down) = ordered(
+            protocol,
+            (flow.originator, flow.originator_port),
+            (flow.responder, flow.responder_port),
+            sent.packets,
+            received.packets,
+        );
+        let (all_up, all_down) = sums.entry((protocol, low, high)).or_insert((0, 0));
+        *all_up += up;
+        *all_down += down;
+    }
+    sums.into_iter().map(|((p, low, high), (up, down))| (p, low, high, up, down)).collect()
+}
+
+/// Captures in which nDPI counts otherwise, and why.
+const NDPI_DIFFERS: [(&str, &[&str]); 7] = [
+    (
+        "frames dated 1970 are losses here",
+        &[
+            "bt-dns.pcap",
+            "cassandra.pcap",
+            "discord.pcap",
+            "dlt_ppp.pcap",
+            "line.pcap",
+            "ookla.pcap",
+            "ossfuzz_seed_fake_traces_2.pcapng",
+            "quic-mvfst-22.pcap",
+            "spotify_tcp.pcap",
+            "syslog.pcap",
+            "targusdataspeed_false_positives.pcap",
+            "teamviewer.pcap",
+        ],
+    ),
+    (
+        "nDPI looks into tunnels (GTP, VXLAN, CAPWAP, IP in IP); here a tunnel is a flow",
+        &[
+            "4in4tunnel.pcap",
+            "4in6tunnel.pcap",
+            "capwap_data.pcapng",
+            "dtls.pcap",
+            "false_positives.pcapng",
+            "ipv6_in_gtp.pcap",
+            "reasm_segv_anon.pcapng",
+            "rtmp.pcap",
+            "tls_invalid_reads.pcap",
+            "vxlan.pcap",
+        ],
+    ),
+    (
+        "nDPI leaves fragments out; here they belong to the flow of the first",
+        &[
+            "badpackets.pcap",
+            "dns_fragmented.pcap",
+            "dnscrypt-v1-and-resolver-pings.pcap",
+            "ip_fragmented_garbage.pcap",
+        ],
+    ),
+    (
+        "nDPI leaves packets with wrong lengths out; here they count where they have ports",
+        &[
+            "fuzz-2006-09-29-28586.pcap",
+            "fuzz-2020-02-16-11740.pcap",
+            "ndpi_match_string_subprotocol__error.pcapng",
+            "reasm_crash_anon.pcapng",
+        ],
+    ),
+    (
+        "here SCTP has its ports, and the protocol behind an authentication header is told",
+        &["ah.pcapng", "sctp.cap"],
+    ),
+    ("the link layer is PPI, which is not read here", &["someip_sd_sample.pcap"]),
+    ("ndpiReader misprints an address", &["pinterest.pcap"]),
+];
+
+#[test]
+fn conversations_and_their_packets_agree_with_ndpi() {
+    if absent("conversations_and_their_packets_agree_with_ndpi") {
+        return;
+    }
+    let (mut files, mut agreed, mut flows) = (0, 0, 0);
+    let mut differ = BTreeSet::new();
+    for entry in fs::read_dir(Path::new(SHARED).join("pcap/ndpi-results")).unwrap() {
+        let path = entry.unwrap().path();
+        let file = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+        let theirs: BTreeSet<_> = text.lines().filter_map(ndpi_conversation).collect();
+        let capture = Path::new(SHARED).join("pcap/ndpi").join(&file);
+        let found = decoded(&bytes_of(&capture));
+        files += 1;
+        if conversations(&found.flows) == theirs {
+            agreed += theirs.len();
+            flows += found.flows.iter().filter(|f| f.sent.is_some()).count();
+        } else {
+            differ.insert(file);
+        }
+    }
+    println!("{agreed} conversations ({flows} flows) agree with nDPI");
+    println!("{} of {files} captures differ", differ.len());
+    let known = NDPI_DIFFERS.iter().flat_map(|(_, files)| *files);
+    assert_eq!(differ, known.map(|&f| f.to_owned()).collect(), "captures that differ");
+    assert!(files > 300);
+}
+
+/// Flows as the table parts them, pinned where nDPI, which has no time-outs in a file, sees
+/// as many: no conversation in these is silent for long.
+const FLOWS: [(&str, usize); 14] = [
+    ("1kxun.pcap", 197),
+    ("443-curl.pcap", 1),
+    ("KakaoTalk_chat.pcap", 38),
+    ("android.pcap", 63),
+    ("chrome.pcap", 6),
+    ("dnscrypt-v2-doh.pcap", 34),
+    ("http_ipv6.pcap", 15),
+    ("instagram.pcap", 38),
+    ("netflix.pcap", 61),
+    ("ocs.pcap", 20),
+    ("opera-vpn.pcapng", 62),
+    ("pinterest.pcap", 37),
+    ("whatsapp_login_call.pcap", 57),
+    ("weibo.pcap", 44),
+];
+
+#[test]
+fn flows_per_capture_are_pinned_where_ndpi_agrees() {
+    if absent("flows_per_capture_are_pinned_where_ndpi_agrees") {
+        return;
+    }
+    for (file, pinned) in FLOWS {
+        let out = format!("pcap/ndpi-results/{file}.out");
+        let text = fs::read(Path::new(SHARED).join(out)).unwrap();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let theirs = text
+            .lines()
+            .filter(|l| l.starts_with('\t') && l.contains("> ") && l.contains(" pkts/"))
+            .count();
+        let capture = Path::new(SHARED).join("pcap/ndpi").join(file);
+        let found = decoded(&bytes_of(&capture));
+        let ours = found.flows.iter().filter(|f| f.sent.is_some()).count();
+        assert_eq!((ours, theirs), (pinned, pinned), "{file}");
+    }
 }
