@@ -78,6 +78,11 @@ impl<R: Read> Hashing<R> {
         Self { inner, digest: Sha256::new() }
     }
 
+    /// What is read from.
+    pub fn inner(&self) -> &R {
+        &self.inner
+    }
+
     /// The fingerprint of what was read so far; of the input, once its end was reached.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint(self.digest.clone().finalize().into())

@@ -13,6 +13,7 @@ mod checkpoint;
 mod error;
 mod files;
 pub mod fingerprint;
+pub mod import;
 mod lake;
 mod log;
 mod object;

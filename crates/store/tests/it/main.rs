@@ -1,6 +1,7 @@
 //! Tests of the lake as others see it.
 
 mod faults;
+mod import;
 mod lake;
 mod made;
 mod race;
