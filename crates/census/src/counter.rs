@@ -1,0 +1,183 @@
+//! The counter: questions in, counts and panels out.
+//!
+//! **Invariant:** every question reads the newest version of the lake as one snapshot;
+//! nothing here writes.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use tidegauge_model::count::{Census, Query};
+use tidegauge_model::panel::Panel;
+use tidegauge_model::{CoverageSummary, DayRange, Endpoint, Holders, ProductId};
+use tidegauge_store::{Lake, Table};
+
+use crate::evidence::{self, Calendar, Evidence};
+use crate::session::{Engine, Settings};
+use crate::unique::Question;
+use crate::{Error, Result, coverage, panel, sql, tenure, unique};
+
+/// Counts what is in a lake.
+#[derive(Clone)]
+pub struct Counter {
+    lake: Lake,
+    endpoints: Arc<[Endpoint]>,
+    controls: Arc<[ProductId]>,
+    holders: Arc<dyn Holders>,
+    engine: Engine,
+}
+
+impl fmt::Debug for Counter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Counter")
+            .field("lake", &self.lake)
+            .field("endpoints", &self.endpoints.len())
+            .field("controls", &self.controls)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Counter {
+    /// A counter over `lake` with the dated catalog, the products that serve as controls,
+    /// and who held which address. Fails if the catalog would count a contact twice.
+    pub fn open(
+        lake: &Lake,
+        endpoints: &[Endpoint],
+        controls: &[ProductId],
+        holders: Arc<dyn Holders>,
+        settings: Settings,
+    ) -> Result<Self> {
+        evidence::check(endpoints)?;
+        Ok(Self {
+            lake: lake.clone(),
+            endpoints: endpoints.into(),
+            controls: controls.into(),
+            holders,
+            engine: Engine::new(settings)?,
+        })
+    }
+
+    /// Counts the cells of `query`; what each count means is said at
+    /// [`Counts`](tidegauge_model::count::Counts). Cells are sorted by key, what is not
+    /// known last; a cell in which nothing was sighted is absent.
+    ///
+    /// Filters on countries and sectors (primary or further ones) apply to organisations:
+    /// an address without one never passes. The share of unattributed address-days is
+    /// that of the evidence before these filters. `query.known` is not looked at here: the
+    /// `holders` of this counter were made for it.
+    pub async fn census(&self, query: &Query) -> Result<Census> {
+        let evidence = Evidence::of_use(&self.endpoints, query);
+        self.ask(query, &evidence, async |question| {
+            unique::count(question, query).await
+        })
+        .await
+    }
+
+    /// Weekly detection histories of `product` on `query.days`. Of `query`, the products,
+    /// dimensions and the activity threshold are not looked at.
+    ///
+    /// A history is there for each organisation and vantage with a sighting of the product
+    /// that counts as use. Controls count with every role, if their weight is not `none`.
+    pub async fn panel(&self, product: &ProductId, query: &Query) -> Result<Panel> {
+        let evidence =
+            Evidence::of_panel(&self.endpoints, product, &self.controls, query);
+        if !evidence.has_use() {
+            return Err(Error::NoEvidence { product: product.clone() });
+        }
+        // Coverage first: a later append then shows as seen, never as looked at in vain.
+        let covered = self.lake.coverage(query.days).await?;
+        self.ask(query, &evidence, async |question| {
+            panel::panel(question, product, query, &covered, &*self.holders).await
+        })
+        .await
+    }
+
+    /// What each vantage read in each month of `days`.
+    pub async fn coverage(&self, days: DayRange) -> Result<Vec<CoverageSummary>> {
+        Ok(coverage::summarise(&self.lake.coverage(days).await?, days))
+    }
+
+    /// The products that have an endpoint in the catalog, sorted.
+    pub fn products(&self) -> Vec<ProductId> {
+        let products: BTreeSet<_> = self.endpoints.iter().map(|e| &e.product).collect();
+        products.into_iter().cloned().collect()
+    }
+
+    /// The first and last day with any sighting, or `None` in an empty lake.
+    pub async fn days(&self) -> Result<Option<DayRange>> {
+        let session = self.engine.session();
+        let snapshot = self.lake.snapshot(Table::Sightings).await?;
+        self.engine.add_lake(&session, &snapshot)?;
+        sql::days(&self.engine, &session).await
+    }
+
+    /// Runs a read-only query for the operator. The result is raw and must not be
+    /// published.
+    ///
+    /// | table | content |
+    /// |---|---|
+    /// | `sightings`, `atlas`, `organisations`, `vantages`, `runs`, `releases`, `findings` | as in the lake |
+    /// | `coverage` | one row for each vantage and day; losses and footprints as counts |
+    /// | `catalog` | the endpoints that this counter counts with |
+    /// | `holders` | every client that has a sighting, with who held it on which days |
+    pub async fn sql(&self, text: &str) -> Result<Vec<RecordBatch>> {
+        let tables = sql::Tables {
+            engine: &self.engine,
+            lake: &self.lake,
+            endpoints: &self.endpoints,
+            controls: &self.controls,
+            holders: &*self.holders,
+        };
+        tables.run(text).await
+    }
+
+    /// The same counter with other settings.
+    pub fn with_settings(self, settings: Settings) -> Result<Self> {
+        Ok(Self { engine: Engine::new(settings)?, ..self })
+    }
+
+    /// Fills a session for one question and asks it.
+    async fn ask<T>(
+        &self,
+        query: &Query,
+        evidence: &Evidence<'_>,
+        ask: impl AsyncFnOnce(&Question<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let (engine, session) = (&self.engine, &self.engine.session());
+        let snapshot = self.lake.snapshot(Table::Sightings).await?;
+        engine.add_lake(session, &snapshot)?;
+        let calendar = &Calendar::new(query.days);
+        let _memory =
+            [evidence.add_to(engine, session)?, calendar.add_to(engine, session)?];
+        let held = &tenure::hold(engine, session, &*self.holders, query).await?;
+        ask(&Question { engine, session, evidence, calendar, held }).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::{Table, days, endpoints};
+
+    #[tokio::test]
+    async fn an_endpoint_that_holds_twice_on_a_day_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::open(folder.path().to_str().unwrap()).await.unwrap();
+        let open = |endpoints: &[Endpoint]| {
+            let holders = Arc::new(Table::default());
+            Counter::open(&lake, endpoints, &[], holders, Settings::default())
+        };
+        let one = endpoints().remove(0);
+        let on = |first: i32, last: i32| {
+            let from = days().first();
+            Endpoint {
+                valid: DayRange::new(from.plus(first), from.plus(last)).unwrap(),
+                ..one.clone()
+            }
+        };
+        let refused = open(&[on(0, 5), on(10, 20), on(5, 7)]);
+        assert!(matches!(refused, Err(Error::Catalog { .. })));
+        assert!(open(&[on(0, 5), on(6, 20)]).is_ok());
+    }
+}

@@ -1,0 +1,138 @@
+//! The engine: its settings, and one session for each question.
+//!
+//! **Invariant:** the memory pool is always bounded and shared by all sessions of a
+//! counter; what is over it goes to disk, or the question fails with a hint.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::MemTable;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::{
+    FairSpillPool, MemoryConsumer, MemoryReservation,
+};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use tidegauge_store::Snapshot;
+
+use crate::provider::LakeTable;
+use crate::{Error, Result};
+
+/// Default size of the memory pool: 1 GiB, which a laptop can spare.
+pub const MEMORY_BYTES: usize = 1 << 30;
+
+/// How much of the machine a counter may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Size of the memory pool, in bytes. Accounting is the engine's and approximate: the
+    /// process may be larger.
+    pub memory_bytes: usize,
+    /// How many parts of a query run at once.
+    pub partitions: usize,
+}
+
+impl Default for Settings {
+    /// 1 GiB, and as many partitions as the machine has processors.
+    fn default() -> Self {
+        let partitions = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { memory_bytes: MEMORY_BYTES, partitions }
+    }
+}
+
+/// The engine of one counter.
+#[derive(Clone, Debug)]
+pub(crate) struct Engine {
+    settings: Settings,
+    runtime: Arc<RuntimeEnv>,
+}
+
+impl Engine {
+    /// Sets up the pool.
+    pub(crate) fn new(settings: Settings) -> Result<Self> {
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(settings.memory_bytes)))
+            .build_arc()
+            .map_err(Error::engine("setting up the engine", settings.memory_bytes))?;
+        Ok(Self { settings, runtime })
+    }
+
+    /// A session without tables. Its names are its own; its memory is shared.
+    pub(crate) fn session(&self) -> SessionContext {
+        let config = SessionConfig::new()
+            .with_target_partitions(self.settings.partitions)
+            .with_information_schema(true);
+        SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime))
+    }
+
+    /// Sorts what the engine said while `doing` something.
+    pub(crate) fn error(
+        &self,
+        doing: &'static str,
+    ) -> impl Fn(DataFusionError) -> Error + use<> {
+        Error::engine(doing, self.settings.memory_bytes)
+    }
+
+    /// Puts a table of the lake into a session.
+    pub(crate) fn add_lake(
+        &self,
+        session: &SessionContext,
+        snapshot: &Snapshot,
+    ) -> Result<()> {
+        // All snapshots of a lake lie in one store.
+        drop(
+            self.runtime.register_object_store(
+                &snapshot.store_url,
+                Arc::clone(&snapshot.store),
+            ),
+        );
+        let table = LakeTable::new(snapshot.clone());
+        self.add(session, snapshot.table.name(), Arc::new(table))
+    }
+
+    /// Puts rows into a session. They count towards the pool until the returned
+    /// reservation is dropped.
+    pub(crate) fn add_rows(
+        &self,
+        session: &SessionContext,
+        name: &'static str,
+        schema: SchemaRef,
+        batches: Vec<RecordBatch>,
+    ) -> Result<MemoryReservation> {
+        let doing = "keeping rows in memory";
+        let reservation = MemoryConsumer::new(name).register(&self.runtime.memory_pool);
+        let bytes = batches.iter().map(RecordBatch::get_array_memory_size).sum();
+        reservation.try_grow(bytes).map_err(self.error(doing))?;
+        let table =
+            MemTable::try_new(schema, vec![batches]).map_err(self.error(doing))?;
+        self.add(session, name, Arc::new(table))?;
+        Ok(reservation)
+    }
+
+    fn add(
+        &self,
+        session: &SessionContext,
+        name: &'static str,
+        table: Arc<dyn TableProvider>,
+    ) -> Result<()> {
+        let replaced = session
+            .register_table(name, table)
+            .map_err(self.error("naming a table"))?;
+        debug_assert!(replaced.is_none(), "a session is filled once");
+        Ok(())
+    }
+
+    /// Runs one of our own queries.
+    pub(crate) async fn run(
+        &self,
+        session: &SessionContext,
+        doing: &'static str,
+        sql: &str,
+    ) -> Result<SendableRecordBatchStream> {
+        tracing::debug!(sql, "{doing}");
+        let plan = session.sql(sql).await.map_err(self.error(doing))?;
+        plan.execute_stream().await.map_err(self.error(doing))
+    }
+}
