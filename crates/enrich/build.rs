@@ -26,6 +26,7 @@ fn main() -> io::Result<()> {
             .map_err(io::Error::other)?;
         for file in data_files(&path)? {
             let path = file.canonicalize()?;
+            let path = path.to_string_lossy();
             let stem = file.file_name().unwrap_or_default().to_string_lossy();
             writeln!(text, "    ({stem:?}, include_str!({path:?})),")
                 .map_err(io::Error::other)?;

@@ -39,7 +39,9 @@ fn main() {
     for (what, flows) in [("flows with names", &named), ("flows without", &unnamed)] {
         measure(what, || {
             let mut observer = Observer::new(&vantage, &catalog, Settings::default());
-            flows.iter().for_each(|flow| observer.flow(flow));
+            for flow in flows {
+                observer.flow(flow);
+            }
             observer.finish().sightings.len()
         });
     }
@@ -83,7 +85,7 @@ fn flow(n: u32, named: bool) -> Flow {
     let start = Day(19_823).start().plus_seconds(i64::from(n % 86_400));
     let name = named.then(|| ServerName::new(&host(n), NameOrigin::TlsSni)).flatten();
     Flow {
-        originator: std::net::Ipv4Addr::from_bits(0x0a00_0000 | n % 65_536).into(),
+        originator: std::net::Ipv4Addr::from_bits(0x0a00_0000 | (n % 65_536)).into(),
         responder: address(n),
         originator_port: 50_000,
         responder_port: 443,

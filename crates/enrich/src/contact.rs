@@ -176,7 +176,8 @@ impl<'a> Observer<'a> {
 
     fn wait(&mut self, flow: &Flow) {
         if self.pending.len() >= self.settings.pending_max {
-            let count = u64::try_from(self.pending.len()).expect("memory is below 2^64");
+            let count =
+                u64::try_from(self.pending.len()).expect("memory is below 2^64");
             self.settled_early += count;
             self.settle();
         }

@@ -107,7 +107,12 @@ impl Catalog {
     }
 
     /// The entry at `other`, if it holds wherever `endpoint` (at `at`) does.
-    fn covering(&self, other: usize, at: usize, endpoint: &Endpoint) -> Option<&Endpoint> {
+    fn covering(
+        &self,
+        other: usize,
+        at: usize,
+        endpoint: &Endpoint,
+    ) -> Option<&Endpoint> {
         let found = self.endpoints.get(other).filter(|_| other != at)?;
         let days = found.valid.contains(endpoint.valid.first())
             && found.valid.contains(endpoint.valid.last());

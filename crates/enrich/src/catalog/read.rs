@@ -272,8 +272,7 @@ fn duplicates<'p>(
 
 /// Whether two entries with the same pattern can both want one flow.
 fn clash(a: &Endpoint, b: &Endpoint) -> bool {
-    let days =
-        a.valid.first() <= b.valid.last() && b.valid.first() <= a.valid.last();
+    let days = a.valid.first() <= b.valid.last() && b.valid.first() <= a.valid.last();
     let ports = a.ports.is_empty()
         || b.ports.is_empty()
         || a.ports.iter().any(|port| b.ports.contains(port));
@@ -367,7 +366,8 @@ impl File<'_, '_> {
                     exclusions.extend(items.iter().cloned());
                 }
                 ("endpoint" | "exclude", _) => {
-                    let what = format!("write [[{}]], with two brackets", key.get_ref());
+                    let what =
+                        format!("write [[{}]], with two brackets", key.get_ref());
                     self.refuse(Some(span), Fault::Toml(what));
                 }
                 (other, _) => {
@@ -529,7 +529,10 @@ impl File<'_, '_> {
         word.map_err(|bad| self.refuse(Some(text.span()), Fault::Word(bad))).ok()
     }
 
-    fn table<'i, T: Deserialize<'i>>(&mut self, value: Spanned<DeValue<'i>>) -> Option<T> {
+    fn table<'i, T: Deserialize<'i>>(
+        &mut self,
+        value: Spanned<DeValue<'i>>,
+    ) -> Option<T> {
         let around = value.span();
         T::deserialize(ValueDeserializer::from(value))
             .map_err(|error| {

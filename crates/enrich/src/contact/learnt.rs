@@ -15,9 +15,12 @@ const TTL_MAX_SECONDS: u32 = 86_400;
 /// What each client means by each address, and when.
 #[derive(Debug, Default)]
 pub(super) struct Learnt {
-    /// Client and server → when it was answered → name and last instant it holds.
-    names: HashMap<(Address, Address), BTreeMap<Instant, (Arc<str>, Instant)>>,
+    /// By client and server.
+    names: HashMap<(Address, Address), Answers>,
 }
+
+/// When it was answered → the name, and the last instant it holds.
+type Answers = BTreeMap<Instant, (Arc<str>, Instant)>;
 
 impl Learnt {
     pub(super) fn is_empty(&self) -> bool {
@@ -69,8 +72,7 @@ mod tests {
     }
 
     fn host_at(learnt: &Learnt, client: &str, at: i64) -> Option<String> {
-        let (client, server) =
-            (client.parse().unwrap(), "192.0.2.1".parse().unwrap());
+        let (client, server) = (client.parse().unwrap(), "192.0.2.1".parse().unwrap());
         learnt.host(client, server, Instant(at * 1_000_000)).map(ToString::to_string)
     }
 
@@ -94,10 +96,13 @@ mod tests {
     fn two_answers_of_one_instant_do_not_depend_on_their_order() {
         let answers = [answer("b", 5, 90), answer("a", 5, 10), answer("a", 5, 30)];
         let (mut forward, mut backward) = (Learnt::default(), Learnt::default());
-        answers.iter().for_each(|a| forward.insert(a));
-        answers.iter().rev().for_each(|a| backward.insert(a));
+        for (one, other) in answers.iter().zip(answers.iter().rev()) {
+            forward.insert(one);
+            backward.insert(other);
+        }
         for t in [5, 15, 35, 36, 95] {
-            let (f, b) = (host_at(&forward, "10.0.0.1", t), host_at(&backward, "10.0.0.1", t));
+            let (f, b) =
+                (host_at(&forward, "10.0.0.1", t), host_at(&backward, "10.0.0.1", t));
             assert_eq!(f, b);
             assert_eq!(f.is_some(), t <= 35);
         }

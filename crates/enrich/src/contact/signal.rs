@@ -64,8 +64,8 @@ fn is_established(flow: &Flow, received: Volume, sampled: bool) -> bool {
         return false;
     }
     flow.tcp_flags.is_none_or(|flags| {
-        let refused = flags & tcp_flag::RST != 0
-            && flags & (tcp_flag::PSH | tcp_flag::FIN) == 0;
+        let refused =
+            flags & tcp_flag::RST != 0 && flags & (tcp_flag::PSH | tcp_flag::FIN) == 0;
         flags & tcp_flag::ACK != 0 && !refused
     })
 }
@@ -124,8 +124,7 @@ mod tests {
     #[test]
     fn a_question_is_a_look_up_whatever_came_back() {
         let mut question = flow(Some((4_000, 9)), None);
-        question.name =
-            ServerName::new("update.eset.com", NameOrigin::DnsQuestion);
+        question.name = ServerName::new("update.eset.com", NameOrigin::DnsQuestion);
         assert_eq!(of(&question, 1), Signal::Resolved);
         assert_eq!(of(&question, 100), Signal::Resolved);
     }

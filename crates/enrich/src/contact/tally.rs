@@ -64,7 +64,11 @@ impl Tally {
     }
 
     /// Every sighting, sorted by product, address, day, and then the rest of the grain.
-    pub(super) fn sightings(self, vantage: &VantageId, catalog: &Catalog) -> Vec<Sighting> {
+    pub(super) fn sightings(
+        self,
+        vantage: &VantageId,
+        catalog: &Catalog,
+    ) -> Vec<Sighting> {
         let mut sums: Vec<_> = self
             .sums
             .into_iter()
@@ -80,8 +84,8 @@ impl Tally {
                     .cmp(&(b.day, b.endpoint, b.grade, b.signal))
             })
         });
-        let sighting = |(endpoint, key, sum): (&tidegauge_model::Endpoint, Key, Sum)| {
-            Sighting {
+        let sighting =
+            |(endpoint, key, sum): (&tidegauge_model::Endpoint, Key, Sum)| Sighting {
                 vantage: vantage.clone(),
                 client: key.client,
                 endpoint: endpoint.id.clone(),
@@ -98,8 +102,7 @@ impl Tally {
                 first: sum.first,
                 last: sum.last,
                 hours: sum.hours,
-            }
-        };
+            };
         sums.into_iter().map(sighting).collect()
     }
 }

@@ -9,18 +9,18 @@ fn day(text: &str) -> Day {
     text.parse().unwrap()
 }
 
-fn tcp(number: u16) -> Option<Port> {
-    Some(Port { number, protocol: Protocol::TCP })
+fn tcp(number: u16) -> Port {
+    Port { number, protocol: Protocol::TCP }
 }
 
-fn named<'a>(host: &'a str, port: Option<Port>) -> Probe<'a> {
-    let day = day("2024-04-10");
+fn named(host: &str, port: impl Into<Option<Port>>) -> Probe<'_> {
+    let (day, port) = (day("2024-04-10"), port.into());
     Probe { host: Some(host), request: None, address: None, port, day }
 }
 
 fn addressed(address: &str, on: &str) -> Probe<'static> {
     let address = address.parse().ok();
-    Probe { host: None, request: None, address, port: tcp(443), day: day(on) }
+    Probe { host: None, request: None, address, port: Some(tcp(443)), day: day(on) }
 }
 
 fn id(catalog: &Catalog, probe: &Probe<'_>) -> Option<String> {
@@ -136,7 +136,8 @@ fn a_name_nobody_knows_leaves_only_an_exclusive_address() {
 #[test]
 fn an_explanation_names_the_winner_the_losers_and_the_near_misses() {
     let catalog = Catalog::built_in();
-    let explain = |text: &str| catalog.explain(text.parse().unwrap(), day("2024-04-10"));
+    let explain =
+        |text: &str| catalog.explain(text.parse().unwrap(), day("2024-04-10"));
     let host = explain("S04.upd.kaspersky.com.");
     assert_eq!(host.winner().unwrap().id.as_str(), "kaspersky/upd-s");
     let outcome = |id: &str| {
@@ -148,16 +149,17 @@ fn an_explanation_names_the_winner_the_losers_and_the_near_misses() {
     assert_eq!(outcome("kaspersky/touch"), Some(Outcome::OtherName));
     assert_eq!(outcome("eset/upd-update"), None);
     let text = host.to_string();
-    assert!(text.starts_with("s04.upd.kaspersky.com on 2024-04-10 is kaspersky/upd-s\n"));
+    assert!(
+        text.starts_with("s04.upd.kaspersky.com on 2024-04-10 is kaspersky/upd-s\n")
+    );
     assert!(text.contains("kaspersky.toml:"), "{text}");
 
     let node = explain("37.203.129.5");
-    let dated = node.verdicts.iter().any(|v| matches!(v.outcome, Outcome::OutOfDate(_)));
+    let dated =
+        node.verdicts.iter().any(|v| matches!(v.outcome, Outcome::OutOfDate(_)));
     assert!(dated, "{node}");
-    let shared = catalog.explain(
-        "209.51.171.230".parse::<Subject>().unwrap(),
-        day("2026-07-29"),
-    );
+    let shared = catalog
+        .explain("209.51.171.230".parse::<Subject>().unwrap(), day("2026-07-29"));
     assert_eq!(shared.verdicts[0].outcome, Outcome::Shared);
     assert!(shared.winner().is_none());
     assert_eq!(explain("82.202.186.1").excluded.len(), 1);
@@ -249,7 +251,9 @@ fn everything_that_is_wrong_is_said_at_once() {
 #[test]
 fn a_file_that_is_no_catalog_is_refused() {
     assert!(faults("colour = 1")[0].contains("unknown table `colour`"));
-    assert!(faults("[product]\nid = \"q\"\nname = \"Q\"\nvendor = \"V\"")[0].contains("q"));
+    assert!(
+        faults("[product]\nid = \"q\"\nname = \"Q\"\nvendor = \"V\"")[0].contains('q')
+    );
     assert!(faults("[endpoint]\n")[0].contains("[[endpoint]]"));
     let broken = Catalog::read([("p.toml", "[product\nid = ")]).unwrap_err();
     assert!(broken.iter().any(|e| matches!(e.fault, Fault::Toml(_))));
@@ -264,7 +268,8 @@ fn doubts_are_raised_about_entries_that_never_match_or_have_no_source() {
             entry("shared", "prefix", "192.0.2.0/24", ""),
             entry("outer", "prefix", "198.51.100.0/24", "exclusive = true"),
             entry("inner", "prefix", "198.51.100.0/25", "exclusive = true"),
-            entry("silent", "exact", "b.example.com", "").replace("source = \"s\"\n", ""),
+            entry("silent", "exact", "b.example.com", "")
+                .replace("source = \"s\"\n", ""),
         ]
         .concat(),
     );

@@ -234,9 +234,8 @@ fn controls_are_kept_for_some_clients_and_the_share_is_recorded() {
     let host = "download.windowsupdate.com";
     let inputs: Vec<_> = (0..=255)
         .flat_map(|n| {
-            [host, UPDATE].map(|h| {
-                Input::Flow(named(&from(n), CDN, h, NameOrigin::TlsSni))
-            })
+            [host, UPDATE]
+                .map(|h| Input::Flow(named(&from(n), CDN, h, NameOrigin::TlsSni)))
         })
         .collect();
     let share = NonZeroU32::new(8).unwrap();
@@ -284,7 +283,12 @@ fn a_full_waiting_room_is_settled_and_counted() {
 
 fn any_flow() -> impl Strategy<Value = Flow> {
     let from = prop::sample::select(vec![
-        "10.0.0.1", "192.0.2.5", "198.51.100.7", "fe80::1", "2001:db8::1", "224.0.0.1",
+        "10.0.0.1",
+        "192.0.2.5",
+        "198.51.100.7",
+        "fe80::1",
+        "2001:db8::1",
+        "224.0.0.1",
     ]);
     let to = prop::sample::select(vec![CORPORATE, CDN, "8.8.8.8", "10.0.0.53"]);
     let host = prop::sample::select(vec![
@@ -309,18 +313,21 @@ fn any_flow() -> impl Strategy<Value = Flow> {
         (from, to, 0i64..200_000, port),
         (name, volume(), volume(), prop::option::of(0u8..64), 1u32..3),
     )
-        .prop_map(|((from, to, seconds, port), (name, sent, received, flags, rate))| {
-            let name = name.and_then(|(host, origin)| ServerName::new(host, origin));
-            Flow {
-                responder_port: port,
-                name,
-                sent,
-                received,
-                tcp_flags: flags,
-                sampling: NonZeroU32::new(rate).unwrap(),
-                ..flow(from, to, seconds)
-            }
-        })
+        .prop_map(
+            |((from, to, seconds, port), (name, sent, received, flags, rate))| {
+                let name =
+                    name.and_then(|(host, origin)| ServerName::new(host, origin));
+                Flow {
+                    responder_port: port,
+                    name,
+                    sent,
+                    received,
+                    tcp_flags: flags,
+                    sampling: NonZeroU32::new(rate).unwrap(),
+                    ..flow(from, to, seconds)
+                }
+            },
+        )
 }
 
 fn any_input() -> impl Strategy<Value = Input> {

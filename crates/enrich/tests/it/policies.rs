@@ -41,7 +41,8 @@ fn the_four_steps_of_2024_have_labels_for_charts() {
     let policies = timeline.policies.iter().filter(|p| !p.label.is_empty());
     let mut labels: Vec<_> = policies
         .map(|p| {
-            let day = if p.label == "Ban announced" { p.announced } else { p.effective };
+            let day =
+                if p.label == "Ban announced" { p.announced } else { p.effective };
             (day.unwrap().to_string(), p.label.clone())
         })
         .collect();
