@@ -182,7 +182,8 @@ mod tests {
         builder.header_mut().set_qr(true);
         builder.push((name("a.example"), Rtype::A)).unwrap();
         let mut builder = builder.answer();
-        for (owner, target) in [("a.example", "b.example"), ("b.example", "a.example")] {
+        for (owner, target) in [("a.example", "b.example"), ("b.example", "a.example")]
+        {
             let alias = Cname::new(name(target));
             builder.push((name(owner), Ttl::from_secs(1), alias)).unwrap();
         }

@@ -157,7 +157,8 @@ impl<'r> Frames<'r> {
 
     /// Lengthens `block` to `wanted` bytes; false if the input ends before.
     fn fill(&mut self, wanted: usize) -> io::Result<bool> {
-        while let Some(missing) = wanted.checked_sub(self.block.len()).filter(|&m| m > 0)
+        while let Some(missing) =
+            wanted.checked_sub(self.block.len()).filter(|&m| m > 0)
         {
             let ready = match self.input.fill_buf() {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -207,9 +208,11 @@ impl<'r> Frames<'r> {
             Ok((_, header)) => header,
             Err(nom_error) => {
                 let known = !whole && nom_error.is_incomplete();
-                return Ok(
-                    self.stop(if known { Reason::Truncated } else { Reason::Format })
-                );
+                return Ok(self.stop(if known {
+                    Reason::Truncated
+                } else {
+                    Reason::Format
+                }));
             }
         };
         self.format = Format::Pcap(Pcap {
@@ -348,7 +351,11 @@ impl<'r> Frames<'r> {
 impl Interface {
     fn new(block: &InterfaceDescriptionBlock<'_>, big_endian: bool) -> Self {
         let option = |code| {
-            block.options.iter().find(|o| o.code == code).and_then(|o| o.as_bytes().ok())
+            block
+                .options
+                .iter()
+                .find(|o| o.code == code)
+                .and_then(|o| o.as_bytes().ok())
         };
         let resolution = match option(OptionCode::IfTsresol) {
             Some(&[resolution]) => resolution,

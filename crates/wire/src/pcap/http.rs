@@ -123,8 +123,7 @@ mod tests {
 
     #[test]
     fn the_host_field_names_the_server() {
-        let text =
-            "GET /index/u1.xml HTTP/1.1\r\nAccept: */*\r\nHOST : Dnl.Example.COM:80\r\n";
+        let text = "GET /index/u1.xml HTTP/1.1\r\nAccept: */*\r\nHOST : Dnl.Example.COM:80\r\n";
         let (host, origin, request) = told(text).unwrap();
         assert_eq!(
             (host.as_str(), request.as_str()),
@@ -135,7 +134,8 @@ mod tests {
 
     #[test]
     fn a_proxy_is_asked_for_another_server() {
-        let text = "GET http://u@a.example:8080/x?u=http://b/ HTTP/1.1\r\nHost: proxy\r\n";
+        let text =
+            "GET http://u@a.example:8080/x?u=http://b/ HTTP/1.1\r\nHost: proxy\r\n";
         assert_eq!(told(text).unwrap().0, "a.example");
         let (host, origin, request) =
             told("CONNECT a.example:443 HTTP/1.1\r\n").unwrap();
@@ -163,9 +163,6 @@ mod tests {
     fn other_protocols_are_not_requests() {
         assert!(!begins(b"HELO mail.example\r\n"));
         assert!(matches!(read(b"GET mailbox\r\nHost: x\r\n"), Reading::Nothing));
-        assert!(matches!(
-            read(b"GET / HTTP/1.0\r\n\r\nHost: x\r\n"),
-            Reading::Nothing
-        ));
+        assert!(matches!(read(b"GET / HTTP/1.0\r\n\r\nHost: x\r\n"), Reading::Nothing));
     }
 }

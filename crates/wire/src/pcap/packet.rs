@@ -91,7 +91,11 @@ pub(super) fn read<'a>(
     }
 }
 
-fn ipv4(bytes: &[u8], wire_length: usize, short: Reason) -> Result<Datagram<'_>, Reason> {
+fn ipv4(
+    bytes: &[u8],
+    wire_length: usize,
+    short: Reason,
+) -> Result<Datagram<'_>, Reason> {
     let (header, _) = bytes.split_first_chunk::<20>().ok_or(short)?;
     let &[first, _, l0, l1, i0, i1, f0, f1, _, protocol, _, _, ref ends @ ..] = header;
     let header_length = usize::from(first & 0x0f) * 4;
@@ -123,7 +127,11 @@ fn ipv4(bytes: &[u8], wire_length: usize, short: Reason) -> Result<Datagram<'_>,
     Ok(datagram)
 }
 
-fn ipv6(bytes: &[u8], wire_length: usize, short: Reason) -> Result<Datagram<'_>, Reason> {
+fn ipv6(
+    bytes: &[u8],
+    wire_length: usize,
+    short: Reason,
+) -> Result<Datagram<'_>, Reason> {
     let (header, _) = bytes.split_first_chunk::<40>().ok_or(short)?;
     let &[_, _, _, _, l0, l1, protocol, _, ref ends @ ..] = header;
     let total = match usize::from(u16::from_be_bytes([l0, l1])) {
@@ -314,7 +322,12 @@ fn fragment_key(datagram: &Datagram<'_>, fragment: Fragment) -> FragmentKey {
 }
 
 /// The bytes from `from` to `to`, or as far as they were captured.
-fn within(bytes: &[u8], from: usize, to: usize, short: Reason) -> Result<&[u8], Reason> {
+fn within(
+    bytes: &[u8],
+    from: usize,
+    to: usize,
+    short: Reason,
+) -> Result<&[u8], Reason> {
     let body = bytes.get(..to).unwrap_or(bytes);
     body.get(from..).ok_or(short)
 }

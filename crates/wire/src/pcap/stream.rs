@@ -68,7 +68,13 @@ impl Stream {
         if ahead == 0 {
             self.deliver(sequence, length, bytes, run);
         } else if ahead > u32::MAX / 2 {
-            self.deliver_rest(next.wrapping_sub(sequence), sequence, length, bytes, run);
+            self.deliver_rest(
+                next.wrapping_sub(sequence),
+                sequence,
+                length,
+                bytes,
+                run,
+            );
         } else if ahead > JUMP_MAX {
             self.finish(run);
             run(Run::Gap);

@@ -12,8 +12,8 @@
 //!   sender of the first packet.
 //! * **It ends** when nothing came for the idle time-out; when, after FINs both ways or a
 //!   RST, the linger is over; or when a new SYN follows such a close or a finished handshake.
-//!   Packets of the same ends after that are another flow. A TCP flow that goes on after
-//!   being idle keeps its originator and its name.
+//!   Packets of the same ends after that are another flow; if it is TCP, was open both ways
+//!   and goes on within [`DORMANT_SECONDS`], it keeps the originator and the name.
 //! * **It is handed out in parts** when it lasts longer than the active time-out. All parts
 //!   have the originator and the name of the first.
 //! * **It is handed out early** when more than [`FLOWS_MAX`] are open: the one that was
@@ -25,14 +25,12 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use tidegauge_model::flow::tcp_flag::{ACK, FIN, RST, SYN};
-use tidegauge_model::{
-    Address, Answer, Flow, Instant, Protocol, ServerName, Volume,
-};
+use tidegauge_model::{Address, Answer, Flow, Instant, Protocol, ServerName, Volume};
 
+use super::DNS_PORT;
 use super::dialogue::{Dialogue, Heard};
 use super::dns::{self, Saying};
 use super::packet::Packet;
-use super::DNS_PORT;
 use crate::Sink;
 
 /// Silence that ends a TCP flow: Zeek's `tcp_inactivity_timeout`.
@@ -40,6 +38,9 @@ const IDLE_TCP_SECONDS: i64 = 300;
 /// Silence that ends any other flow: Zeek's `udp_inactivity_timeout` and
 /// `icmp_inactivity_timeout`.
 const IDLE_OTHER_SECONDS: i64 = 60;
+/// How long the originator and the name of a silent TCP connection are remembered: the
+/// keep-alive interval of RFC 9293, 3.8.4.
+const DORMANT_SECONDS: i64 = 7200;
 /// How long after its close a TCP flow takes late packets: Zeek's `tcp_close_delay`.
 const LINGER_SECONDS: i64 = 5;
 /// How long a part of a flow lasts at most: the active time-out that Cisco's exporters come
@@ -57,14 +58,22 @@ const NAMES_MAX: usize = 4096;
 /// Ports below this are those of services (RFC 6335, 6: system ports).
 const SYSTEM_PORTS: u16 = 1024;
 
+/// Queues of entries by what they wait for, and the seconds until it comes.
+const QUEUES: [i64; 4] =
+    [IDLE_TCP_SECONDS, IDLE_OTHER_SECONDS, LINGER_SECONDS, DORMANT_SECONDS];
+const TCP: usize = 0;
+const OTHER: usize = 1;
+const CLOSED: usize = 2;
+const DORMANT: usize = 3;
+
 /// Open flows.
 pub(super) struct Table {
     index: HashMap<Key, usize>,
     slots: Vec<Option<Entry>>,
     free: Vec<usize>,
-    /// Who may be idle next, by kind of time-out. Every open flow stands in the queue of its
-    /// kind, with the time of the last packet when it was put there.
-    queues: [VecDeque<Queued>; 3],
+    /// Who may be idle next, by [`QUEUES`], with the time of the last packet when it was put
+    /// there. Every entry stands in its first, its second or, dormant, its fourth.
+    queues: [VecDeque<Queued>; 4],
     opened: u64,
     held_bytes: usize,
     /// For the books: packets added, and packets in flows handed out.
@@ -121,8 +130,10 @@ struct Entry {
     volumes: Both<Volume>,
     tcp_flags: Option<u8>,
     fin: Both<bool>,
-    /// When FINs both ways or a RST were seen.
+    /// FINs both ways or a RST were seen.
     closed: bool,
+    /// Handed out for its silence; nothing was counted since.
+    dormant: bool,
     /// Sequence number of the SYN, and whether it was answered.
     syn: Option<u32>,
     answered: bool,
@@ -138,8 +149,6 @@ enum Relation {
     Same,
     /// It belongs to it, in a new part.
     Part,
-    /// It goes on with it after a silence.
-    Continuation,
     /// It begins another flow.
     Other,
 }
@@ -150,7 +159,7 @@ impl Table {
             index: HashMap::new(),
             slots: Vec::new(),
             free: Vec::new(),
-            queues: [const { VecDeque::new() }; 3],
+            queues: [const { VecDeque::new() }; 4],
             opened: 0,
             held_bytes: 0,
             taken: 0,
@@ -159,7 +168,12 @@ impl Table {
     }
 
     /// Counts a packet in its flow; hands out flows that ended before.
-    pub(super) fn add(&mut self, at: Instant, packet: &Packet<'_>, sink: &mut dyn Sink) {
+    pub(super) fn add(
+        &mut self,
+        at: Instant,
+        packet: &Packet<'_>,
+        sink: &mut dyn Sink,
+    ) {
         self.taken += 1;
         self.expire(at, sink);
         let (key, way) = Key::of(packet);
@@ -181,8 +195,7 @@ impl Table {
         }
         if entry.closed && !was_closed {
             let queued = entry.queued(slot);
-            let [.., closed] = &mut self.queues;
-            closed.push_back(queued);
+            self.push(CLOSED, queued);
         }
     }
 
@@ -205,7 +218,6 @@ impl Table {
         packet: &Packet<'_>,
         sink: &mut dyn Sink,
     ) -> usize {
-        let mut before = None;
         if let Some(&slot) = self.index.get(&key)
             && let Some(entry) = self.slots.get_mut(slot).and_then(Option::as_mut)
         {
@@ -213,31 +225,26 @@ impl Table {
                 Relation::Same => return slot,
                 Relation::Part => {
                     self.given += entry.part(at, sink);
+                    if entry.dormant {
+                        entry.dormant = false;
+                        let queued = entry.queued(slot);
+                        self.push(TCP, queued);
+                    }
                     return slot;
-                }
-                Relation::Continuation => {
-                    let known = entry.continued();
-                    self.close(slot, sink);
-                    before = Some(known);
                 }
                 Relation::Other => self.close(slot, sink),
             }
         }
         while self.index.len() >= FLOWS_MAX && self.evict(sink) {}
         self.opened += 1;
-        let mut entry = Entry::new(key, self.opened, way, at);
-        if let Some((originator, certain, name, told)) = before {
-            entry = Entry { originator, certain, name, told, ..entry };
-        }
-        self.insert(entry)
+        self.insert(Entry::new(key, self.opened, way, at))
     }
 
     fn insert(&mut self, entry: Entry) -> usize {
         let slot = self.free.pop().unwrap_or(self.slots.len());
         self.index.insert(entry.key, slot);
-        let [tcp, other, _] = &mut self.queues;
-        let queue = if entry.key.protocol == Protocol::TCP { tcp } else { other };
-        queue.push_back(entry.queued(slot));
+        let queue = if entry.key.protocol == Protocol::TCP { TCP } else { OTHER };
+        self.push(queue, entry.queued(slot));
         match self.slots.get_mut(slot) {
             Some(empty) => *empty = Some(entry),
             None => self.slots.push(Some(entry)),
@@ -248,30 +255,49 @@ impl Table {
     /// Hands out what was silent for its time-out before `at`. Amortised over packets: one
     /// packet moves an entry at most once.
     fn expire(&mut self, at: Instant, sink: &mut dyn Sink) {
-        let idle = [IDLE_TCP_SECONDS, IDLE_OTHER_SECONDS, LINGER_SECONDS];
-        for (queue, idle) in idle.into_iter().enumerate() {
+        for (queue, wait) in QUEUES.into_iter().enumerate() {
             while let Some(front) = self.front(queue)
-                && front.last.plus_seconds(idle) < at
+                && front.last.plus_seconds(wait) < at
             {
                 self.pop(queue);
-                match self.entry(front).map(|entry| entry.end) {
-                    Some(end) if end.plus_seconds(idle) < at => {
-                        self.close(front.slot, sink);
+                match self.entry(queue, front).map(|entry| entry.end) {
+                    Some(end) if end.plus_seconds(wait) >= at => {
+                        self.push(queue, Queued { last: end, ..front });
                     }
-                    Some(end) => self.push(queue, Queued { last: end, ..front }),
+                    Some(_) if queue == TCP => self.lay_down(front, sink),
+                    Some(_) => self.close(front.slot, sink),
                     None => {}
                 }
             }
         }
     }
 
+    /// Hands out a silent TCP flow. What may go on is remembered.
+    fn lay_down(&mut self, front: Queued, sink: &mut dyn Sink) {
+        let Some(entry) = self.slots.get_mut(front.slot).and_then(Option::as_mut)
+        else {
+            return;
+        };
+        if !entry.may_go_on() {
+            return self.close(front.slot, sink);
+        }
+        self.held_bytes = self.held_bytes.saturating_sub(entry.held());
+        entry.hear_rest(sink);
+        self.given += entry.part(entry.end, sink);
+        entry.dormant = true;
+        let queued = entry.queued(front.slot);
+        self.push(DORMANT, queued);
+    }
+
     /// Hands out the flow that was silent for longest, or finds on the way to it that one
     /// was not. False if none is open.
     fn evict(&mut self, sink: &mut dyn Sink) -> bool {
-        let fronts = [0, 1].map(|q| self.front(q).map(|front| (Reverse(front.last), q)));
+        let fronts = [TCP, OTHER, DORMANT];
+        let fronts =
+            fronts.map(|q| self.front(q).map(|front| (Reverse(front.last), q)));
         let Some((_, queue)) = fronts.into_iter().flatten().max() else { return false };
         let Some(front) = self.pop(queue) else { return false };
-        match self.entry(front).map(|entry| entry.end) {
+        match self.entry(queue, front).map(|entry| entry.end) {
             Some(end) if end != front.last => {
                 self.push(queue, Queued { last: end, ..front });
             }
@@ -295,10 +321,11 @@ impl Table {
         }
     }
 
-    /// The entry that was queued, unless it was handed out since.
-    fn entry(&self, queued: Queued) -> Option<&Entry> {
+    /// The entry that was queued, unless it was handed out or woke up since.
+    fn entry(&self, queue: usize, queued: Queued) -> Option<&Entry> {
         let entry = self.slots.get(queued.slot)?.as_ref()?;
-        (entry.opened == queued.opened).then_some(entry)
+        let same = entry.opened == queued.opened && entry.dormant == (queue == DORMANT);
+        same.then_some(entry)
     }
 
     fn close(&mut self, slot: usize, sink: &mut dyn Sink) {
@@ -364,6 +391,7 @@ impl Entry {
             tcp_flags: None,
             fin: Both::default(),
             closed: false,
+            dormant: false,
             syn: None,
             answered: false,
             name: None,
@@ -381,22 +409,36 @@ impl Entry {
     }
 
     fn relation(&self, way: Way, at: Instant, packet: &Packet<'_>) -> Relation {
-        let is_tcp = self.key.protocol == Protocol::TCP;
         let opens = flags(packet) & (SYN | ACK | RST) == SYN;
         let anew = self.answered
             && way == self.originator
-            && self.syn.is_some_and(|syn| packet.tcp.is_some_and(|t| t.sequence != syn));
+            && self
+                .syn
+                .is_some_and(|syn| packet.tcp.is_some_and(|t| t.sequence != syn));
         if opens && (self.closed || anew) {
             return Relation::Other;
         }
-        let idle = if is_tcp { IDLE_TCP_SECONDS } else { IDLE_OTHER_SECONDS };
+        let (idle, gone) = match self.key.protocol {
+            Protocol::TCP if self.may_go_on() => (IDLE_TCP_SECONDS, DORMANT_SECONDS),
+            Protocol::TCP => (IDLE_TCP_SECONDS, IDLE_TCP_SECONDS),
+            _ => (IDLE_OTHER_SECONDS, IDLE_OTHER_SECONDS),
+        };
         // Captures that were merged badly go back in time.
-        if self.end.plus_seconds(idle) < at || at.plus_seconds(idle) < self.start {
-            let goes_on = is_tcp && !opens && !self.closed;
-            return if goes_on { Relation::Continuation } else { Relation::Other };
+        let silent = |seconds| {
+            self.end.plus_seconds(seconds) < at || at.plus_seconds(seconds) < self.start
+        };
+        if silent(gone) || silent(idle) && opens {
+            return Relation::Other;
         }
         let lasts = self.start.plus_seconds(ACTIVE_SECONDS) < at;
-        if lasts { Relation::Part } else { Relation::Same }
+        let new_part = lasts || silent(idle) || self.dormant;
+        if new_part { Relation::Part } else { Relation::Same }
+    }
+
+    /// Whether packets after a silence are likely to be of the same connection.
+    fn may_go_on(&self) -> bool {
+        let both_ways = self.volumes.low.packets > 0 && self.volumes.high.packets > 0;
+        !self.closed && (self.dormant || both_ways || self.answered)
     }
 
     /// Counts a packet that goes `way`, and learns from its flags.
@@ -543,33 +585,41 @@ impl Entry {
         }
     }
 
-    /// What a flow that goes on after a silence inherits.
-    fn continued(&self) -> (Way, bool, Option<ServerName>, BTreeSet<Arc<str>>) {
-        (self.opener(), self.certain, self.name.clone(), self.told.clone())
-    }
-
     fn packets(&self) -> u64 {
         self.volumes.low.packets + self.volumes.high.packets
     }
 
-    /// Hands out what was counted until now and goes on from `at`; returns its packets.
+    /// Hands out what was counted until now, if anything, and goes on from `at`; returns its
+    /// packets. What was a guess stays as it was guessed.
     fn part(&mut self, at: Instant, sink: &mut dyn Sink) -> u64 {
-        sink.flow(self.flow());
         let packets = self.packets();
+        if packets > 0 {
+            sink.flow(self.flow());
+        }
+        let opener = self.opener();
+        self.opened_by(opener);
         (self.start, self.end) = (at, at);
         self.volumes = Both::default();
         self.tcp_flags = None;
         packets
     }
 
-    /// Hands out the flow; returns its packets.
-    fn give(mut self, sink: &mut dyn Sink) -> u64 {
-        let heard = self.dialogue.as_mut().map(|d| d.finish()).unwrap_or_default();
+    /// Hears what was held back behind missing segments.
+    fn hear_rest(&mut self, sink: &mut dyn Sink) {
+        let heard = self.dialogue.take().map(|mut d| d.finish()).unwrap_or_default();
         for (heard, high) in heard {
             let way = if high { Way::High } else { Way::Low };
             self.learn(heard, way, self.end, sink);
         }
-        sink.flow(self.flow());
-        self.packets()
+    }
+
+    /// Hands out the flow, if anything was counted in it; returns its packets.
+    fn give(mut self, sink: &mut dyn Sink) -> u64 {
+        self.hear_rest(sink);
+        let packets = self.packets();
+        if packets > 0 {
+            sink.flow(self.flow());
+        }
+        packets
     }
 }

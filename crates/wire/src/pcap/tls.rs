@@ -74,7 +74,8 @@ fn server_name(mut extensions: &[u8]) -> Option<ServerName> {
         if u16::from_be_bytes([t0, t1]) == SERVER_NAME {
             let parsed = tls_parser::parse_tls_extension_sni_content(content).ok()?;
             let TlsExtension::SNI(names) = parsed.1 else { return None };
-            let host = names.into_iter().find(|(kind, _)| *kind == SNIType::HostName)?;
+            let host =
+                names.into_iter().find(|(kind, _)| *kind == SNIType::HostName)?;
             let host = std::str::from_utf8(host.1).ok()?;
             return ServerName::new(host, NameOrigin::TlsSni);
         }

@@ -7,6 +7,8 @@ mod batch;
 #[cfg(test)]
 mod join;
 #[cfg(test)]
+mod pcap_made;
+#[cfg(test)]
 mod pcap_shared;
 #[cfg(test)]
 mod real_logs;

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tidegauge_model::flow::canonical_host;
 use tidegauge_model::{Address, Answer, Flow, Instant, Loss, Protocol, Reason};
-use tidegauge_wire::{Sink, pcap};
+use tidegauge_wire::{Format, Sink, pcap, recognise};
 
 const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
 
@@ -79,7 +79,6 @@ fn listed() -> BTreeMap<String, Listed> {
     all
 }
 
-
 /// Whether the shared captures are there; says so loudly if not.
 fn absent(test: &str) -> bool {
     let absent = !Path::new(SHARED).join("pcap").is_dir();
@@ -127,6 +126,36 @@ fn every_frame_of_every_capture_is_a_flow_or_a_loss() {
     assert!(listed.len() > 1000 && flows > 10_000);
 }
 
+/// Every file below `folder`.
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files(&path, found) } else { found.push(path) }
+    }
+}
+
+#[test]
+fn every_capture_of_every_folder_is_read_without_panic() {
+    if absent("every_capture_of_every_folder_is_read_without_panic") {
+        return;
+    }
+    let mut all = Vec::new();
+    for folder in ["pcap", "dns", "flows"] {
+        files(&Path::new(SHARED).join(folder), &mut all);
+    }
+    let (mut captures, mut packets) = (0, 0);
+    for path in all {
+        let bytes = bytes_of(&path);
+        let capture = matches!(recognise(&bytes), Some(Format::Pcap | Format::Pcapng));
+        if capture {
+            captures += 1;
+            packets += decoded(&bytes).packets();
+        }
+    }
+    println!("{captures} captures, {packets} packets in flows");
+    assert!(captures >= listed().len());
+}
+
 /// Names that others found and we do not, and why.
 const NOT_FOUND: [(&str, &str); 10] = [
     // The other end opened the connection (a reverse SOCKS proxy), and only names that the
@@ -143,7 +172,10 @@ const NOT_FOUND: [(&str, &str); 10] = [
     ("pcap/suricata-verify/http-missing-protocol/input.pcap", "5.8.88.25"),
     ("pcap/zeek/http/no-uri.pcap", "bro.org"),
     // HTTP from port 53, which is DNS to us.
-    ("pcap/suricata-verify/uricontent/detect-uricontent-04/input.pcap", "www.example.com"),
+    (
+        "pcap/suricata-verify/uricontent/detect-uricontent-04/input.pcap",
+        "www.example.com",
+    ),
     // The list was made of another file of that name, see `MISCOUNTED`.
     ("pcap/suricata-verify/http-request-line/input.pcap", "example.com"),
     // Its frames are dated 1970.
@@ -158,7 +190,8 @@ fn the_names_that_others_found_are_found() {
     let (mut captures, mut names, mut not_found) = (0, 0, BTreeSet::new());
     for (file, listed) in listed() {
         let found = decoded(&bytes_of(&Path::new(SHARED).join(&file)));
-        if found.losses.iter().any(|l| l.reason == Reason::Time) && found.flows.is_empty()
+        if found.losses.iter().any(|l| l.reason == Reason::Time)
+            && found.flows.is_empty()
         {
             continue; // Wholly dated before 1990.
         }
@@ -252,7 +285,9 @@ fn conversations(flows: &[Flow]) -> BTreeSet<Conversation> {
         *all_up += up;
         *all_down += down;
     }
-    sums.into_iter().map(|((p, low, high), (up, down))| (p, low, high, up, down)).collect()
+    sums.into_iter()
+        .map(|((p, low, high), (up, down))| (p, low, high, up, down))
+        .collect()
 }
 
 /// Captures in which nDPI counts otherwise, and why.
