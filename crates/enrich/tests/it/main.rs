@@ -1,5 +1,12 @@
 //! The data files that the project ships, and the way from flows to sightings.
 
+#[cfg(test)]
+mod atlas;
+#[cfg(test)]
+mod atlas_real;
+#[cfg(test)]
 mod catalog;
+#[cfg(test)]
 mod observer;
+#[cfg(test)]
 mod policies;
