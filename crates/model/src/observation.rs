@@ -21,7 +21,7 @@ use crate::{Address, Asn, Day, SourceId};
 /// |---|---|---|---|---|
 /// | `origin` | the range | origin AS | its name, may be empty | - |
 /// | `address_country` | the range | - | country code | - |
-/// | `holder` | the range | if told | organisation id | `name` `country` `parent` `sector` `kind` `shared` `from` `to` `confidence` |
+/// | `holder` | the range | if told | organisation id | `name` `country` `addr_country` `parent` `sector` `kind` `shared` `from` `to` `confidence` |
 /// | `as_name` | - | the AS | its name | `country` `class` `basis` |
 /// | `as_tag` | - | the AS | the tag, as the source spells it | - |
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

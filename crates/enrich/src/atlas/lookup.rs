@@ -86,7 +86,8 @@ impl Atlas {
     }
 
     /// How directly the answer for a client and a day is proven. Count it over sightings
-    /// to print the share that was decided by carrying a snapshot.
+    /// to print the share that was decided by carrying a snapshot. A vantage's holder is
+    /// as good as dated: its file says whom private addresses belong to.
     pub fn standing(&self, client: &Client, day: Day) -> Standing {
         match &client.site {
             Some(site) if self.sites.contains_key(site) => Standing::Dated,

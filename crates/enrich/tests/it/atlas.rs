@@ -1,5 +1,7 @@
 //! The atlas against a naive scan, against tables written here, and against real ones.
 
+#![cfg(test)]
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -7,7 +9,7 @@ use tidegauge_enrich::atlas::{Atlas, Rules, SourceKind, load};
 use tidegauge_model::observation::Field;
 use tidegauge_model::{
     Address, Asn, Attribution, Client, Day, DayRange, Gap, Holders, NetworkKind,
-    Observation, Shared, Standing, Vantage,
+    Observation, OrgId, Shared, Standing, Vantage,
 };
 
 pub(crate) fn day(text: &str) -> Day {
@@ -55,7 +57,7 @@ fn build(tables: impl IntoIterator<Item = Vec<Observation>>, gap: Gap) -> Atlas 
 }
 
 fn org(attribution: &Attribution) -> Option<&str> {
-    attribution.organisation.as_ref().map(|o| o.as_str())
+    attribution.organisation.as_ref().map(OrgId::as_str)
 }
 
 /// Two snapshots that differ in one range of two.
@@ -304,6 +306,40 @@ fn tags_class_and_names_make_the_network_and_a_list_is_closed() {
     let unknown = atlas.lookup(address("198.51.100.1"), day("2025-02-01"));
     assert_eq!(unknown.attribution.kind, NetworkKind::Unknown);
     assert_eq!(unknown.organisation.unwrap().name, "Deux", "the first source by name");
+}
+
+#[test]
+fn the_order_of_observations_changes_nothing() {
+    let header = "range,organisation,name,country,sector\n";
+    let old = format!("{header}192.0.2.0/24,acme,Old name,GB,finance\n");
+    let new = format!(
+        "{header}192.0.2.0/25,acme,Second,,\n192.0.2.0/26,acme,First,,retail\n\
+         192.0.2.0/25,zeta,Same range,FR,\n"
+    );
+    let names = "asn,name\n64496,B\n64496,A\n";
+    let mut observations: Vec<_> = [
+        table("holders", "mine", "2024-01-01", &old),
+        table("holders", "mine", "2025-01-01", &new),
+        table("as-names", "names", "2025-01-01", names),
+    ]
+    .into_iter()
+    .chain(two_snapshots())
+    .flatten()
+    .collect();
+    let answers = |observations: Vec<Observation>| {
+        let atlas = Atlas::build(observations, &rules(Gap::Carry));
+        let of = |a: &str| atlas.lookup(address(a), day("2025-02-01"));
+        let organisations = ["acme", "zeta", "as:64496"]
+            .map(|id| atlas.organisation(&id.into()).expect("told by a table"));
+        (of("192.0.2.1"), of("192.0.2.100"), of("198.51.100.1"), organisations)
+    };
+    let forward = answers(observations.clone());
+    observations.reverse();
+    assert_eq!(answers(observations), forward);
+    let (.., [acme, _, named]) = forward;
+    assert_eq!((acme.name.as_str(), named.name.as_str()), ("First", "A"));
+    assert_eq!(acme.sector, Some("retail".into()));
+    assert_eq!(acme.country, "GB".parse().ok(), "told by the older snapshot only");
 }
 
 #[test]
