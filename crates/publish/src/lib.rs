@@ -8,11 +8,14 @@
 //! **Invariant:** nothing here knows the engine, an address or a packet: it shows only
 //! numbers that passed a disclosure rule.
 
+mod country;
 mod figure;
 mod number;
 pub mod report;
 pub mod serve;
 pub mod tables;
+
+pub use figure::DrawError;
 
 pub use report::{Report, Written};
 pub use serve::{Counts, CountsError, router};
@@ -29,5 +32,13 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// A figure could not be drawn: a defect of this crate.
+    #[error("cannot draw the figure {figure}")]
+    Draw {
+        /// Name of its file.
+        figure: &'static str,
+        /// Why.
+        source: DrawError,
     },
 }

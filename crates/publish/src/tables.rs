@@ -7,6 +7,7 @@ use tidegauge_model::count::{Counts, Release};
 use tidegauge_model::estimate::{Estimate, Identification, Quantity, ReleasedEstimate};
 
 use crate::figure::escape;
+use crate::number::grouped;
 
 /// What stands in a cell that a disclosure rule withheld.
 pub const SUPPRESSED: &str = "suppressed";
@@ -53,31 +54,47 @@ impl Table {
         String::from_utf8(bytes).expect("every cell is UTF-8")
     }
 
-    /// The table as HTML; cells that are numbers stand to the right.
+    /// The table as HTML; columns of numbers stand to the right.
     pub(crate) fn html(&self, caption: &str) -> String {
-        let head: String = self
-            .header
-            .iter()
-            .map(|h| format!("<th scope=\"col\">{}</th>", escape(h)))
-            .collect();
-        let body: String = self.rows.iter().map(|row| row_html(row)).collect();
+        let numeric: Vec<bool> =
+            (0..self.header.len()).map(|at| self.is_numeric(at)).collect();
+        let head = row_html(&self.header, &numeric, "th scope=\"col\"", "th");
+        let body: String =
+            self.rows.iter().map(|row| row_html(row, &numeric, "td", "td")).collect();
         format!(
             "<div class=\"scroll\" tabindex=\"0\"><table><caption>{}</caption>\
-             <thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>",
+             <thead>{head}</thead><tbody>{body}</tbody></table></div>",
             escape(caption)
         )
     }
+
+    /// Whether a column holds numbers, or words in the place of numbers.
+    fn is_numeric(&self, column: usize) -> bool {
+        let mut cells = self.rows.iter().filter_map(|r| r.get(column));
+        let word = |c: &str| matches!(c, SUPPRESSED | "n/a" | "none" | "not expanded");
+        let any = cells.clone().any(|c| is_number(c));
+        any && cells.all(|c| is_number(c) || word(c))
+    }
 }
 
-fn row_html(row: &[String]) -> String {
+fn row_html(row: &[String], numeric: &[bool], open: &str, close: &str) -> String {
     let cells: String = row
         .iter()
-        .map(|cell| {
-            let class = if is_number(cell) { " class=\"n\"" } else { "" };
-            format!("<td{class}>{}</td>", escape(cell))
+        .zip(numeric)
+        .map(|(cell, numeric)| {
+            let class = if *numeric { " class=\"n\"" } else { "" };
+            format!("<{open}{class}>{}</{close}>", escape(&readable(cell)))
         })
         .collect();
     format!("<tr>{cells}</tr>")
+}
+
+/// Whole numbers with groups of digits; anything else as it is.
+fn readable(cell: &str) -> String {
+    match cell.parse::<u64>() {
+        Ok(count) if cell.len() > 4 => grouped(count),
+        _ => cell.to_owned(),
+    }
 }
 
 fn is_number(cell: &str) -> bool {

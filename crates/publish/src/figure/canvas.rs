@@ -113,6 +113,25 @@ impl Canvas {
         ));
     }
 
+    /// A bold lead and what follows it, on one line.
+    pub(crate) fn lead(
+        &mut self,
+        at: (f64, f64),
+        anchor: Anchor,
+        lead: &str,
+        text: &str,
+    ) {
+        let anchor = if anchor == Anchor::End { " text-anchor=\"end\"" } else { "" };
+        self.push(format_args!(
+            "<text class=\"tx\" x=\"{}\" y=\"{}\"{anchor}><tspan class=\"b\">{}</tspan> \
+             {}</text>",
+            px(at.0),
+            px(at.1),
+            escape(lead),
+            escape(text)
+        ));
+    }
+
     fn push(&mut self, element: std::fmt::Arguments<'_>) {
         self.body.write_fmt(element).expect("writing to a string cannot fail");
     }

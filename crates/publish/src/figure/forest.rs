@@ -73,7 +73,7 @@ impl ForestChart {
             low = low.min(from).min(dot.value);
             high = high.max(to).max(dot.value);
         }
-        let steps = ticks(low, high.max(0.1), 4);
+        let steps = ticks(low, high.max(0.1), 5);
         let ends = (
             steps.first().copied().unwrap_or(0.0),
             steps.last().copied().unwrap_or(1.0).min(1.0),
@@ -96,7 +96,7 @@ impl ForestChart {
 }
 
 fn axis(canvas: &mut Canvas, scale: &Linear, body: f64) {
-    for tick in ticks(scale.domain.0, scale.domain.1, 4) {
+    for tick in ticks(scale.domain.0, scale.domain.1, 5) {
         if tick > scale.domain.1 + 1e-9 {
             break;
         }

@@ -63,6 +63,9 @@ impl HeatStrip {
             let name = month_short(month);
             let name = if narrow { name.get(..1).unwrap_or(name) } else { name };
             let at = (place(index).mul_add(cell, left), 14.0);
+            if index > 0 && index + 2 >= self.weeks.len() {
+                continue;
+            }
             canvas.text(at, Anchor::Start, "ts", name);
         }
     }
@@ -70,10 +73,10 @@ impl HeatStrip {
 
 /// Lower ends of the shades, as shares of the hours of a week.
 const SHADES: [(f64, &str, &str); 4] = [
-    (0.0, "h1", "under half"),
-    (0.5, "h2", "half"),
-    (0.9, "h3", "90%"),
-    (0.999, "h4", "all"),
+    (0.0, "h1", "under 50%"),
+    (0.5, "h2", "50\u{2013}90%"),
+    (0.9, "h3", "over 90%"),
+    (0.999, "h4", "all hours"),
 ];
 
 impl HeatRow {

@@ -54,7 +54,8 @@ impl LineChart {
     pub(crate) fn draw(&self, width: f64) -> Canvas {
         let narrow = is_narrow(width);
         let right = if narrow { 84.0 } else { 128.0 };
-        let days = Days { domain: self.period, pixels: (0.0, width - right) };
+        let left = if narrow { 34.0 } else { 44.0 };
+        let days = Days { domain: self.period, pixels: (left, width - right) };
         let panel_height = if narrow { 150.0 } else { 190.0 };
         let header = 30.0;
         let events = Events::placed(&self.events, &days, width, narrow);
@@ -107,9 +108,13 @@ impl LinePanel {
             s.points.iter().filter_map(|p| p.1).chain(highs)
         });
         let high = values.fold(0.0, f64::max);
-        let steps = ticks(0.0, if self.share { high.min(1.0) } else { high }, 4);
+        let steps = if self.share && high > 0.5 {
+            vec![0.0, 0.25, 0.5, 0.75, 1.0]
+        } else {
+            ticks(0.0, high, 4)
+        };
         let top_tick = steps.last().copied().unwrap_or(1.0);
-        let y = Linear { domain: (0.0, top_tick), pixels: (top + height, top + 14.0) };
+        let y = Linear { domain: (0.0, top_tick), pixels: (top + height, top + 22.0) };
         canvas.text((0.0, top - 8.0), Anchor::Start, "tb", &self.name);
         for tick in &steps {
             let at = y.at(*tick);
@@ -186,8 +191,26 @@ struct Placed {
     x: f64,
     row: usize,
     left: bool,
-    text: String,
+    date: String,
+    label: String,
     letter: String,
+}
+
+impl Placed {
+    fn text(&self) -> String {
+        format!("{} {}", self.date, self.label)
+    }
+
+    /// Width of what is drawn, with room around it.
+    fn width(&self, narrow: bool) -> f64 {
+        if narrow {
+            text_width(&self.letter, 13.0, true) + 8.0
+        } else {
+            text_width(&self.date, 12.0, true)
+                + text_width(&format!(" {}", self.label), 12.0, false)
+                + 12.0
+        }
+    }
 }
 
 impl Events {
@@ -198,12 +221,12 @@ impl Events {
         let mut marks: Vec<Placed> = Vec::new();
         for (index, event) in sorted.into_iter().enumerate() {
             let x = days.at(event.day);
-            let text = format!("{} {}", day_short(event.day), event.label);
-            let letter = letter(index);
-            let shown = if narrow { &letter } else { &text };
-            let wide = text_width(shown, 12.0, narrow) + 12.0;
-            let left = !narrow && x + wide > width;
-            marks.push(Placed { x, row: 0, left, text, letter });
+            let date = day_short(event.day);
+            let label = event.label.clone();
+            let mut mark =
+                Placed { x, row: 0, left: false, date, label, letter: letter(index) };
+            mark.left = !narrow && x + mark.width(narrow) > width;
+            marks.push(mark);
         }
         let rows = assign_rows(&mut marks, narrow);
         let height = if marks.is_empty() { 0.0 } else { place(rows) * EVENT_ROW + 4.0 };
@@ -235,8 +258,9 @@ impl Events {
             } else {
                 (mark.x + 5.0, Anchor::Start)
             };
-            canvas.text((x, y), anchor, "halo", &mark.text);
-            canvas.text((x, y), anchor, "tx", &mark.text);
+            let at = (x, y);
+            canvas.text(at, anchor, "halo", &mark.text());
+            canvas.lead(at, anchor, &mark.date, &mark.label);
         }
     }
 
@@ -251,7 +275,7 @@ impl Events {
             y += 17.0;
             canvas.text((0.0, y), Anchor::Start, "tb", &mark.letter);
             for (index, line) in
-                wrap(&mark.text, width - 20.0, 12.0, false).iter().enumerate()
+                wrap(&mark.text(), width - 20.0, 12.0, false).iter().enumerate()
             {
                 y += if index == 0 { 0.0 } else { 15.0 };
                 canvas.text((18.0, y), Anchor::Start, "tx", line);
@@ -266,8 +290,7 @@ impl Events {
 /// label below; returns how many rows there are.
 fn assign_rows(marks: &mut [Placed], narrow: bool) -> usize {
     let extent = |m: &Placed| {
-        let shown = if narrow { &m.letter } else { &m.text };
-        let wide = text_width(shown, 12.0, narrow) + 12.0;
+        let wide = m.width(narrow);
         match (narrow, m.left) {
             (true, _) => (m.x - wide / 2.0, m.x + wide / 2.0),
             (false, true) => (m.x - wide, m.x),
@@ -326,7 +349,14 @@ mod tests {
     use super::*;
 
     fn mark(x: f64, text: &str) -> Placed {
-        Placed { x, row: 0, left: false, text: text.to_owned(), letter: "A".to_owned() }
+        Placed {
+            x,
+            row: 0,
+            left: false,
+            date: "1 Jan".to_owned(),
+            label: text.to_owned(),
+            letter: "A".to_owned(),
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub(crate) use forest::{Dot, ForestChart, ForestRow};
 pub(crate) use heat::{HeatRow, HeatStrip};
 pub(crate) use line::{EventMark, LineChart, LinePanel, LineSeries};
 pub(crate) use pairs::{PairChart, PairRow, PairStyle};
+pub use png::DrawError;
 pub(crate) use png::Painter;
 pub(crate) use ranks::{RankColumn, RankGrid, RankLine};
 pub(crate) use style::variables;
@@ -44,7 +45,11 @@ pub(crate) struct Figure {
     pub(crate) title: String,
     /// What is drawn, in what unit, over which days.
     pub(crate) subtitle: String,
-    /// Caveats and definitions, each a sentence.
+    /// What must stand beside a figure that compares two windows; else empty.
+    pub(crate) caveat: String,
+    /// Where the data is from, if not from this run.
+    pub(crate) source: Option<String>,
+    /// Definitions and limits, each a sentence.
     pub(crate) notes: Vec<String>,
     /// The drawing in words, for those who cannot see it.
     pub(crate) description: String,
@@ -116,7 +121,11 @@ impl Figure {
         y += 20.0;
         sheet.place(MARGIN, y, &chart);
         y += chart.height + 12.0;
-        let notes = self.notes.iter().map(String::as_str).chain([source]);
+        let source = self.source.as_deref().unwrap_or(source);
+        let notes = std::iter::once(self.caveat.as_str())
+            .filter(|caveat| !caveat.is_empty())
+            .chain(self.notes.iter().map(String::as_str))
+            .chain([source]);
         for note in notes {
             for line in wrap(note, WIDE, 12.0, false) {
                 y += 16.0;

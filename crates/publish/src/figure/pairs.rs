@@ -4,7 +4,7 @@
 
 use super::canvas::{Anchor, Canvas};
 use super::is_narrow;
-use super::scale::{Linear, fitted, row, text_width, ticks};
+use super::scale::{Linear, fitted, row, text_width};
 use crate::number::{change, place, short};
 
 /// How rows are drawn.
@@ -54,7 +54,7 @@ impl PairChart {
         let left = if narrow { 0.0 } else { names + 14.0 };
         let high = self.rows.iter().map(|r| r.before.max(r.after)).fold(0.0, f64::max);
         let pad = if self.style == PairStyle::Dots { 44.0 } else { 0.0 };
-        let right = width - 104.0;
+        let right = width - if self.style == PairStyle::Dots { 104.0 } else { 150.0 };
         let frame = Frame {
             x: Linear { domain: (0.0, high.max(1.0)), pixels: (left + pad, right) },
             top: HEAD,
@@ -69,26 +69,13 @@ impl PairChart {
         let body = place(self.rows.len()) * frame.row_height;
         let mut canvas = Canvas::new(width, HEAD + body + 4.0);
         canvas.text((width, 13.0), Anchor::End, "ts", "change");
-        self.grid(&mut canvas, &frame, body);
+        let zero = frame.x.at(0.0);
+        canvas.line((zero, HEAD), (zero, HEAD + body), "base");
+        self.key(&mut canvas, &frame);
         for (index, pair) in self.rows.iter().enumerate() {
             self.row(&mut canvas, &frame, index, pair, left);
         }
         canvas
-    }
-
-    fn grid(&self, canvas: &mut Canvas, frame: &Frame, body: f64) {
-        let (from, to) = (frame.top, frame.top + body);
-        for tick in ticks(0.0, frame.x.domain.1, 4) {
-            let at = frame.x.at(tick);
-            if at > frame.x.pixels.1 + 1.0 {
-                break;
-            }
-            let class = if tick == 0.0 { "base" } else { "grid" };
-            if !frame.name_above || tick == 0.0 {
-                canvas.line((at, from), (at, to), class);
-            }
-        }
-        self.key(canvas, frame);
     }
 
     /// Names the two windows where the eye begins.
@@ -149,8 +136,10 @@ fn dots(canvas: &mut Canvas, frame: &Frame, pair: &PairRow, y: f64) {
         (("t0", pair.before), ("t1", pair.after))
     };
     let at = y + 4.5;
-    canvas.text((low - 10.0, at), Anchor::End, low_text.0, &short(low_text.1));
-    canvas.text((high + 10.0, at), Anchor::Start, high_text.0, &short(high_text.1));
+    let (low_at, high_at) = ((low - 10.0, at), (high + 10.0, at));
+    canvas.text(low_at, Anchor::End, "halo", &short(low_text.1));
+    canvas.text(low_at, Anchor::End, low_text.0, &short(low_text.1));
+    canvas.text(high_at, Anchor::Start, high_text.0, &short(high_text.1));
 }
 
 fn bars(canvas: &mut Canvas, frame: &Frame, pair: &PairRow, y: f64) {

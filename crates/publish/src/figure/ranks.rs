@@ -9,7 +9,7 @@ use tidegauge_model::{Day, DayRange};
 use super::canvas::{Anchor, Canvas};
 use super::is_narrow;
 use super::line::{EventMark, steps};
-use super::scale::{Days, Linear, fitted, wrap};
+use super::scale::{Days, Linear, fitted, spread, wrap};
 use crate::number::{day_long, place};
 
 /// Two columns of panels.
@@ -80,10 +80,11 @@ impl RankGrid {
             let top = place(index).mul_add(PANEL + NAME, HEAD);
             self.panel(&mut canvas, &days, host, column.tone, top, labels);
         }
-        for (index, event) in self.events.iter().enumerate() {
-            let x = days.at(event.day);
-            canvas.line((x, HEAD - 2.0), (x, HEAD + body), "event");
-            let at = (x, HEAD - 5.0);
+        let wanted: Vec<f64> = self.events.iter().map(|e| days.at(e.day)).collect();
+        let placed = spread(&wanted, 11.0, (left, width));
+        for (index, (x, label_x)) in wanted.iter().zip(placed).enumerate() {
+            canvas.line((*x, HEAD - 2.0), (*x, HEAD + body), "event");
+            let at = (label_x, HEAD - 5.0);
             canvas.text(at, Anchor::Middle, "tb", &(index + 1).to_string());
         }
         self.years(&mut canvas, &days, HEAD + body);

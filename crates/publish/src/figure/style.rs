@@ -38,6 +38,7 @@ const RULES: &str = "\
 .tm,.ts{fill:$muted}
 .ts,.tx{font-size:12px}
 .th{font-size:20px}
+.b{font-weight:700}
 .t0{fill:$muted}
 .t1{fill:$c1}
 .t2{fill:$c2}

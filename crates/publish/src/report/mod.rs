@@ -3,6 +3,13 @@
 //! **Invariant:** every number on the page is formatted from a field of [`Report`]; a
 //! figure whose data is absent or suppressed is replaced by a sentence that says so.
 
+mod figures;
+mod page;
+mod quality;
+mod ranks;
+mod reading;
+mod story;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +18,9 @@ use tidegauge_model::estimate::ReleasedEstimate;
 use tidegauge_model::policy::Timeline;
 use tidegauge_model::{Country, Coverage, Day, DayRange, ProductId, SectorId};
 
-use crate::Error;
+use crate::figure::Painter;
+use crate::{Error, tables};
+use figures::Section;
 
 /// Everything a report is made of. The app fills it; nothing in it is optional unless it
 /// may truly be unknown.
@@ -158,7 +167,81 @@ pub struct Written {
 /// Writes `index.html`, `figures/*.svg`, `figures/*.png` and `tables/*.csv` below `dir`,
 /// which is made if absent. The same report gives the same bytes.
 pub fn write(report: &Report, dir: &Path) -> Result<Written, Error> {
-    let html = dir.join("index.html");
-    let _ = report;
-    Ok(Written { html, files: 0 })
+    let sections = sections(report);
+    let source = source_line(report);
+    let mut files = Files { dir, count: 0 };
+    let painter = Painter::new();
+    for section in &sections {
+        let Section::Drawn(figure) = section else { continue };
+        let svg = figure.standalone(&source);
+        let draw = |source| Error::Draw { figure: figure.id, source };
+        let png = painter.paint(&svg).map_err(draw)?;
+        files.write(&format!("figures/{}.svg", figure.id), svg.as_bytes())?;
+        files.write(&format!("figures/{}.png", figure.id), &png)?;
+        files.write(
+            &format!("tables/{}.csv", figure.id),
+            figure.table.csv().as_bytes(),
+        )?;
+    }
+    for (name, release) in page::releases(report) {
+        let name: String = name
+            .chars()
+            .filter_map(|c| match c {
+                ' ' => Some('-'),
+                c => c.is_ascii_alphanumeric().then_some(c),
+            })
+            .collect();
+        let csv = tables::release(release).csv();
+        files.write(&format!("tables/release-{name}.csv"), csv.as_bytes())?;
+    }
+    let html = page::html(report, &sections, &source);
+    let html = files.write("index.html", html.as_bytes())?;
+    Ok(Written { html, files: files.count })
+}
+
+/// Every section of the page in order.
+fn sections(report: &Report) -> Vec<Section> {
+    let mut sections = figures::all(report);
+    if let Some(panel) = &report.rank_panel {
+        let title = "Positions in a public list".to_owned();
+        sections.push(figures::section("ranks", title, ranks::figure(report, panel)));
+    }
+    let title = "Coverage".to_owned();
+    sections.push(figures::section("coverage", title, quality::figure(report)));
+    sections
+}
+
+/// The last line of every figure.
+fn source_line(report: &Report) -> String {
+    let kind = match &report.synthetic {
+        Some(world) => format!("synthetic data, world {}", world.world),
+        None => "network telemetry".to_owned(),
+    };
+    let program = match report.provenance.program.as_str() {
+        "" => "Tidegauge",
+        named => named,
+    };
+    let run = match report.provenance.run.as_str() {
+        "" => String::new(),
+        run => format!(", run {run}"),
+    };
+    format!("Source: {program}{run}; {kind}.")
+}
+
+struct Files<'a> {
+    dir: &'a Path,
+    count: usize,
+}
+
+impl Files<'_> {
+    fn write(&mut self, name: &str, bytes: &[u8]) -> Result<PathBuf, Error> {
+        let path = self.dir.join(name);
+        let failed = |source| Error::Write { path: path.clone(), source };
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(failed)?;
+        }
+        std::fs::write(&path, bytes).map_err(failed)?;
+        self.count += 1;
+        Ok(path)
+    }
 }

@@ -1,0 +1,193 @@
+//! The headline, the standfirst and the key numbers, all computed.
+//!
+//! **Invariant:** a sentence is left out if one of its numbers is missing.
+
+use tidegauge_model::estimate::{Estimate, Quantity};
+
+use super::Report;
+use super::figures::{pair_in_words, share_in_words, window_months};
+use super::reading::{self, addresses, estimate};
+use crate::country;
+use crate::number::{counted, days, grouped, moved, percent, real, windows};
+
+/// Power of the sizes of organisations in the worked example: with it 76 % of
+/// organisations have one visible address.
+const EXAMPLE_ALPHA: f64 = 2.59;
+/// Share of devices still seen in the worked example: 2 million of 7 million addresses.
+const EXAMPLE_SEEN: f64 = 2.0 / 7.0;
+/// Organisations before, in the worked example.
+const EXAMPLE_ORGANISATIONS: f64 = 22_000.0;
+/// Sizes summed in the worked example; the rest weighs less than 1e-6.
+const EXAMPLE_SIZES: u32 = 20_000;
+
+/// A number in large type and the words around it.
+pub(crate) struct Key {
+    pub(crate) label: String,
+    pub(crate) figure: String,
+    pub(crate) note: String,
+}
+
+/// The first sentence of the page.
+pub(crate) fn headline(report: &Report) -> String {
+    let focus = report.focus.as_str();
+    let removal =
+        |stratum| estimate(&report.estimates, Quantity::CohortRemoval, stratum);
+    if reading::equally_long(report.before, report.after).is_err() {
+        return fallback(report);
+    }
+    if let Some(e) = removal(Some(("country", focus))) {
+        let place = format!("organisations in {}", country::in_sentence(focus));
+        return gone(report, e, &place);
+    }
+    match removal(None) {
+        Some(e) => gone(report, e, "organisations"),
+        None => fallback(report),
+    }
+}
+
+fn gone(report: &Report, e: &Estimate, who: &str) -> String {
+    format!(
+        "Between {}, {} of {} {who} dropped out of contact with {}’s update servers; {} were \
+         still seen",
+        windows(e.before, e.after),
+        grouped(e.n.saturating_sub(e.k)),
+        grouped(e.n),
+        report.product_name,
+        grouped(e.k)
+    )
+}
+
+fn fallback(report: &Report) -> String {
+    let months = report.months_frozen.as_ref().and_then(|r| window_months(r, report));
+    let equal = reading::equally_long(report.before, report.after).is_ok();
+    match months.filter(|_| equal) {
+        Some((before, after)) => format!(
+            "Between {} the number of organisations in contact with {}’s update servers {}",
+            windows(report.before, report.after),
+            report.product_name,
+            moved(real(before.organisations_active), real(after.organisations_active))
+        ),
+        None => format!(
+            "What can and cannot be said about contacts with {}’s update servers",
+            report.product_name
+        ),
+    }
+}
+
+/// A few sentences below the headline.
+pub(crate) fn standfirst(report: &Report) -> String {
+    let mut sentences = Vec::new();
+    if let Some(e) = estimate(&report.estimates, Quantity::NetChange, None) {
+        sentences.push(format!(
+            "Counting whoever was active in each window, the number of organisations \
+             everywhere {}, from {} to {}.",
+            moved(real(e.n), real(e.k)),
+            grouped(e.n),
+            grouped(e.k)
+        ));
+    }
+    sentences.push(
+        "A contact is a fact; that its absence means the product was removed is not."
+            .to_owned(),
+    );
+    sentences.push(reading::caveat(report));
+    sentences.join(" ")
+}
+
+/// The strip of key numbers: at most four.
+pub(crate) fn keys(report: &Report) -> Vec<Key> {
+    if reading::equally_long(report.before, report.after).is_err() {
+        return Vec::new();
+    }
+    let mut keys = Vec::new();
+    let net = estimate(&report.estimates, Quantity::NetChange, None);
+    if let Some(e) = net {
+        let (figure, note) = pair_in_words(real(e.n), real(e.k));
+        keys.push(Key { label: "Active organisations".to_owned(), figure, note });
+    }
+    if let Some((b, a)) =
+        report.months_frozen.as_ref().and_then(|r| window_months(r, report))
+    {
+        let expansion = report.expansion.as_ref();
+        let (figure, mut note) =
+            pair_in_words(addresses(&b, expansion), addresses(&a, expansion));
+        if expansion.is_some() {
+            note.push_str(", eyeballs expanded");
+        }
+        keys.push(Key { label: "IPv4 addresses".to_owned(), figure, note });
+    }
+    let focus = report.focus.as_str();
+    let stratum = Some(("country", focus));
+    if let Some(e) = estimate(&report.estimates, Quantity::CohortRemoval, stratum) {
+        let (figure, note) = share_in_words(e);
+        let label = format!("Cohort removal, {}", country::name(focus));
+        keys.push(Key { label, figure, note });
+    }
+    if let Some(e) = estimate(&report.estimates, Quantity::NetChange, stratum) {
+        let (figure, note) = pair_in_words(real(e.n), real(e.k));
+        let label = format!("Active organisations, {}", country::name(focus));
+        keys.push(Key { label, figure, note });
+    }
+    keys
+}
+
+/// Why a fall of both counts does not prove that anybody left, with the sum done here.
+pub(crate) fn visibility_example() -> String {
+    let still = EXAMPLE_ORGANISATIONS * still_seen(EXAMPLE_ALPHA, EXAMPLE_SEEN);
+    format!(
+        "Pure loss of sight produces the same pair of falls. Let nobody leave, let each \
+         device be seen with probability {} of before, and let the sizes of organisations \
+         follow a power law with exponent {EXAMPLE_ALPHA}: then 7.0 million addresses \
+         become 2.0 million and 22,000 organisations become about {} (a fall of {}). \
+         Two counts cannot tell this from people leaving. What can: weekly histories of \
+         each organisation, the networks that were seen at all, and products that no \
+         act addressed, seen by the same sensors.",
+        percent(EXAMPLE_SEEN),
+        // To the nearest hundred: the example is not more exact than that.
+        crate::number::whole((still / 100.0).round() * 100.0),
+        percent(1.0 - still / EXAMPLE_ORGANISATIONS)
+    )
+}
+
+/// Share of organisations of which at least one device is still seen, if sizes follow a
+/// discrete power law and each device is seen with probability `seen`.
+fn still_seen(alpha: f64, seen: f64) -> f64 {
+    let (mut total, mut still) = (0.0, 0.0);
+    for size in 1..=EXAMPLE_SIZES {
+        let size = f64::from(size);
+        let weight = size.powf(-alpha);
+        total += weight;
+        still += weight * (1.0 - (1.0 - seen).powf(size));
+    }
+    still / total
+}
+
+/// The windows and their lengths, in a sentence.
+pub(crate) fn windows_sentence(report: &Report) -> String {
+    let length =
+        |d: tidegauge_model::DayRange| counted(d.length_days().into(), "day", "days");
+    format!(
+        "Before: {} ({}). After: {} ({}).",
+        days(report.before),
+        length(report.before),
+        days(report.after),
+        length(report.after)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thinning_alone_reproduces_the_published_fall_of_organisations() {
+        // The published pair: 22,000 organisations before, 8,000 after.
+        let still = 22_000.0 * still_seen(2.59, 2.0 / 7.0);
+        assert!((still - 8_000.0).abs() < 60.0, "{still}");
+    }
+
+    #[test]
+    fn nobody_is_lost_when_everything_is_seen() {
+        assert!((still_seen(2.59, 1.0) - 1.0).abs() < 1e-12);
+    }
+}
