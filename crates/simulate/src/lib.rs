@@ -1,1 +1,43 @@
-//! Placeholder, replaced before the first commit.
+//! Worlds with known truth, written as real telemetry.
+//!
+//! ```text
+//! targets ─► calibrate ─► world ──────────────► traffic ─► write ─► flows/ zeek/ registry/
+//! Params  ─┘   (hazard,    (organisation,         │                  vantages/ mapping.toml
+//!               detect)     consumer, space)      └─► tally ─► truth/
+//! ```
+//!
+//! The world is a synthetic 2024 in which the *observed* counts meet the published ones:
+//! [`targets`] has them with their sources, [`expected`] what the world was solved for,
+//! [`tally`] what a perfect counter finds, [`write`] the files.
+//!
+//! **Invariant:** equal parameters give equal bytes, and a smaller world has the first
+//! members of each group of a larger one, with the same fates and addresses. The encoders
+//! share no code with any decoder; nothing here knows the catalog or an estimator.
+
+mod calendar;
+mod calibrate;
+mod chance;
+mod consumer;
+mod country;
+mod detect;
+mod error;
+mod flows;
+mod hazard;
+mod organisation;
+mod params;
+mod registry;
+mod server;
+mod space;
+mod tally;
+pub mod targets;
+mod traffic;
+mod truth;
+mod vantages;
+mod world;
+mod write;
+mod zeek;
+
+pub use error::Error;
+pub use params::{Carrier, Exchange, Params, RegistryErrors, Story};
+pub use tally::{Addresses, Comparison, Group, Tally, expected, tally};
+pub use write::{Progress, Written, write};

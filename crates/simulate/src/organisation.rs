@@ -1,0 +1,326 @@
+//! Organisations: who they are, what they hold, what becomes of them.
+//!
+//! **Invariant:** everything about an organisation follows from the seed, its group and
+//! its index in the group.
+
+use crate::Params;
+use crate::calendar::{DAYS, MONTH_STARTS, NOVEMBER, YearDay};
+use crate::calibrate::Stratum;
+use crate::chance::{self, Purpose};
+use crate::country::{COUNTRIES, US};
+use crate::detect::Reach;
+use crate::hazard::{Curve, Presence, RELAPSE_MIN_DAYS, RELAPSE_SPREAD_DAYS};
+use crate::space::{self, Block};
+use crate::targets::SECTORS_ELSEWHERE;
+
+/// Prefixes of one organisation at most: first, second, IPv6.
+pub(crate) const PREFIXES_MAX: usize = 3;
+/// First day of the adopters: 1 May.
+const ADOPTION_FROM: YearDay = MONTH_STARTS[4];
+/// Of a hundred organisations elsewhere, so many have a parent in the United States.
+const US_PARENTS: u32 = 5;
+/// Of a hundred organisations, so many have a parent in their own country.
+const PARENTS: u32 = 8;
+
+/// Which part an organisation plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Has the product on 1 January.
+    Member,
+    /// Gets it from May to October.
+    Adopter,
+    /// Never has it.
+    Bystander,
+}
+
+impl Part {
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Adopter => "adopter",
+            Self::Bystander => "bystander",
+        }
+    }
+}
+
+/// What the registry does with a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    Right,
+    /// Absent; in both snapshots, or in the first alone.
+    Missing {
+        later: bool,
+    },
+    /// Held by the organisation with this draw among the country's bystanders.
+    Wrong {
+        draw: u32,
+    },
+    /// Under the former identity; in both snapshots, or in the first alone.
+    Stale {
+        later: bool,
+    },
+}
+
+/// A prefix and what the registry does with it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Holding {
+    pub(crate) block: Block,
+    pub(crate) entry: Entry,
+}
+
+/// An organisation.
+pub(crate) struct Organisation {
+    /// Stable over scales: group and index.
+    pub(crate) number: u64,
+    pub(crate) part: Part,
+    pub(crate) country: usize,
+    pub(crate) sector: &'static str,
+    /// Number of the parent.
+    pub(crate) parent: Option<u64>,
+    pub(crate) presence: Presence,
+    pub(crate) reach: Reach,
+    pub(crate) holdings: Vec<Holding>,
+    /// Public addresses from which its relays reach the servers.
+    pub(crate) relays: u32,
+    /// Days after which its only relay gets another address, if it ever does.
+    pub(crate) renumbers: Option<u16>,
+    /// A bystander's one day with a contact that proves nothing.
+    pub(crate) one_off: Option<YearDay>,
+    /// Whether it has Windows machines: nearly every one.
+    pub(crate) windows: bool,
+}
+
+impl Organisation {
+    /// The identifier in the registry and in the truth.
+    pub(crate) fn id(&self) -> String {
+        id(self.number)
+    }
+
+    /// The address of relay `relay` on a day, and which holding it is in.
+    pub(crate) fn address(&self, seed: u64, relay: u32, day: YearDay) -> (u128, usize) {
+        let ipv4 = self.holdings.iter().filter(|h| h.block.length >= 96).count();
+        let holding = match self.holdings.len() {
+            3 if relay % 4 == 3 => 2,
+            n if n > ipv4 && relay % 4 == 3 => 1,
+            _ if ipv4 > 1 && relay % 2 == 1 => 1,
+            _ => 0,
+        };
+        let epoch = self.renumbers.map_or(0, |days| day / days);
+        let draw = chance::mix(seed ^ self.number ^ u64::from(epoch) << 48);
+        let place = u32::try_from(draw >> 40).expect("24 bits") + relay;
+        (self.holdings[holding].block.host(place), holding)
+    }
+}
+
+/// The identifier of a number.
+pub(crate) fn id(number: u64) -> String {
+    let code = COUNTRIES[country_of(number)].code;
+    format!("syn:{}-{:05}", code.to_ascii_lowercase(), number & 0xffff_ffff)
+}
+
+/// The identifier under which a stale row knows an organisation.
+pub(crate) fn former_id(number: u64) -> String {
+    format!("{}-former", id(number))
+}
+
+fn country_of(number: u64) -> usize {
+    usize::try_from(number >> 32).expect("a country's index")
+}
+
+/// Makes the organisations of a world, in the order of their numbers.
+pub(crate) fn organisations(params: &Params, strata: &[Stratum]) -> Vec<Organisation> {
+    let mut all = Vec::new();
+    let mut next_slot = vec![0u32; COUNTRIES.len()];
+    for (place, stratum) in strata.iter().enumerate() {
+        let curve = Curve::of(stratum.course);
+        for part in [Part::Member, Part::Adopter, Part::Bystander] {
+            let full = match part {
+                Part::Member => stratum.members,
+                Part::Adopter => stratum.adopters,
+                Part::Bystander => stratum.bystanders,
+            };
+            let slot = &mut next_slot[stratum.country];
+            let group =
+                Group { params, stratum, curve: &curve, place, part, slot: *slot };
+            let count = chance::whole(full * params.organisations);
+            all.extend((0..count).map(|index| group.organisation(index)));
+            *slot += chance::whole(full) + 1;
+        }
+    }
+    all.sort_by_key(|o: &Organisation| o.number);
+    all
+}
+
+/// Organisations of one stratum and part.
+struct Group<'a> {
+    params: &'a Params,
+    stratum: &'a Stratum,
+    curve: &'a Curve,
+    place: usize,
+    part: Part,
+    /// First place in the country's plan of addresses.
+    slot: u32,
+}
+
+impl Group<'_> {
+    fn organisation(&self, index: u32) -> Organisation {
+        let seed = self.params.seed;
+        let country = self.stratum.country;
+        let slot = self.slot + index;
+        let number = (country as u64) << 32 | u64::from(slot);
+        let key = self.place as u64 * 4 + self.part as u64;
+        let [fate, vantages, size, sector] = chance::point(seed, key, index);
+        let mut rng = chance::stream(seed, Purpose::Member, number, 0);
+        let mut unit = || chance::unit(&mut rng);
+        let presence = self.presence(fate, &mut unit);
+        let relays = relays(size, &mut unit);
+        let renumbers = (relays == 1 && unit() < 0.15)
+            .then(|| 60 + u16::try_from(chance::part(unit(), 140)).expect("below 140"));
+        let one_off = (self.part == Part::Bystander && unit() < 0.1).then(|| {
+            YearDay::try_from(chance::part(unit(), DAYS.into())).expect("a day")
+        });
+        let windows = unit() < 0.97;
+        let holdings = self.holdings(country, slot, relays, &mut unit);
+        let parent = self.parent(slot, &mut unit);
+        Organisation {
+            number,
+            part: self.part,
+            country,
+            sector: self.stratum.sector.unwrap_or_else(|| sector_elsewhere(sector)),
+            parent,
+            presence,
+            reach: Reach::at(self.params, vantages, size),
+            holdings,
+            relays,
+            renumbers,
+            one_off,
+            windows,
+        }
+    }
+
+    fn presence(&self, fate: f64, unit: &mut impl FnMut() -> f64) -> Presence {
+        let (relapses, delay) = (unit() < self.params.relapse, unit());
+        match self.part {
+            Part::Bystander => Presence::NEVER,
+            Part::Adopter => {
+                let span = u32::from(MONTH_STARTS[NOVEMBER] - ADOPTION_FROM);
+                let after =
+                    u16::try_from(chance::part(fate, span)).expect("in the year");
+                Presence { from: ADOPTION_FROM + after, ..Presence::until(DAYS) }
+            }
+            Part::Member => {
+                let until = self.curve.leaves(self.stratum.hazard, fate);
+                let presence = Presence::until(until);
+                if relapses {
+                    let after =
+                        RELAPSE_MIN_DAYS + chance::part(delay, RELAPSE_SPREAD_DAYS);
+                    presence.with_return(after)
+                } else {
+                    presence
+                }
+            }
+        }
+    }
+
+    fn holdings(
+        &self,
+        country: usize,
+        slot: u32,
+        relays: u32,
+        unit: &mut impl FnMut() -> f64,
+    ) -> Vec<Holding> {
+        let kind = unit();
+        let small = kind < 0.35 && relays <= 5;
+        let mut blocks = vec![if small {
+            space::small(country, slot)
+        } else {
+            space::own(country, slot, kind > 0.9)
+        }];
+        if !small && relays > 1 && unit() < 0.3 {
+            blocks.push(space::small(country, slot));
+        }
+        if relays > 2 && unit() < 0.4 {
+            blocks.push(space::own_v6(country, slot));
+        }
+        let holding = |block| Holding { block, entry: self.entry(unit(), unit()) };
+        blocks.into_iter().map(holding).collect()
+    }
+
+    fn entry(&self, draw: f64, detail: f64) -> Entry {
+        let rates = self.params.registry;
+        let later = detail < 0.5;
+        if draw < rates.missing {
+            Entry::Missing { later }
+        } else if draw < rates.missing + rates.wrong {
+            Entry::Wrong { draw: chance::part(detail, u32::MAX) }
+        } else if draw < rates.missing + rates.wrong + rates.stale {
+            Entry::Stale { later }
+        } else {
+            Entry::Right
+        }
+    }
+
+    /// Families: some have the head of their ten as a parent, some abroad one of the first
+    /// hundred of the United States.
+    fn parent(&self, slot: u32, unit: &mut impl FnMut() -> f64) -> Option<u64> {
+        let draw = chance::part(unit(), 100);
+        let among = chance::part(unit(), 100);
+        let country = self.stratum.country;
+        if country != US && draw < US_PARENTS {
+            return Some((US as u64) << 32 | u64::from(among));
+        }
+        let head = slot - slot % 10;
+        (draw < US_PARENTS + PARENTS && head != slot)
+            .then(|| (country as u64) << 32 | u64::from(head))
+    }
+}
+
+fn sector_elsewhere(x: f64) -> &'static str {
+    SECTORS_ELSEWHERE[chance::pick(SECTORS_ELSEWHERE.iter().map(|s| s.1), x)].0
+}
+
+/// Relays of an organisation of quantile `size`: three in four have one; those with many
+/// are also those with many packets.
+fn relays(size: f64, unit: &mut impl FnMut() -> f64) -> u32 {
+    let more = unit();
+    match size {
+        s if s < 0.76 => 1,
+        s if s < 0.88 => 2,
+        s if s < 0.95 => 3 + chance::part(more, 3),
+        _ => 6 + chance::part(more, 15),
+    }
+}
+
+const STARTS: [&str; 24] = [
+    "Bal", "Cor", "Dre", "Fen", "Gal", "Hol", "Ist", "Jor", "Kel", "Lum", "Mar", "Nov",
+    "Ost", "Pel", "Quor", "Rav", "Sel", "Tor", "Ulm", "Vas", "Wen", "Xan", "Yar",
+    "Zel",
+];
+const MIDDLES: [&str; 16] = [
+    "a", "ando", "avi", "e", "eni", "i", "ilo", "imo", "o", "ora", "oste", "u", "uri",
+    "ya", "embra", "onti",
+];
+const ENDS: [&str; 16] = [
+    "dane", "fell", "gard", "hem", "krin", "lund", "mark", "nov", "polt", "quist",
+    "rant", "sk", "tal", "vane", "wick", "zim",
+];
+
+/// A generated name: no word of it is meant to be anybody's.
+pub(crate) fn name(seed: u64, organisation: &Organisation) -> String {
+    let mut rng = chance::stream(seed, Purpose::Name, organisation.number, 0);
+    let mut word = |list: &[&'static str]| {
+        let count = u32::try_from(list.len()).expect("a short list");
+        list[chance::below(&mut rng, count) as usize]
+    };
+    let word = format!("{}{}{}", word(&STARTS), word(&MIDDLES), word(&ENDS));
+    let form = COUNTRIES[organisation.country].form;
+    match organisation.sector {
+        "government" => format!("Authority of {word}"),
+        "education" => format!("{word} Institute"),
+        "nonprofit" => format!("{word} Foundation"),
+        "healthcare" => format!("{word} Clinic"),
+        "technology" => format!("{word} Systems {form}"),
+        "finance" => format!("{word} Mutual {form}"),
+        _ => format!("{word} {form}"),
+    }
+}

@@ -1,0 +1,344 @@
+//! What a perfect counter would find in the telemetry, and what is true beside it.
+//!
+//! **Invariant:** "observed" uses only what the flows and the first snapshot of the
+//! registry say; "true" uses only what the world decided.
+
+use crate::calendar::{self, APRIL, NOVEMBER};
+use crate::calibrate::{self, Calibration, Counts};
+use crate::country::{COUNTRIES, US};
+use crate::targets::{PUBLISHED, US_SECTORS};
+use crate::traffic::Days;
+use crate::world::World;
+use crate::{Error, Params};
+
+/// Contact days in a month that make an organisation active.
+const ACTIVE_DAYS: u32 = 2;
+
+/// Active organisations of one country or sector, by month.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Group {
+    /// Counted as active: seen on two days or more, under the identity that the first
+    /// snapshot of the registry gives.
+    pub observed: [u32; 12],
+    /// Having the product on at least one day, whoever can see it.
+    pub truth: [u32; 12],
+    /// Of April's observed, those observed in November.
+    pub observed_kept: u32,
+    /// Of those with the product in April, those with it in November.
+    pub true_kept: u32,
+}
+
+impl Group {
+    /// Observed share of April's organisations that November does not show.
+    pub fn observed_removal(&self) -> f64 {
+        1.0 - f64::from(self.observed_kept) / f64::from(self.observed[APRIL].max(1))
+    }
+
+    /// True share of April's organisations without the product in November.
+    pub fn true_removal(&self) -> f64 {
+        1.0 - f64::from(self.true_kept) / f64::from(self.truth[APRIL].max(1))
+    }
+}
+
+/// Distinct addresses of a month that contacted update servers, as simulated: consumers
+/// are the simulated share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Addresses {
+    /// IPv4 addresses of organisations.
+    pub own_v4: u32,
+    /// IPv6 /64 networks of organisations.
+    pub own_v6: u32,
+    /// IPv4 addresses of consumers.
+    pub consumer_v4: u32,
+    /// IPv6 /64 networks of consumers.
+    pub consumer_v6: u32,
+}
+
+impl Addresses {
+    /// Distinct addresses of the full-size world that these stand for.
+    pub fn expanded(&self, params: &Params) -> f64 {
+        let own = f64::from(self.own_v4 + self.own_v6);
+        let consumer = f64::from(self.consumer_v4 + self.consumer_v6);
+        (own + consumer / params.eyeball) / params.organisations
+    }
+}
+
+/// Counts of a simulated year.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// All organisations.
+    pub world: Group,
+    /// By ISO code of the country.
+    pub countries: Vec<(&'static str, Group)>,
+    /// Of the United States, by sector.
+    pub us_sectors: Vec<(&'static str, Group)>,
+    /// Distinct addresses, by month.
+    pub addresses: [Addresses; 12],
+}
+
+/// A published figure beside the simulated one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// Name of the target.
+    pub id: &'static str,
+    /// As published, for the full-size world.
+    pub published: f64,
+    /// Where.
+    pub source: &'static str,
+    /// As simulated or expected, expanded to the full-size world.
+    pub simulated: f64,
+}
+
+impl Comparison {
+    /// Relative difference: 0.03 is three per cent too many.
+    pub fn difference(&self) -> f64 {
+        self.simulated / self.published - 1.0
+    }
+}
+
+/// Draws a whole year in memory and counts it.
+pub fn tally(params: &Params) -> Result<Tally, Error> {
+    let world = World::new(params)?;
+    let mut books = Books::new(&world);
+    for month in 0..12 {
+        let mut page = Page::new(&world);
+        crate::traffic::month(&world, month, &mut page);
+        books.close(month, page);
+    }
+    Ok(books.tally())
+}
+
+/// What is expected of a year, without drawing it: sums of probabilities.
+pub fn expected(params: &Params) -> Result<Vec<Comparison>, Error> {
+    params.check()?;
+    let solved = Calibration::solve(params);
+    let of = |keep: &dyn Fn(usize, Option<&str>) -> bool| {
+        let kept = solved.strata.iter().filter(|s| keep(s.country, s.sector));
+        kept.fold(Counts::default(), |sum, s| sum.plus(s.expected))
+    };
+    let country = |code: &str| of(&|country, _| COUNTRIES[country].code == code);
+    let sector = |id: &str| of(&|country, sector| country == US && sector == Some(id));
+    let addresses = |april: bool| {
+        let consumers = solved.consumers.iter();
+        calibrate::own_addresses(april)
+            + consumers.map(|c| if april { c.april } else { c.november }).sum::<f64>()
+    };
+    let world = calibrate::total(&solved.strata);
+    let figures = Figures {
+        world: [world.april, world.november],
+        addresses: [addresses(true), addresses(false)],
+        us: [country("US").april, country("US").november],
+        removal: &|code| country(code).removal(),
+        sector: &|id| [sector(id).april, sector(id).november],
+    };
+    Ok(figures.compare())
+}
+
+impl Tally {
+    /// The published figures beside this year's, expanded by the world's scale.
+    pub fn compare(&self, params: &Params) -> Vec<Comparison> {
+        let scale = params.organisations;
+        let windows = |group: &Group| {
+            [APRIL, NOVEMBER].map(|month| f64::from(group.observed[month]) / scale)
+        };
+        let find = |list: &[(&'static str, Group)], id: &str| {
+            list.iter()
+                .find(|(i, _)| *i == id)
+                .map(|(_, g)| g.clone())
+                .unwrap_or_default()
+        };
+        let figures = Figures {
+            world: windows(&self.world),
+            addresses: [APRIL, NOVEMBER].map(|m| self.addresses[m].expanded(params)),
+            us: windows(&find(&self.countries, "US")),
+            removal: &|code| find(&self.countries, code).observed_removal(),
+            sector: &|id| windows(&find(&self.us_sectors, id)),
+        };
+        figures.compare()
+    }
+}
+
+/// The figures that targets name, in April and November.
+struct Figures<'a> {
+    world: [f64; 2],
+    addresses: [f64; 2],
+    us: [f64; 2],
+    removal: &'a dyn Fn(&str) -> f64,
+    sector: &'a dyn Fn(&str) -> [f64; 2],
+}
+
+impl Figures<'_> {
+    fn compare(&self) -> Vec<Comparison> {
+        let one = |p: &crate::targets::Published| Comparison {
+            id: p.id,
+            published: p.value,
+            source: p.source,
+            simulated: self.value(p.id),
+        };
+        PUBLISHED.iter().map(one).collect()
+    }
+
+    fn value(&self, id: &str) -> f64 {
+        let government = (self.sector)("government");
+        match id {
+            "organisations.april" => self.world[0],
+            "organisations.november" => self.world[1],
+            "addresses.april" => self.addresses[0],
+            "addresses.november" => self.addresses[1],
+            "organisations.US.april" => self.us[0],
+            "organisations.US.november" => self.us[1],
+            "organisations.US.government.april" => government[0],
+            "organisations.US.government.november" => government[1],
+            "net.XX" => {
+                1.0 - (self.world[1] - self.us[1]) / (self.world[0] - self.us[0])
+            }
+            _ => match id.rsplit_once('.') {
+                Some(("removal", code)) => (self.removal)(code),
+                Some(("sector.US", sector)) => (self.sector)(sector)[0] / self.us[0],
+                _ => f64::NAN,
+            },
+        }
+    }
+}
+
+/// One month's findings.
+pub(crate) struct Page {
+    /// Flows, by vantage in the order of `Seen::ALL`.
+    pub(crate) rows: [Vec<crate::traffic::Row>; 2],
+    keep_rows: bool,
+    days: Vec<Days>,
+    own: Vec<u128>,
+    consumers: Vec<u128>,
+}
+
+impl Page {
+    /// A page that counts only.
+    pub(crate) fn new(world: &World) -> Self {
+        Self {
+            rows: [Vec::new(), Vec::new()],
+            keep_rows: false,
+            days: vec![Days::default(); world.organisations.len()],
+            own: Vec::new(),
+            consumers: Vec::new(),
+        }
+    }
+
+    /// A page that keeps the flows as well.
+    pub(crate) fn with_rows(world: &World) -> Self {
+        Self { keep_rows: true, ..Self::new(world) }
+    }
+}
+
+impl crate::traffic::Sink for Page {
+    fn row(&mut self, seen: crate::traffic::Seen, row: crate::traffic::Row) {
+        if self.keep_rows {
+            self.rows[seen as usize].push(row);
+        }
+    }
+
+    fn organisation(&mut self, place: usize, days: Days) {
+        self.days[place] = days;
+    }
+
+    fn address(&mut self, address: u128, own: bool) {
+        if own { self.own.push(address) } else { self.consumers.push(address) }
+    }
+}
+
+/// The year's books: what was found of each organisation in each month.
+pub(crate) struct Books<'a> {
+    world: &'a World,
+    /// Days observed under the organisation's registered identity.
+    pub(crate) observed: Vec<[u8; 12]>,
+    /// Days on which its own addresses were in contact, whatever the registry says.
+    pub(crate) contacted: Vec<[u8; 12]>,
+    /// Days with the product.
+    pub(crate) present: Vec<[u8; 12]>,
+    addresses: [Addresses; 12],
+}
+
+impl<'a> Books<'a> {
+    pub(crate) fn new(world: &'a World) -> Self {
+        let present = |o: &crate::organisation::Organisation| {
+            std::array::from_fn(|month| {
+                let (start, length) = calendar::month(month);
+                u8::try_from(o.presence.days_in(start, length))
+                    .expect("days of a month")
+            })
+        };
+        let none = vec![[0; 12]; world.organisations.len()];
+        Self {
+            world,
+            observed: none.clone(),
+            contacted: none,
+            present: world.organisations.iter().map(present).collect(),
+            addresses: [Addresses::default(); 12],
+        }
+    }
+
+    /// Enters a month's page.
+    pub(crate) fn close(&mut self, month: usize, page: Page) {
+        let mut bits = vec![0u32; self.world.organisations.len()];
+        for (place, days) in page.days.iter().enumerate() {
+            let own = days.iter().fold(0, |all, d| all | d);
+            self.contacted[place][month] = ones(own);
+            for (said, days) in self.world.said[place].iter().zip(days) {
+                if let Some(said) = said {
+                    bits[*said] |= days;
+                }
+            }
+        }
+        for (place, days) in bits.into_iter().enumerate() {
+            self.observed[place][month] = ones(days);
+        }
+        let (own_v4, own_v6) = distinct(page.own);
+        let (consumer_v4, consumer_v6) = distinct(page.consumers);
+        self.addresses[month] = Addresses { own_v4, own_v6, consumer_v4, consumer_v6 };
+    }
+
+    /// Sums the books.
+    pub(crate) fn tally(&self) -> Tally {
+        let mut world = Group::default();
+        let mut countries: Vec<_> =
+            COUNTRIES.iter().map(|c| (c.code, Group::default())).collect();
+        let mut us_sectors: Vec<_> =
+            US_SECTORS.iter().map(|s| (s.id, Group::default())).collect();
+        for (place, organisation) in self.world.organisations.iter().enumerate() {
+            self.enter(place, &mut world);
+            self.enter(place, &mut countries[organisation.country].1);
+            let sector = us_sectors.iter_mut().find(|s| s.0 == organisation.sector);
+            if let Some((_, group)) = sector.filter(|_| organisation.country == US) {
+                self.enter(place, group);
+            }
+        }
+        Tally { world, countries, us_sectors, addresses: self.addresses }
+    }
+
+    fn enter(&self, place: usize, group: &mut Group) {
+        let observed = |m: usize| u32::from(self.observed[place][m]) >= ACTIVE_DAYS;
+        let truth = |m: usize| self.present[place][m] > 0;
+        for month in 0..12 {
+            group.observed[month] += u32::from(observed(month));
+            group.truth[month] += u32::from(truth(month));
+        }
+        group.observed_kept += u32::from(observed(APRIL) && observed(NOVEMBER));
+        group.true_kept += u32::from(truth(APRIL) && truth(NOVEMBER));
+    }
+}
+
+fn ones(bits: u32) -> u8 {
+    u8::try_from(bits.count_ones()).expect("at most 32")
+}
+
+/// Distinct IPv4 addresses and IPv6 /64 networks.
+fn distinct(mut addresses: Vec<u128>) -> (u32, u32) {
+    let is_v4 = |a: u128| a >> 32 == 0xffff;
+    for address in addresses.iter_mut().filter(|a| !is_v4(**a)) {
+        *address = *address >> 64 << 64;
+    }
+    addresses.sort_unstable();
+    addresses.dedup();
+    let count = |n: usize| u32::try_from(n).expect("fewer addresses than IPv4 has");
+    let v4 = addresses.iter().filter(|a| is_v4(**a)).count();
+    (count(v4), count(addresses.len() - v4))
+}

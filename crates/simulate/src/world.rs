@@ -1,0 +1,83 @@
+//! A world: everything that is decided before the first flow is drawn.
+
+use std::collections::BTreeMap;
+
+use crate::calibrate::Calibration;
+use crate::consumer::{self, Household};
+use crate::country::COUNTRIES;
+use crate::detect::Rates;
+use crate::organisation::{self, Entry, Organisation, PREFIXES_MAX, Part};
+use crate::{Error, Params};
+
+/// The members of a world and what decides about their traffic.
+pub(crate) struct World {
+    pub(crate) params: Params,
+    pub(crate) calibration: Calibration,
+    pub(crate) rates: Rates,
+    /// In the order of their numbers.
+    pub(crate) organisations: Vec<Organisation>,
+    pub(crate) households: Vec<Household>,
+    /// For each organisation and holding, the place of the organisation that the first
+    /// snapshot of the registry names.
+    pub(crate) said: Vec<[Option<usize>; PREFIXES_MAX]>,
+}
+
+impl World {
+    /// Solves the targets and makes the members.
+    pub(crate) fn new(params: &Params) -> Result<Self, Error> {
+        params.check()?;
+        let calibration = Calibration::solve(params);
+        let organisations = organisation::organisations(params, &calibration.strata);
+        let households = consumer::households(params, &calibration.consumers);
+        let said = said(&organisations);
+        Ok(Self {
+            params: params.clone(),
+            rates: Rates::new(params),
+            calibration,
+            organisations,
+            households,
+            said,
+        })
+    }
+
+    /// Organisations by number.
+    pub(crate) fn places(&self) -> BTreeMap<u64, usize> {
+        self.organisations.iter().enumerate().map(|(i, o)| (o.number, i)).collect()
+    }
+}
+
+/// The places of each country's bystanders: wrong rows name one of them.
+pub(crate) fn bystanders(organisations: &[Organisation]) -> Vec<Vec<usize>> {
+    let mut by_country = vec![Vec::new(); COUNTRIES.len()];
+    for (place, organisation) in organisations.iter().enumerate() {
+        if organisation.part == Part::Bystander {
+            by_country[organisation.country].push(place);
+        }
+    }
+    by_country
+}
+
+/// The place that a wrong row names, or nobody if the world is too small to have one.
+pub(crate) fn wrong_holder(bystanders: &[usize], draw: u32) -> Option<usize> {
+    let count = u32::try_from(bystanders.len()).ok().filter(|n| *n > 0)?;
+    bystanders.get((draw % count) as usize).copied()
+}
+
+fn said(organisations: &[Organisation]) -> Vec<[Option<usize>; PREFIXES_MAX]> {
+    let bystanders = bystanders(organisations);
+    let said = |(place, organisation): (usize, &Organisation)| {
+        let mut row = [None; PREFIXES_MAX];
+        for (slot, holding) in row.iter_mut().zip(&organisation.holdings) {
+            *slot = match holding.entry {
+                // A former identity still counts as one organisation of its own.
+                Entry::Right | Entry::Stale { .. } => Some(place),
+                Entry::Missing { .. } => None,
+                Entry::Wrong { draw } => {
+                    wrong_holder(&bystanders[organisation.country], draw)
+                }
+            };
+        }
+        row
+    };
+    organisations.iter().enumerate().map(said).collect()
+}
