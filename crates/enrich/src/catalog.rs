@@ -100,7 +100,11 @@ impl Catalog {
     ) -> Result<Self, Vec<CatalogError>> {
         let read::Entries { products, endpoints, exclusions } = read::entries(files)?;
         let (endpoints, places): (Vec<_>, Vec<_>) = endpoints.into_iter().unzip();
-        let index = Index::new(&endpoints);
+        let index = Index::new(&endpoints).map_err(|error| {
+            let first = places.first().cloned();
+            let place = first.unwrap_or(Place { file: String::new(), line: 1 });
+            vec![place.error(Fault::RegexTogether(error))]
+        })?;
         Ok(Self { products, endpoints, places, exclusions, index })
     }
 

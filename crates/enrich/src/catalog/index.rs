@@ -41,8 +41,8 @@ struct Block {
 }
 
 impl Index {
-    /// `endpoints` have been read: their regular expressions compile.
-    pub(super) fn new(endpoints: &[Endpoint]) -> Self {
+    /// Fails if the regular expressions, each of which compiles, are too large together.
+    pub(super) fn new(endpoints: &[Endpoint]) -> Result<Self, regex::Error> {
         let mut order: Vec<(usize, &Endpoint)> = endpoints.iter().enumerate().collect();
         order.sort_by_key(|(_, e)| (e.valid.length_days(), &e.id));
         let mut exact: HashMap<Box<str>, Vec<usize>> = HashMap::new();
@@ -65,7 +65,8 @@ impl Index {
             }
         }
         let blocks = blocks(&prefixes);
-        Self { exact, suffix, regex: Set::new(&regex), url: Set::new(&url), blocks }
+        let (regex, url) = (Set::new(&regex)?, Set::new(&url)?);
+        Ok(Self { exact, suffix, regex, url, blocks })
     }
 
     /// Visits the entries that match the name or the request.
@@ -103,10 +104,9 @@ impl Index {
 }
 
 impl Set {
-    fn new(patterns: &[(usize, &str)]) -> Self {
-        let set = RegexSet::new(patterns.iter().map(|(_, text)| text))
-            .expect("each pattern was compiled when it was read");
-        Self { set, entries: patterns.iter().map(|(at, _)| *at).collect() }
+    fn new(patterns: &[(usize, &str)]) -> Result<Self, regex::Error> {
+        let set = RegexSet::new(patterns.iter().map(|(_, text)| text))?;
+        Ok(Self { set, entries: patterns.iter().map(|(at, _)| *at).collect() })
     }
 
     fn is_empty(&self) -> bool {

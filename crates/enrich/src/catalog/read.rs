@@ -75,6 +75,9 @@ impl CatalogError {
             Fault::Toml(_) => "catalog/README.md lists the keys and their forms",
             Fault::Word(_) => "use one of the words listed",
             Fault::Regex(_) => "test it with `tidegauge catalog explain`",
+            Fault::RegexTogether(_) => {
+                "write names as exact or suffix where that will do"
+            }
             Fault::OpenRegex => "end it with `$`, or names of strangers match too",
             Fault::NoPattern => "give `pattern` the text that `match` speaks of",
             Fault::Host(_) => "write the name in lower case, without port or final dot",
@@ -104,6 +107,9 @@ pub enum Fault {
     /// A regular expression that does not compile.
     #[error("{0}")]
     Regex(regex::Error),
+    /// The regular expressions are too large together.
+    #[error("the regular expressions of the catalog together: {0}")]
+    RegexTogether(regex::Error),
     /// A regular expression over names that does not end with `$`.
     #[error("the regular expression is open at its end")]
     OpenRegex,
@@ -284,7 +290,7 @@ fn overlap(a: Prefix, b: Prefix) -> bool {
 }
 
 impl Place {
-    fn error(&self, fault: Fault) -> CatalogError {
+    pub(super) fn error(&self, fault: Fault) -> CatalogError {
         CatalogError { file: self.file.clone(), line: self.line, fault }
     }
 }
@@ -448,7 +454,7 @@ impl File<'_, '_> {
         }
         if let (Some(id), Some(role), Some(weight), Some(confidence)) =
             (id, role, weight, confidence)
-            && let (Some(pattern), Some(ports), Some(valid)) = (pattern, ports, valid)
+            && let (Some(pattern), Some(valid)) = (pattern, valid)
         {
             let endpoint = Endpoint {
                 id,
@@ -491,7 +497,7 @@ impl File<'_, '_> {
         pattern.map_err(|fault| self.refuse(Some(text.span()), fault)).ok()
     }
 
-    fn ports(&mut self, texts: &[Spanned<String>]) -> Option<Vec<Port>> {
+    fn ports(&mut self, texts: &[Spanned<String>]) -> Vec<Port> {
         let mut ports = Vec::new();
         for text in texts {
             match port(text.get_ref()) {
@@ -503,7 +509,7 @@ impl File<'_, '_> {
         }
         ports.sort_unstable();
         ports.dedup();
-        (ports.len() == texts.len() || !ports.is_empty()).then_some(ports)
+        ports
     }
 
     fn valid(

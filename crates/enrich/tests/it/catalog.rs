@@ -260,6 +260,17 @@ fn a_file_that_is_no_catalog_is_refused() {
 }
 
 #[test]
+fn regular_expressions_that_are_too_large_together_are_refused() {
+    let large = |n: usize| {
+        let name = format!("large-{n}");
+        entry(&name, "regex", &format!(r"^{n}([a-z]{{500}}){{120}}\.example\.com$"), "")
+    };
+    let text = with(&(0..4).map(large).collect::<String>());
+    let errors = Catalog::read([("p.toml", text.as_str())]).unwrap_err();
+    assert!(matches!(errors[0].fault, Fault::RegexTogether(_)), "{}", errors[0]);
+}
+
+#[test]
 fn doubts_are_raised_about_entries_that_never_match_or_have_no_source() {
     let text = with(
         &[
