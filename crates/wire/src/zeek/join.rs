@@ -48,7 +48,22 @@ pub(crate) struct Join {
     hosts: HashSet<Arc<str>>,
     seen: HashSet<u64, BuildHasherDefault<Hashed>>,
     repeated: u64,
-    full: bool,
+    /// Whether the loss was emitted that says that repetitions are no longer seen.
+    over: bool,
+    limits: Limits,
+}
+
+/// The limits of a batch: the constants, but for tests.
+struct Limits {
+    uids: usize,
+    hosts: usize,
+    conns: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { uids: UIDS_MAX, hosts: HOSTS_PER_UID_MAX, conns: CONNS_MAX }
+    }
 }
 
 /// What the naming logs say of one `uid`.
@@ -126,6 +141,7 @@ impl Join {
         }
         self.hosts.clear();
         self.seen.clear();
+        self.over = false;
     }
 
     /// How many rows of connections repeated an earlier one in every value.
@@ -138,17 +154,18 @@ impl Join {
         let flow = conn::flow(row)?;
         let at = flow.start;
         self.open.remove(&uid);
-        if self.seen.len() < CONNS_MAX {
-            if !self.seen.insert(fingerprint(uid, &flow)) {
-                self.repeated += 1;
-                return Ok(at);
-            }
-        } else if !self.seen.contains(&fingerprint(uid, &flow)) && !self.full {
-            self.full = true;
-            sink.flow(self.with_name(uid, flow));
-            return Err(Reason::Limit);
+        let row_hash = fingerprint(uid, &flow);
+        if self.seen.contains(&row_hash) {
+            self.repeated += 1;
+            return Ok(at);
         }
         sink.flow(self.with_name(uid, flow));
+        if self.seen.len() < self.limits.conns {
+            self.seen.insert(row_hash);
+        } else if !self.over {
+            self.over = true;
+            return Err(Reason::Limit);
+        }
         Ok(at)
     }
 
@@ -157,7 +174,7 @@ impl Join {
         let uid = hash(row.uid.needed_text()?);
         let flow = conn::flow(row)?;
         let at = flow.start;
-        let full = self.open.len() >= UIDS_MAX;
+        let full = self.open.len() >= self.limits.uids;
         match self.open.entry(uid) {
             Entry::Occupied(mut held) => {
                 if order(held.get()) < order(&flow) {
@@ -188,7 +205,7 @@ impl Join {
 
     /// Holds what a row names, and returns the host in its one form.
     fn insert(&mut self, named: &Named<'_>) -> Result<Option<Arc<str>>, Reason> {
-        let full = self.uids.len() >= UIDS_MAX;
+        let full = self.uids.len() >= self.limits.uids;
         let uid = match self.uids.entry(hash(named.uid)) {
             Entry::Occupied(held) => held.into_mut(),
             Entry::Vacant(_) if full => return Err(Reason::Limit),
@@ -206,7 +223,7 @@ impl Join {
         else {
             return Ok(None);
         };
-        uid.hear(named, &host)?;
+        uid.hear(named, &host, self.limits.hosts)?;
         Ok(Some(host))
     }
 
@@ -221,7 +238,12 @@ impl Join {
 
 impl Uid {
     /// Keeps a host that is new, or was asked for earlier than was known.
-    fn hear(&mut self, named: &Named<'_>, host: &Arc<str>) -> Result<(), Reason> {
+    fn hear(
+        &mut self,
+        named: &Named<'_>,
+        host: &Arc<str>,
+        hosts_max: usize,
+    ) -> Result<(), Reason> {
         let known = self.hosts.iter().position(|asked| Arc::ptr_eq(&asked.host, host));
         let known = known.and_then(|at| self.hosts.get_mut(at));
         if known.as_ref().is_some_and(|asked| asked.at < named.at) {
@@ -239,7 +261,7 @@ impl Uid {
             }
             return Ok(());
         }
-        if self.hosts.len() >= HOSTS_PER_UID_MAX {
+        if self.hosts.len() >= hosts_max {
             return Err(Reason::Limit);
         }
         if self.hosts.is_empty() {
@@ -314,5 +336,73 @@ impl Hasher for Hashed {
 
     fn write_u64(&mut self, key: u64) {
         self.0 = key;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegauge_model::Loss;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Seen(Vec<Flow>, Vec<Reason>);
+
+    impl Sink for Seen {
+        fn flow(&mut self, flow: Flow) {
+            self.0.push(flow);
+        }
+
+        fn answer(&mut self, _: Answer) {}
+
+        fn loss(&mut self, loss: Loss) {
+            self.1.push(loss.reason);
+        }
+    }
+
+    const LATEST: Instant = Instant(1_767_225_600_000_000);
+
+    fn line(uid: &str, rest: &str) -> String {
+        format!(
+            r#"{{"ts":1517336042.5,"uid":"{uid}","id.orig_h":"10.0.0.1","id.orig_p":1,
+               "id.resp_h":"192.0.2.1","id.resp_p":443,"proto":"tcp",{rest}}}"#
+        )
+        .replace('\n', " ")
+            + "\n"
+    }
+
+    fn join(limits: Limits) -> Join {
+        Join { limits, ..Join::default() }
+    }
+
+    #[test]
+    fn names_over_a_limit_are_lost_and_the_rest_is_kept() {
+        let mut seen = Seen::default();
+        let mut join = join(Limits { uids: 1, hosts: 2, conns: 0 });
+        let hosts = ["a.example", "b.example", "c.example", "a.example"];
+        let text: String = hosts
+            .map(|host| line("C1", &format!(r#""server_name":"{host}""#)))
+            .concat()
+            + &line("C2", r#""server_name":"a.example""#);
+        join.names(Log::Ssl, &mut text.as_bytes(), LATEST, &mut seen).unwrap();
+        assert_eq!(seen.1, [Reason::Limit, Reason::Limit]);
+        let text = line("C1", r#""orig_pkts":1"#) + &line("C2", r#""orig_pkts":1"#);
+        join.names(Log::OpenConn, &mut text.as_bytes(), LATEST, &mut seen).unwrap();
+        assert_eq!(seen.1.len(), 3);
+        join.finish(&mut seen);
+        // The open connection with its name, and the further name.
+        assert_eq!(seen.0.len(), 2);
+    }
+
+    #[test]
+    fn connections_past_the_limit_count_and_one_loss_says_so() {
+        let mut seen = Seen::default();
+        let mut join = join(Limits { uids: 1, hosts: 1, conns: 1 });
+        let text = ["C1", "C1", "C2", "C2", "C1"]
+            .map(|uid| line(uid, r#""orig_pkts":1"#))
+            .concat();
+        join.flows(&mut text.as_bytes(), LATEST, &mut seen).unwrap();
+        assert_eq!((seen.0.len(), join.repeated()), (3, 2));
+        assert_eq!(seen.1, [Reason::Limit]);
     }
 }
