@@ -17,26 +17,32 @@ const CHAIN_MAX: usize = 16;
 
 /// What one message says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Saying {
+pub enum Saying {
     /// It asks; questions whose name cannot be a host name are not among them.
     Questions(Vec<ServerName>),
     /// It answers a question, with an address or without. The question is repeated in the
     /// answer, which tells it where the query itself was not captured.
-    Reply { asked: Option<ServerName>, resolution: Option<Resolution> },
+    Reply {
+        /// The question, if its name can be a host name.
+        asked: Option<ServerName>,
+        /// What it was answered with.
+        resolution: Option<Resolution>,
+    },
 }
 
 /// The addresses of a name.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Resolution {
-    pub(super) host: Arc<str>,
+pub struct Resolution {
+    /// The name asked for.
+    pub host: Arc<str>,
     /// In the order of the message.
-    pub(super) addresses: Vec<Address>,
+    pub addresses: Vec<Address>,
     /// The shortest of the chain.
-    pub(super) ttl_seconds: u32,
+    pub ttl_seconds: u32,
 }
 
 /// Reads a message, or `None` if the bytes are none or it is not a plain query.
-pub(super) fn read(bytes: &[u8]) -> Option<Saying> {
+pub fn read(bytes: &[u8]) -> Option<Saying> {
     let message = Message::from_octets(bytes).ok()?;
     let header = message.header();
     // The smallest check that tells a message from noise: a query that asks something.
@@ -171,7 +177,8 @@ mod tests {
             panic!("a reply with addresses")
         };
         assert_eq!(&*resolution.host, "www.example.com");
-        let told: Vec<_> = resolution.addresses.iter().map(|a| a.to_string()).collect();
+        let told: Vec<_> =
+            resolution.addresses.iter().map(ToString::to_string).collect();
         assert_eq!(told, ["192.0.2.1", "192.0.2.2"]);
         assert_eq!(resolution.ttl_seconds, 40);
     }

@@ -218,9 +218,10 @@ impl<'r> Frames<'r> {
         self.format = Format::Pcap(Pcap {
             big_endian: header.is_bigendian(),
             nanoseconds: header.is_nanosecond_precision(),
-            record_header: match header.is_modified_format() {
-                true => RECORD_HEADER_MODIFIED,
-                false => RECORD_HEADER,
+            record_header: if header.is_modified_format() {
+                RECORD_HEADER_MODIFIED
+            } else {
+                RECORD_HEADER
             },
             link: header.network.0.cast_unsigned() & LINK_MASK,
         });
@@ -308,9 +309,10 @@ impl<'r> Frames<'r> {
         if section.interfaces.len() >= INTERFACES_MAX {
             return Step::Unreadable(Reason::Limit);
         }
-        let parsed = match section.big_endian {
-            true => pcap_parser::parse_interfacedescriptionblock_be(&self.block),
-            false => pcap_parser::parse_interfacedescriptionblock_le(&self.block),
+        let parsed = if section.big_endian {
+            pcap_parser::parse_interfacedescriptionblock_be(&self.block)
+        } else {
+            pcap_parser::parse_interfacedescriptionblock_le(&self.block)
         };
         let interface =
             parsed.ok().map(|(_, block)| Interface::new(&block, section.big_endian));
@@ -362,10 +364,8 @@ impl Interface {
             _ => MICROSECONDS,
         };
         let offset = option(OptionCode::IfTsoffset).and_then(|b| b.try_into().ok());
-        let offset_seconds = match big_endian {
-            true => offset.map_or(0, i64::from_be_bytes),
-            false => offset.map_or(0, i64::from_le_bytes),
-        };
+        let read = if big_endian { i64::from_be_bytes } else { i64::from_le_bytes };
+        let offset_seconds = offset.map_or(0, read);
         let link = block.linktype.0.cast_unsigned();
         Self { link, resolution, offset_seconds }
     }

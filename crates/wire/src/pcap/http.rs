@@ -9,7 +9,7 @@ use tidegauge_model::{NameOrigin, ServerName};
 
 use super::dialogue::Reading;
 
-/// Methods that a request is known by: RFC 9110, RFC 5789, and WebDAV (RFC 4918, RFC 3253),
+/// Methods that a request is known by: RFC 9110, RFC 5789, and `WebDAV` (RFC 4918, RFC 3253),
 /// which updates over intranets use.
 const METHODS: [&[u8]; 16] = [
     b"GET ",

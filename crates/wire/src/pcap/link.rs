@@ -3,7 +3,7 @@
 //! **Invariant:** what is not IP on a link layer read here is [`Reason::LinkType`], once a
 //! frame: ARP and spanning tree too.
 //!
-//! Numbers: <https://www.tcpdump.org/linktypes.html>, and IEEE's registry of EtherTypes.
+//! Numbers: <https://www.tcpdump.org/linktypes.html>, and IEEE's registry of Ethernet types.
 
 use tidegauge_model::Reason;
 
@@ -56,8 +56,8 @@ pub(super) fn network(link: u32, frame: &[u8], short: Reason) -> Result<&[u8], R
     }
 }
 
-/// Reads an EtherType and what follows it, through VLAN tags (802.1Q, 802.1ad), SNAP, PPPoE
-/// sessions (RFC 2516) and MPLS labels (RFC 3032).
+/// Reads an Ethernet type and what follows it, through VLAN tags (802.1Q, 802.1ad), SNAP,
+/// sessions of PPP over Ethernet (RFC 2516) and MPLS labels (RFC 3032).
 fn typed(mut rest: &[u8], short: Reason) -> Result<&[u8], Reason> {
     loop {
         let (kind, packet) = pair(rest, short)?;

@@ -15,7 +15,7 @@
 //! not read), and link layers other than those of `link`.
 
 mod dialogue;
-mod dns;
+pub mod dns;
 mod file;
 mod http;
 mod link;

@@ -15,6 +15,7 @@ const EARLY_SEGMENTS_MAX: usize = 32;
 const JUMP_MAX: u32 = 1 << 20;
 
 /// What comes out.
+#[derive(Clone, Copy)]
 pub(super) enum Run<'a> {
     /// The next bytes.
     Bytes(&'a [u8]),
@@ -218,7 +219,7 @@ mod tests {
             first: u32,
             order in Just((0..20usize).collect::<Vec<_>>()).prop_shuffle(),
         ) {
-            let text: String = ('a'..'z').take(20).collect();
+            let text: String = ('a'..='t').collect();
             let segments: Vec<_> = order.into_iter().map(|i| (i, i + 1)).collect();
             prop_assert_eq!(play(&text, first, &segments), text);
         }

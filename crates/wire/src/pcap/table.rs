@@ -75,6 +75,7 @@ pub(super) struct Table {
     /// there. Every entry stands in its first, its second or, dormant, its fourth.
     queues: [VecDeque<Queued>; 4],
     opened: u64,
+    flows_max: usize,
     held_bytes: usize,
     /// For the books: packets added, and packets in flows handed out.
     taken: u64,
@@ -130,10 +131,7 @@ struct Entry {
     volumes: Both<Volume>,
     tcp_flags: Option<u8>,
     fin: Both<bool>,
-    /// FINs both ways or a RST were seen.
-    closed: bool,
-    /// Handed out for its silence; nothing was counted since.
-    dormant: bool,
+    life: Life,
     /// Sequence number of the SYN, and whether it was answered.
     syn: Option<u32>,
     answered: bool,
@@ -141,6 +139,16 @@ struct Entry {
     /// Hosts told of already.
     told: BTreeSet<Arc<str>>,
     dialogue: Option<Box<Dialogue>>,
+}
+
+/// Where an entry is in its life.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Open,
+    /// FINs both ways or a RST were seen.
+    Closed,
+    /// Handed out for its silence; nothing was counted since.
+    Dormant,
 }
 
 /// What a packet is to an entry with its key.
@@ -155,12 +163,17 @@ enum Relation {
 
 impl Table {
     pub(super) fn new() -> Self {
+        Self::with_room(FLOWS_MAX)
+    }
+
+    fn with_room(flows_max: usize) -> Self {
         Self {
             index: HashMap::new(),
             slots: Vec::new(),
             free: Vec::new(),
             queues: [const { VecDeque::new() }; 4],
             opened: 0,
+            flows_max,
             held_bytes: 0,
             taken: 0,
             given: 0,
@@ -182,7 +195,7 @@ impl Table {
             debug_assert!(false, "a slot just found is taken");
             return;
         };
-        let was_closed = entry.closed;
+        let before = entry.life;
         entry.count(way, at, packet);
         let held_before = entry.held();
         for heard in entry.hear(way, packet) {
@@ -193,7 +206,7 @@ impl Table {
             self.held_bytes = self.held_bytes.saturating_sub(entry.held());
             entry.dialogue = None;
         }
-        if entry.closed && !was_closed {
+        if entry.life == Life::Closed && before != Life::Closed {
             let queued = entry.queued(slot);
             self.push(CLOSED, queued);
         }
@@ -225,8 +238,8 @@ impl Table {
                 Relation::Same => return slot,
                 Relation::Part => {
                     self.given += entry.part(at, sink);
-                    if entry.dormant {
-                        entry.dormant = false;
+                    if entry.life == Life::Dormant {
+                        entry.life = Life::Open;
                         let queued = entry.queued(slot);
                         self.push(TCP, queued);
                     }
@@ -235,7 +248,7 @@ impl Table {
                 Relation::Other => self.close(slot, sink),
             }
         }
-        while self.index.len() >= FLOWS_MAX && self.evict(sink) {}
+        while self.index.len() >= self.flows_max && self.evict(sink) {}
         self.opened += 1;
         self.insert(Entry::new(key, self.opened, way, at))
     }
@@ -284,7 +297,7 @@ impl Table {
         self.held_bytes = self.held_bytes.saturating_sub(entry.held());
         entry.hear_rest(sink);
         self.given += entry.part(entry.end, sink);
-        entry.dormant = true;
+        entry.life = Life::Dormant;
         let queued = entry.queued(front.slot);
         self.push(DORMANT, queued);
     }
@@ -324,7 +337,8 @@ impl Table {
     /// The entry that was queued, unless it was handed out or woke up since.
     fn entry(&self, queue: usize, queued: Queued) -> Option<&Entry> {
         let entry = self.slots.get(queued.slot)?.as_ref()?;
-        let same = entry.opened == queued.opened && entry.dormant == (queue == DORMANT);
+        let dormant = entry.life == Life::Dormant;
+        let same = entry.opened == queued.opened && dormant == (queue == DORMANT);
         same.then_some(entry)
     }
 
@@ -390,8 +404,7 @@ impl Entry {
             volumes: Both::default(),
             tcp_flags: None,
             fin: Both::default(),
-            closed: false,
-            dormant: false,
+            life: Life::Open,
             syn: None,
             answered: false,
             name: None,
@@ -415,7 +428,7 @@ impl Entry {
             && self
                 .syn
                 .is_some_and(|syn| packet.tcp.is_some_and(|t| t.sequence != syn));
-        if opens && (self.closed || anew) {
+        if opens && (self.life == Life::Closed || anew) {
             return Relation::Other;
         }
         let (idle, gone) = match self.key.protocol {
@@ -431,14 +444,18 @@ impl Entry {
             return Relation::Other;
         }
         let lasts = self.start.plus_seconds(ACTIVE_SECONDS) < at;
-        let new_part = lasts || silent(idle) || self.dormant;
+        let new_part = lasts || silent(idle) || self.life == Life::Dormant;
         if new_part { Relation::Part } else { Relation::Same }
     }
 
     /// Whether packets after a silence are likely to be of the same connection.
     fn may_go_on(&self) -> bool {
         let both_ways = self.volumes.low.packets > 0 && self.volumes.high.packets > 0;
-        !self.closed && (self.dormant || both_ways || self.answered)
+        match self.life {
+            Life::Open => both_ways || self.answered,
+            Life::Closed => false,
+            Life::Dormant => true,
+        }
     }
 
     /// Counts a packet that goes `way`, and learns from its flags.
@@ -462,7 +479,9 @@ impl Entry {
             _ => {}
         }
         *self.fin.of(way) |= tcp.flags & FIN != 0;
-        self.closed |= tcp.flags & RST != 0 || self.fin.low && self.fin.high;
+        if tcp.flags & RST != 0 || self.fin.low && self.fin.high {
+            self.life = Life::Closed;
+        }
     }
 
     /// `way` is the originator, unless another is known to be.
@@ -621,5 +640,51 @@ impl Entry {
             sink.flow(self.flow());
         }
         packets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegauge_model::Loss;
+
+    use super::*;
+
+    /// The ports of originators, in the order in which flows were handed out.
+    #[derive(Default)]
+    struct Ports(Vec<u16>);
+
+    impl Sink for Ports {
+        fn flow(&mut self, flow: Flow) {
+            self.0.push(flow.originator_port);
+        }
+        fn answer(&mut self, _: Answer) {}
+        fn loss(&mut self, _: Loss) {}
+    }
+
+    fn packet(source_port: u16, protocol: Protocol) -> Packet<'static> {
+        Packet {
+            source: Address::from_bits(1),
+            destination: Address::from_bits(2),
+            source_port,
+            destination_port: 80,
+            protocol,
+            bytes: 40,
+            tcp: None,
+            payload: &[],
+        }
+    }
+
+    #[test]
+    fn a_full_table_hands_out_the_flow_silent_for_longest() {
+        let mut table = Table::with_room(3);
+        let mut ports = Ports::default();
+        let order = [(1, 17), (2, 6), (3, 17), (1, 17), (4, 6), (3, 17), (5, 17)];
+        for (second, (port, protocol)) in (0..).zip(order) {
+            let at = Instant::from_unix(second, 0);
+            table.add(at, &packet(port, Protocol(protocol)), &mut ports);
+        }
+        assert_eq!(ports.0, [2, 1]);
+        table.finish(&mut ports);
+        assert_eq!(ports.0, [2, 1, 3, 4, 5]);
     }
 }

@@ -228,7 +228,7 @@ fn every_link_layer_gives_the_same_flow() {
     let packet = udp((CLIENT, 4000), (SERVER, 123), b"time?");
     let expected = decoded(RAW, &[(0, packet.clone())]).flows;
     assert_eq!(expected.len(), 1);
-    let macs = vec![2; 12];
+    let macs = [2; 12];
     let headers: [(u32, Vec<u8>); 15] = [
         (ETHERNET, [&macs[..], &[8, 0]].concat()),
         (ETHERNET, [&macs[..], &[0x81, 0, 0, 5, 8, 0]].concat()),
@@ -489,7 +489,7 @@ fn pcapng(big: bool) -> Vec<u8> {
     let hour_ago = [&u16s(14)[..], &u16s(8), &offset(-3600)].concat();
     file.extend(interface(101, &[]));
     file.extend(interface(1, &resolution(9)));
-    file.extend(interface(101, &resolution(0x80 | 10)));
+    file.extend(interface(101, &resolution(0x80 | 0x0a)));
     file.extend(interface(101, &[resolution(3), hour_ago].concat()));
     // Blocks of other kinds are passed over.
     file.extend(block(big, 5, &[1; 16]));
