@@ -4,6 +4,7 @@
 //! ends the reading, and what came before stands. A message cut by a fragment or a snap
 //! length still teaches what it holds.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use domain::base::iana::{Class, Opcode, Rcode};
@@ -100,11 +101,11 @@ fn resolution(message: &Message<&[u8]>, host: Arc<str>) -> Option<Resolution> {
         chain.push(target.clone());
     }
     let end = chain.last()?;
-    let mut addresses = Vec::new();
+    let (mut addresses, mut seen) = (Vec::new(), BTreeSet::new());
     for record in records.iter().filter(|r| r.owner == *end) {
         if let Data::Address(address) = record.data {
             ttl_seconds = ttl_seconds.min(record.ttl_seconds);
-            if !addresses.contains(&address) {
+            if seen.insert(address) {
                 addresses.push(address);
             }
         }

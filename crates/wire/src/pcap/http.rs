@@ -109,6 +109,8 @@ fn named(host: &[u8], origin: NameOrigin, method: &[u8], target: &[u8]) -> Readi
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn told(text: &str) -> Option<(String, NameOrigin, String)> {
@@ -164,5 +166,12 @@ mod tests {
         assert!(!begins(b"HELO mail.example\r\n"));
         assert!(matches!(read(b"GET mailbox\r\nHost: x\r\n"), Reading::Nothing));
         assert!(matches!(read(b"GET / HTTP/1.0\r\n\r\nHost: x\r\n"), Reading::Nothing));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in "(GET |CONNECT )?[ -~\\r\\n]{0,80}") {
+            read(bytes.as_bytes());
+        }
     }
 }

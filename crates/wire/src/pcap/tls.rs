@@ -83,3 +83,70 @@ fn server_name(mut extensions: &[u8]) -> Option<ServerName> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A handshake message: a hello for `a.test` without any other extension.
+    fn message() -> Vec<u8> {
+        let mut message = vec![CLIENT_HELLO, 0, 0, 58, 3, 3];
+        message.extend(*b"0123456789abcdef0123456789abcdef");
+        // No session, one cipher suite, no compression, extensions.
+        message.extend([0, 0, 2, 0x13, 1, 1, 0, 0, 15]);
+        message.extend([0, 0, 0, 11, 0, 9, 0, 0, 6]);
+        message.extend(*b"a.test");
+        message
+    }
+
+    /// The message in records of at most `size` bytes.
+    fn records(size: usize) -> Vec<u8> {
+        let record = |part: &[u8]| {
+            let length = u8::try_from(part.len()).expect("short");
+            [&[HANDSHAKE, 3, 1, 0, length], part].concat()
+        };
+        message().chunks(size).flat_map(record).collect()
+    }
+
+    fn host(bytes: &[u8]) -> Option<String> {
+        match read(bytes) {
+            Reading::Name(name) => Some(name.host.to_string()),
+            Reading::More | Reading::Nothing => None,
+        }
+    }
+
+    #[test]
+    fn every_beginning_of_a_hello_wants_more() {
+        for size in [3, 20, 100] {
+            let whole = records(size);
+            for end in 0..whole.len() {
+                let part = whole.get(..end).unwrap();
+                assert!(end == 0 || begins(part), "{end}");
+                assert!(matches!(read(part), Reading::More), "{end}");
+            }
+            assert_eq!(host(&whole).as_deref(), Some("a.test"));
+        }
+    }
+
+    #[test]
+    fn other_records_are_no_hello() {
+        assert!(!begins(b"\x17\x03\x03\x00\x05hello"));
+        assert!(matches!(read(b"\x16\x03\x03\x00\x04\x02\0\0\0"), Reading::Nothing));
+        assert!(matches!(read(b"\x16\x03\x03\x00\x00"), Reading::Nothing));
+    }
+
+    proptest! {
+        #[test]
+        fn damage_does_no_harm(
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..9),
+        ) {
+            let mut bytes = records(50);
+            for (at, value) in damage {
+                *at.get_mut(&mut bytes) = value;
+            }
+            read(&bytes);
+        }
+    }
+}
