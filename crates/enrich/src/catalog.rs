@@ -174,6 +174,16 @@ impl Catalog {
         known
     }
 
+    /// Whether any entry could match the address without a name, on some day and port.
+    pub fn knows_address(&self, address: Address) -> bool {
+        let mut known = false;
+        self.index.by_address(address, &mut |_| {
+            known = true;
+            false
+        });
+        known
+    }
+
     /// SHA-256, in hexadecimal, of what the catalog says: comments, layout and the order
     /// of files do not change it.
     pub fn version(&self) -> String {

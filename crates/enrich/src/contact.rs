@@ -24,8 +24,8 @@ use std::num::NonZeroU32;
 
 use tidegauge_model::endpoint::Port;
 use tidegauge_model::{
-    Answer, Client, Contact, Coverage, Day, Flow, Grade, Loss, NameOrigin, Protocol,
-    Reason, Sighting, Vantage,
+    Address, Answer, Client, Contact, Coverage, Day, Flow, Grade, Instant, Loss,
+    NameOrigin, Protocol, Reason, Sighting, Vantage,
 };
 
 use self::learnt::Learnt;
@@ -108,26 +108,51 @@ impl<'a> Observer<'a> {
 
     /// Watches a flow.
     pub fn flow(&mut self, flow: &Flow) {
-        let day = flow.start.day();
-        let sampling = self.vantage.sampling.unwrap_or(flow.sampling);
-        let private = self.vantage.is_private(flow.originator);
-        let coverage = self.day(day);
-        if !flow.originator.is_unicast() {
-            *coverage.losses.entry(Reason::Address).or_default() += 1;
+        let counted = self.cover(flow.originator, flow.start, flow.sampling);
+        if !counted {
             return;
-        }
-        coverage.flows += 1;
-        coverage.hours |= 1 << flow.start.hour();
-        coverage.sampling_min = coverage.sampling_min.min(sampling.get());
-        coverage.sampling_max = coverage.sampling_max.max(sampling.get());
-        if !private {
-            coverage.footprint.insert(flow.originator);
         }
         if flow.name.is_none() && self.may_be_learnt(flow) {
             self.wait(flow);
         } else {
             self.recognise(flow);
         }
+    }
+
+    /// Watches a flow that is known not to be a contact: one without a name, for whose
+    /// responder [`Self::may_match`] says no, or one whose name the catalog does not know.
+    pub fn other(&mut self, originator: Address, start: Instant, sampling: NonZeroU32) {
+        self.cover(originator, start, sampling);
+    }
+
+    /// Whether a flow to `responder` can be a contact by its address: of its own, or by
+    /// a name that some client learnt for it so far.
+    pub fn may_match(&self, responder: Address) -> bool {
+        self.learnt.has_server(responder) || self.catalog.knows_address(responder)
+    }
+
+    /// Counts a flow for coverage; says whether its originator can be a client.
+    fn cover(
+        &mut self,
+        originator: Address,
+        start: Instant,
+        sampling: NonZeroU32,
+    ) -> bool {
+        let sampling = self.vantage.sampling.unwrap_or(sampling);
+        let private = self.vantage.is_private(originator);
+        let coverage = self.day(start.day());
+        if !originator.is_unicast() {
+            *coverage.losses.entry(Reason::Address).or_default() += 1;
+            return false;
+        }
+        coverage.flows += 1;
+        coverage.hours |= 1 << start.hour();
+        coverage.sampling_min = coverage.sampling_min.min(sampling.get());
+        coverage.sampling_max = coverage.sampling_max.max(sampling.get());
+        if !private {
+            coverage.footprint.insert(originator);
+        }
+        true
     }
 
     /// Notes a loss.

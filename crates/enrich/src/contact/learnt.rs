@@ -3,7 +3,7 @@
 //! **Invariant:** answers may come in any order; which one holds at an instant depends only
 //! on the answers. The latest one does; of two at the same instant, the smaller name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use tidegauge_model::{Address, Answer, Instant};
@@ -17,6 +17,8 @@ const TTL_MAX_SECONDS: u32 = 86_400;
 pub(super) struct Learnt {
     /// By client and server.
     names: HashMap<(Address, Address), Answers>,
+    /// The servers among them.
+    servers: HashSet<Address>,
 }
 
 /// When it was answered → the name, and the last instant it holds.
@@ -27,10 +29,16 @@ impl Learnt {
         self.names.is_empty()
     }
 
+    /// Whether any client learnt a name for `server`.
+    pub(super) fn has_server(&self, server: Address) -> bool {
+        self.servers.contains(&server)
+    }
+
     pub(super) fn insert(&mut self, answer: &Answer) {
         let ttl = answer.ttl_seconds.min(TTL_MAX_SECONDS);
         let until = answer.at.plus_seconds(i64::from(ttl));
         for address in &answer.addresses {
+            self.servers.insert(*address);
             let names = self.names.entry((answer.client, *address)).or_default();
             let held = names
                 .entry(answer.at)

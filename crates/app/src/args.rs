@@ -1,0 +1,457 @@
+//! What was typed. No side effects, no defaults that depend on the machine.
+//!
+//! **Invariant:** a flag means the same in every verb that has it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tidegauge_model::count::{Dating, Dimension};
+use tidegauge_model::{
+    Country, Day, Month, NetworkKind, PolicyId, ProductId, Role, SectorId, VantageId,
+    Weight,
+};
+
+/// Measures how the use of a product rises and falls on the internet, against the dates
+/// on which somebody acted on it.
+#[derive(Debug, Parser)]
+#[command(name = "tidegauge", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) everywhere: Everywhere,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Flags that every verb has.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct Everywhere {
+    /// The lake: a folder, or a file:// URL [default: ./lake]
+    #[arg(long, global = true, env = "TIDEGAUGE_LAKE", value_name = "DIR|URL")]
+    pub(crate) lake: Option<String>,
+    /// Folder whose `catalog/`, `policies/`, `sectors/` and `vantages/` are read instead
+    /// of what is built in
+    #[arg(long, global = true, env = "TIDEGAUGE_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Settings file [default: ./tidegauge.toml if there is one]
+    #[arg(long, global = true, env = "TIDEGAUGE_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Form of the output [default: table]
+    #[arg(long, global = true, value_enum)]
+    pub(crate) format: Option<Format>,
+    /// Form of the log on standard error [default: text]
+    #[arg(long, global = true, value_enum)]
+    pub(crate) log_format: Option<LogFormat>,
+    /// Memory that counting may use, in MiB [default: 1024]
+    #[arg(long, global = true, value_name = "MIB")]
+    pub(crate) memory: Option<usize>,
+    /// Says more; twice says everything
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// Forms of output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// One document with a schema version.
+    Json,
+    /// RFC 4180, with a header.
+    Csv,
+    /// A Parquet file on standard output.
+    Parquet,
+}
+
+/// Forms of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The steps of the pipe.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// A calibrated synthetic 2024: simulated, ingested, counted, assessed, reported
+    Demo(Demo),
+    /// Read telemetry into the lake: files, folders, or `-` for standard input
+    Ingest(Ingest),
+    /// The products and servers that are looked for
+    #[command(subcommand)]
+    Catalog(Catalog),
+    /// Who held an address, when
+    #[command(subcommand)]
+    Atlas(Atlas),
+    /// Distinct addresses and organisations, by any combination of dimensions
+    Census(Census),
+    /// Weekly detection histories of organisations
+    Panel(Panel),
+    /// What an act did: removal and net change with intervals
+    Assess(Assess),
+    /// Which of our assets and suppliers are still in contact
+    Exposure(Exposure),
+    /// Write a self-contained report with figures and tables
+    Report(Report),
+    /// Serve the same figures live
+    Serve(Serve),
+    /// Write a synthetic world with known truth as telemetry
+    Simulate(Simulate),
+    /// Look after the lake
+    #[command(subcommand)]
+    Lake(Lake),
+    /// Ask the lake in SQL, read only
+    Sql(Sql),
+    /// Print the effective settings as a commented file
+    Config,
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+    /// Print a page of the reference documentation
+    #[command(hide = true)]
+    Reference {
+        /// The page
+        page: ReferencePage,
+    },
+}
+
+/// Pages of the generated reference.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ReferencePage {
+    /// Every command and flag.
+    Commands,
+    /// Every table and column of the lake.
+    Lake,
+    /// Every endpoint of the built-in catalog.
+    Catalog,
+    /// Every act and event of the built-in policies.
+    Policies,
+}
+
+/// How the synthetic world is made.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct World {
+    /// Scale of the world: 1.0 is 22,000 organisations
+    #[arg(long, default_value_t = 1.0, value_name = "SHARE")]
+    pub(crate) organisations: f64,
+    /// Share of consumer addresses that is simulated
+    #[arg(long, default_value_t = 0.01, value_name = "SHARE")]
+    pub(crate) eyeball: f64,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 2024)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    #[command(flatten)]
+    pub(crate) world: World,
+    /// Where everything is written
+    #[arg(long, default_value = "demo", value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Popularity of host names over time, for a figure of its own (CSV with the columns
+    /// snapshot_date, vendor, role, host, best_tier)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rank_panel: Option<PathBuf>,
+    /// Compare the counts with the published figures; fail if one is missed by over 3 %
+    #[arg(long)]
+    pub(crate) check_targets: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ingest {
+    /// Files, folders, or `-`; formats are recognised by content
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Where it was seen; described by `vantages/NAME.toml`, if that exists
+    #[arg(long, value_name = "NAME")]
+    pub(crate) vantage: VantageId,
+    /// Folder of vantage descriptions [default: `vantages` in --data, else ./vantages]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) vantages: Option<PathBuf>,
+    /// What the columns of Parquet or CSV flows mean
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping: Option<PathBuf>,
+    /// Keep sightings of control products for one client in so many
+    #[arg(long, default_value = "1", value_name = "N")]
+    pub(crate) control_sampling: std::num::NonZeroU32,
+    /// Share of lost input, 0 to 1, beyond which the exit code is 3 [default: 0.05]
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) loss_max: Option<f64>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Catalog {
+    /// Validate the catalog; tell every mistake at once
+    Check,
+    /// List the entries
+    List {
+        /// Only this product
+        #[arg(long)]
+        product: Option<ProductId>,
+    },
+    /// Say which entry a host name or an address would match, and why
+    Explain {
+        /// Host name or address
+        subject: String,
+        /// On this day [default: today]
+        #[arg(long, value_name = "DATE")]
+        on: Option<Day>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Atlas {
+    /// Store what a source said on a day
+    Import {
+        /// ip2asn, ip2country, as-names, as-tag:NAME or holders
+        #[arg(long, value_name = "KIND")]
+        source: String,
+        /// Name under which the source is kept [default: the kind]
+        #[arg(long)]
+        name: Option<String>,
+        /// The day the files describe
+        #[arg(long, value_name = "DATE")]
+        snapshot: Day,
+        /// The files; gzip is undone
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Say who held an address on a day, and on what evidence
+    Lookup {
+        /// The address
+        address: tidegauge_model::Address,
+        /// On this day
+        #[arg(long, value_name = "DATE")]
+        on: Day,
+        /// Forget what was learnt after this day
+        #[arg(long, value_name = "DATE")]
+        known: Option<Day>,
+    },
+    /// Say how many of the lake's addresses changed hands between two days
+    Diff {
+        /// One day
+        from: Day,
+        /// Another
+        to: Day,
+    },
+}
+
+/// Which sightings count as use, and on whose map.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Evidence {
+    /// Only this product; may be repeated
+    #[arg(long, value_name = "PRODUCT")]
+    pub(crate) product: Vec<ProductId>,
+    /// The map of holders: that of one day, or `each-day` [default: the first day counted]
+    #[arg(long, value_name = "DATE|each-day")]
+    pub(crate) on: Option<Dating>,
+    /// Forget what was learnt after this day
+    #[arg(long, value_name = "DATE")]
+    pub(crate) known: Option<Day>,
+    /// Roles of servers that count as use
+    #[arg(long, value_delimiter = ',', default_value = "update", value_name = "ROLE")]
+    pub(crate) role: Vec<Role>,
+    /// Least weight that counts as use
+    #[arg(long, default_value = "medium", value_name = "WEIGHT")]
+    pub(crate) weight_min: Weight,
+    /// Networks in which an address stands for its organisation
+    #[arg(long, value_delimiter = ',', default_value = "own", value_name = "KIND")]
+    pub(crate) kind: Vec<NetworkKind>,
+    /// Days with a sighting from which an organisation is active
+    #[arg(long, default_value_t = 2, value_name = "DAYS")]
+    pub(crate) active_days: u32,
+    /// Lift the disclosure rule: for the operator's eyes, not for publication
+    #[arg(long)]
+    pub(crate) internal: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Census {
+    #[command(flatten)]
+    pub(crate) evidence: Evidence,
+    /// What cells are split by
+    #[arg(long, value_delimiter = ',', default_value = "product", value_name = "DIMENSION")]
+    pub(crate) by: Vec<Dimension>,
+    /// First day [default: the first in the lake]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) from: Option<Day>,
+    /// Last day [default: the last in the lake]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) to: Option<Day>,
+    /// Only organisations of this country; may be repeated
+    #[arg(long)]
+    pub(crate) country: Vec<Country>,
+    /// Only organisations of this sector; may be repeated
+    #[arg(long)]
+    pub(crate) sector: Vec<SectorId>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Panel {
+    #[command(flatten)]
+    pub(crate) evidence: Evidence,
+    /// First day [default: the first in the lake]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) from: Option<Day>,
+    /// Last day [default: the last in the lake]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) to: Option<Day>,
+}
+
+/// Two windows of equal length.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Compared {
+    /// Month before [default: chosen from the policy's dates]
+    #[arg(long, value_name = "MONTH")]
+    pub(crate) before: Option<Month>,
+    /// Month after [default: chosen from the policy's dates]
+    #[arg(long, value_name = "MONTH")]
+    pub(crate) after: Option<Month>,
+    /// The act whose dates choose the windows
+    #[arg(long, default_value = "US-BIS-2024-updates", value_name = "ID")]
+    pub(crate) policy: PolicyId,
+    /// Seed of the bootstrap
+    #[arg(long = "bootstrap-seed", default_value_t = 2024)]
+    pub(crate) seed: u64,
+    /// Resamples of the bootstrap
+    #[arg(long, default_value_t = 999)]
+    pub(crate) replicates: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Assess {
+    #[command(flatten)]
+    pub(crate) evidence: Evidence,
+    #[command(flatten)]
+    pub(crate) compared: Compared,
+    /// What estimates are split by: country, sector, or both
+    #[arg(long, value_delimiter = ',', default_value = "country", value_name = "DIMENSION")]
+    pub(crate) by: Vec<Dimension>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Exposure {
+    /// CSV with the columns name, domain, prefixes, asn
+    #[arg(long, value_name = "FILE")]
+    pub(crate) portfolio: PathBuf,
+    #[command(flatten)]
+    pub(crate) evidence: Evidence,
+    /// First day [default: the first in the lake]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) from: Option<Day>,
+    /// Last day [default: the last in the lake]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) to: Option<Day>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// Where it is written
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) evidence: Evidence,
+    #[command(flatten)]
+    pub(crate) compared: Compared,
+    /// The country of the headline and of the sector figure [default: that of the policy]
+    #[arg(long)]
+    pub(crate) focus: Option<Country>,
+    /// Popularity of host names over time, for a figure of its own
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rank_panel: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Where to listen
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    pub(crate) listen: std::net::SocketAddr,
+    #[command(flatten)]
+    pub(crate) evidence: Evidence,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// Which world
+    #[arg(long, default_value = "a", value_enum)]
+    pub(crate) world: WorldName,
+    #[command(flatten)]
+    pub(crate) scale: World,
+    /// Parameters, instead of the calibrated ones
+    #[arg(long, value_name = "FILE")]
+    pub(crate) params: Option<PathBuf>,
+    /// Where it is written
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+/// Names of worlds.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum WorldName {
+    /// People really leave; visibility stays as it was.
+    A,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Lake {
+    /// Say what is in it
+    Stat,
+    /// Look for damage
+    Check,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sql {
+    /// The query
+    pub(crate) query: String,
+}
+
+/// The defaults of the flags, for verbs that ask on a user's behalf.
+#[derive(Debug, Parser)]
+struct Defaults {
+    #[command(flatten)]
+    evidence: Evidence,
+    #[command(flatten)]
+    compared: Compared,
+}
+
+impl Default for Evidence {
+    fn default() -> Self {
+        Defaults::parse_from(["tidegauge"]).evidence
+    }
+}
+
+impl Default for Compared {
+    fn default() -> Self {
+        Defaults::parse_from(["tidegauge"]).compared
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_flags() {
+        let evidence = Evidence::default();
+        assert_eq!(evidence.active_days, 2);
+        assert_eq!(evidence.role, [Role::Update]);
+        assert_eq!(Compared::default().replicates, 999);
+    }
+}

@@ -1,0 +1,113 @@
+//! From a decoder to an observer: the sink between `wire` and `enrich`.
+//!
+//! **Invariant:** every flow, answer and loss reaches the observer; the first losses of an
+//! input are also told to the user, with file and place.
+
+use tidegauge_enrich::contact::Observer;
+use tidegauge_model::{Answer, Flow, Loss};
+use tidegauge_wire::Sink;
+
+/// How many losses of one input are told one by one; the others are only counted.
+const TOLD_PER_INPUT: u64 = 3;
+
+/// Feeds an observer, and remembers what to tell.
+pub(crate) struct Feed<'a> {
+    observer: Observer<'a>,
+    input: String,
+    told: u64,
+    /// Records used, over all inputs.
+    pub(crate) flows: u64,
+    /// Pieces lost, over all inputs.
+    pub(crate) losses: u64,
+    losses_of_input: u64,
+}
+
+impl<'a> Feed<'a> {
+    pub(crate) fn new(observer: Observer<'a>) -> Self {
+        let input = String::new();
+        Self { observer, input, told: 0, flows: 0, losses: 0, losses_of_input: 0 }
+    }
+
+    /// From now on, records come from the input of this name.
+    pub(crate) fn begin(&mut self, input: &str) {
+        self.summarise();
+        input.clone_into(&mut self.input);
+        self.told = 0;
+        self.losses_of_input = 0;
+    }
+
+    /// A row that cannot match the catalog: it counts for coverage alone.
+    pub(crate) fn other(
+        &mut self,
+        originator: tidegauge_model::Address,
+        start: tidegauge_model::Instant,
+        sampling: std::num::NonZeroU32,
+    ) {
+        self.flows += 1;
+        self.observer.other(originator, start, sampling);
+    }
+
+    /// Whether a flow without a name to this address can be a contact.
+    pub(crate) fn may_match(&self, responder: tidegauge_model::Address) -> bool {
+        self.observer.may_match(responder)
+    }
+
+    /// The observer, with everything it was fed.
+    pub(crate) fn finish(mut self) -> Observer<'a> {
+        self.summarise();
+        self.observer
+    }
+
+    fn summarise(&self) {
+        if self.losses_of_input > self.told {
+            let more = self.losses_of_input - self.told;
+            tracing::warn!("{}: {more} more pieces of input were lost", self.input);
+        }
+    }
+}
+
+impl Sink for Feed<'_> {
+    fn flow(&mut self, flow: Flow) {
+        self.flows += 1;
+        self.observer.flow(&flow);
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        self.observer.answer(&answer);
+    }
+
+    fn loss(&mut self, loss: Loss) {
+        self.losses += 1;
+        self.losses_of_input += 1;
+        if self.told < TOLD_PER_INPUT {
+            self.told += 1;
+            let place = match loss.line {
+                Some(line) => format!("line {line}"),
+                None => format!("byte {}", loss.offset),
+            };
+            tracing::warn!("{}: {place}: lost ({}): {}", self.input, loss.reason, hint(loss.reason));
+        }
+        self.observer.loss(&loss);
+    }
+}
+
+/// What a user can do about a loss.
+fn hint(reason: tidegauge_model::Reason) -> &'static str {
+    use tidegauge_model::Reason as R;
+    match reason {
+        R::Truncated => "the input ends inside a record; copy it again if it should not",
+        R::Compression => "the compressed stream is damaged from here on",
+        R::ColumnCount => "the line has not the columns that #fields announced",
+        R::ColumnMissing => "a column that every record needs is not in the header",
+        R::Value => "a value is not of its column's type",
+        R::Syntax => "this is not text in the format of the file",
+        R::Time => "the time is before 1990 or in the future: is the sensor's clock right?",
+        R::Length => "a length field contradicts the bytes that are there",
+        R::LinkType => "this link layer or tunnel is not read",
+        R::Fragment => "a fragment whose first part was not captured",
+        R::Format => "the format is not recognised; see `tidegauge ingest --help`",
+        R::Limit => "a limit was reached; ingest in smaller pieces",
+        R::Snapped => "the capture cut this packet short; raise its snap length",
+        R::Address => "the originator cannot be a client",
+    }
+}

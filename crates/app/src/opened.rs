@@ -1,0 +1,152 @@
+//! A lake that was opened for counting: catalog, atlas and engine at hand.
+//!
+//! **Invariant:** every verb that counts gets the same catalog, the same atlas and the
+//! same memory limit.
+
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use tidegauge_census::Counter;
+use tidegauge_census::disclosure::{Internal, Ledger, Public};
+use futures::TryStreamExt;
+use tidegauge_enrich::atlas::{Atlas, Rules};
+use tidegauge_enrich::catalog::Catalog;
+use tidegauge_model::count::{Census, Dating, Query, Release};
+use tidegauge_model::estimate::{Estimate, ReleasedEstimate};
+use tidegauge_model::{Day, DayRange, ProductId};
+use tidegauge_store::Lake;
+
+use crate::settings::Settings;
+use crate::{args, knowledge};
+
+/// The lake with everything that counting needs.
+pub(crate) struct Opened {
+    pub(crate) lake: Lake,
+    pub(crate) catalog: Catalog,
+    pub(crate) atlas: Arc<Atlas>,
+    pub(crate) counter: Counter,
+    /// The days that any vantage covered; `None` for an empty lake.
+    pub(crate) covered: Option<DayRange>,
+}
+
+impl Opened {
+    /// Opens the lake of the settings. `known` forgets what was learnt later.
+    pub(crate) async fn open(
+        settings: &Settings,
+        known: Option<Day>,
+    ) -> anyhow::Result<Self> {
+        let lake = Lake::open(&settings.lake).await?;
+        let catalog = knowledge::catalog(settings)?;
+        let atlas = Arc::new(atlas(&lake, settings, known).await?);
+        let controls: Vec<ProductId> =
+            catalog.products().iter().filter(|p| p.control).map(|p| p.id.clone()).collect();
+        let counter = Counter::open(
+            &lake,
+            catalog.endpoints(),
+            &controls,
+            Arc::clone(&atlas) as Arc<dyn tidegauge_model::Holders>,
+            tidegauge_census::Settings {
+                memory_bytes: settings.memory_mib << 20,
+                ..tidegauge_census::Settings::default()
+            },
+        )?;
+        let covered = counter.days().await?;
+        Ok(Self { lake, catalog, atlas, counter, covered })
+    }
+
+    /// The days from `from` to `to`, or those the lake covers.
+    pub(crate) fn days(&self, from: Option<Day>, to: Option<Day>) -> anyhow::Result<DayRange> {
+        let covered = self.covered.map(|c| (c.first(), c.last()));
+        let Some((first, last)) = from.zip(to).or_else(|| {
+            covered.map(|(first, last)| (from.unwrap_or(first), to.unwrap_or(last)))
+        }) else {
+            bail!("the lake {} is empty (hint: `tidegauge ingest`)", self.lake.url());
+        };
+        DayRange::new(first, last).with_context(|| format!("{last} is before {first}"))
+    }
+
+    /// The products asked for, checked against the catalog.
+    pub(crate) fn products(&self, asked: &[ProductId]) -> anyhow::Result<Vec<ProductId>> {
+        for product in asked {
+            if self.catalog.product(product.as_str()).is_none() {
+                let known: Vec<&str> =
+                    self.catalog.products().iter().map(|p| p.id.as_str()).collect();
+                bail!("the catalog has no product `{product}` (hint: {})", known.join(", "));
+            }
+        }
+        Ok(asked.to_vec())
+    }
+
+    /// The one product asked for; `kaspersky`-like defaults are not guessed.
+    pub(crate) fn one_product(&self, asked: &[ProductId]) -> anyhow::Result<ProductId> {
+        match self.products(asked)?.as_slice() {
+            [product] => Ok(product.clone()),
+            _ => bail!("name one product (hint: --product kaspersky)"),
+        }
+    }
+
+    /// The query that the evidence flags ask over `days`.
+    pub(crate) fn query(
+        &self,
+        evidence: &args::Evidence,
+        days: DayRange,
+    ) -> anyhow::Result<Query> {
+        Ok(Query {
+            products: self.products(&evidence.product)?,
+            on: evidence.on.unwrap_or(Dating::Frozen(days.first())),
+            known: evidence.known,
+            roles: evidence.role.clone(),
+            weight_min: evidence.weight_min,
+            organisation_kinds: evidence.kind.clone(),
+            active_days_min: evidence.active_days,
+            ..Query::new(days)
+        })
+    }
+}
+
+/// The atlas of the lake's observations, and of its vantages.
+pub(crate) async fn atlas(
+    lake: &Lake,
+    settings: &Settings,
+    known: Option<Day>,
+) -> anyhow::Result<Atlas> {
+    let rules = Rules { known, ..knowledge::rules(settings)? };
+    let observations: Vec<_> = lake.observations().await?.try_collect().await?;
+    let vantages = lake.vantages().await?;
+    Ok(Atlas::build(observations, &rules).with_vantages(&vantages))
+}
+
+/// Who the figures are for.
+pub(crate) enum Audience {
+    /// Everybody: the disclosure rule holds.
+    Public(Ledger),
+    /// The operator alone.
+    Internal,
+}
+
+impl Audience {
+    pub(crate) fn new(internal: bool) -> Self {
+        if internal {
+            tracing::warn!("--internal: nothing is hidden; these figures are not for publication");
+            Self::Internal
+        } else {
+            Self::Public(Ledger::new(Public::default()))
+        }
+    }
+
+    /// The counts as this audience may see them, beside everything it saw before.
+    pub(crate) fn release(&mut self, census: Census) -> anyhow::Result<Release> {
+        match self {
+            Self::Public(ledger) => Ok(ledger.publish(census)?),
+            Self::Internal => Ok(Release::by(&Internal, census)),
+        }
+    }
+
+    /// The estimate as this audience may see it.
+    pub(crate) fn estimate(&self, estimate: Estimate) -> ReleasedEstimate {
+        match self {
+            Self::Public(_) => ReleasedEstimate::by(&Public::default(), estimate),
+            Self::Internal => ReleasedEstimate::by(&Internal, estimate),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Rows on standard output, in the form that was asked for.
+//!
+//! **Invariant:** data goes to standard output and nothing else does; the same rows give
+//! the same bytes. JSON is one document with a schema version.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use anyhow::Context;
+use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::record_batch::RecordBatch;
+
+use crate::args::Format;
+
+/// Version of every JSON document's shape; raised when a key changes its meaning.
+pub(crate) const SCHEMA_VERSION: u32 = 1;
+
+/// A value of a cell.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value {
+    Text(String),
+    Int(u64),
+    /// With the decimals shown in tables and CSV.
+    Float(f64, usize),
+    /// Not known.
+    Unknown,
+    /// Known, but not to be shown.
+    Suppressed,
+}
+
+impl Value {
+    pub(crate) fn text(text: impl ToString) -> Self {
+        Self::Text(text.to_string())
+    }
+
+    pub(crate) fn optional(text: Option<impl ToString>) -> Self {
+        text.map_or(Self::Unknown, Self::text)
+    }
+
+    fn plain(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Int(count) => count.to_string(),
+            Self::Float(value, decimals) => format!("{value:.decimals$}"),
+            Self::Unknown => "unknown".to_owned(),
+            Self::Suppressed => "suppressed".to_owned(),
+        }
+    }
+
+    fn json(&self) -> serde_json::Value {
+        match self {
+            Self::Text(text) => text.as_str().into(),
+            Self::Int(count) => (*count).into(),
+            Self::Float(value, _) => (*value).into(),
+            Self::Unknown => serde_json::Value::Null,
+            Self::Suppressed => "suppressed".into(),
+        }
+    }
+}
+
+/// Rows with a name and named columns.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Rows {
+    /// What they are: `census`.
+    pub(crate) name: &'static str,
+    pub(crate) columns: Vec<String>,
+    /// Each as long as `columns`.
+    pub(crate) rows: Vec<Vec<Value>>,
+    /// What a reader of the figures must know; on standard error for forms that have no
+    /// place for it.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Rows {
+    pub(crate) fn new<S: ToString>(
+        name: &'static str,
+        columns: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let columns = columns.into_iter().map(|c| c.to_string()).collect();
+        Self { name, columns, rows: Vec::new(), notes: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, row: Vec<Value>) {
+        debug_assert_eq!(row.len(), self.columns.len(), "a row has every column");
+        self.rows.push(row);
+    }
+
+    /// Writes the rows to standard output.
+    pub(crate) fn print(&self, format: Format) -> anyhow::Result<()> {
+        let mut out = std::io::stdout().lock();
+        match format {
+            Format::Table => write!(out, "{}", self.table())?,
+            Format::Json => writeln!(out, "{}", self.document()?)?,
+            Format::Csv => self.csv(&mut out)?,
+            Format::Parquet => self.parquet(&mut out)?,
+        }
+        if format != Format::Json {
+            self.notes.iter().for_each(|note| tracing::warn!("{note}"));
+        }
+        out.flush().context("writing to standard output")
+    }
+
+    fn table(&self) -> String {
+        let mut table = comfy_table::Table::new();
+        table.load_preset(comfy_table::presets::NOTHING);
+        table.set_header(&self.columns);
+        for row in &self.rows {
+            table.add_row(row.iter().map(|value| {
+                let cell = comfy_table::Cell::new(value.plain());
+                match value {
+                    Value::Int(_) | Value::Float(..) => {
+                        cell.set_alignment(comfy_table::CellAlignment::Right)
+                    }
+                    _ => cell,
+                }
+            }));
+        }
+        let mut text = String::new();
+        for line in table.to_string().lines() {
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        text
+    }
+
+    fn document(&self) -> anyhow::Result<String> {
+        let object = |row: &Vec<Value>| -> serde_json::Value {
+            let pairs = self.columns.iter().cloned().zip(row.iter().map(Value::json));
+            serde_json::Value::Object(pairs.collect())
+        };
+        let document = serde_json::json!({
+            "schema_version": SCHEMA_VERSION,
+            "name": self.name,
+            "notes": self.notes,
+            "rows": self.rows.iter().map(object).collect::<Vec<_>>(),
+        });
+        serde_json::to_string_pretty(&document).context("writing JSON")
+    }
+
+    fn csv(&self, out: &mut impl Write) -> anyhow::Result<()> {
+        let mut writer = csv::Writer::from_writer(out);
+        writer.write_record(&self.columns)?;
+        for row in &self.rows {
+            writer.write_record(row.iter().map(Value::plain))?;
+        }
+        writer.flush().context("writing CSV")
+    }
+
+    fn parquet(&self, out: &mut (impl Write + Send)) -> anyhow::Result<()> {
+        let arrays: Vec<ArrayRef> = (0..self.columns.len()).map(|c| self.column(c)).collect();
+        let fields = self.columns.iter().zip(&arrays);
+        let fields: Vec<Field> =
+            fields.map(|(name, a)| Field::new(name, a.data_type().clone(), true)).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)?;
+        let mut writer = parquet::arrow::ArrowWriter::try_new(out, schema, None)?;
+        writer.write(&batch)?;
+        writer.close().context("writing Parquet")?;
+        Ok(())
+    }
+
+    /// The column as numbers if every known value is one, else as text.
+    fn column(&self, index: usize) -> ArrayRef {
+        let values = || self.rows.iter().filter_map(move |row| row.get(index));
+        let known = || values().filter(|v| !matches!(v, Value::Unknown | Value::Suppressed));
+        if known().next().is_some() && known().all(|v| matches!(v, Value::Int(_))) {
+            let ints = values().map(|v| match v {
+                Value::Int(count) => i64::try_from(*count).ok(),
+                _ => None,
+            });
+            return Arc::new(ints.collect::<Int64Array>());
+        }
+        if known().next().is_some() && known().all(|v| matches!(v, Value::Float(..))) {
+            let floats = values().map(|v| match v {
+                Value::Float(value, _) => Some(*value),
+                _ => None,
+            });
+            return Arc::new(floats.collect::<Float64Array>());
+        }
+        let texts = values().map(|v| match v {
+            Value::Unknown => None,
+            other => Some(other.plain()),
+        });
+        Arc::new(texts.collect::<StringArray>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> Rows {
+        let mut rows = Rows::new("sample", ["country", "organisations", "share"]);
+        rows.push(vec![Value::text("US"), Value::Int(2540), Value::Float(0.125, 2)]);
+        rows.push(vec![Value::Unknown, Value::Suppressed, Value::Unknown]);
+        rows
+    }
+
+    #[test]
+    fn a_suppressed_value_is_a_word_in_every_form() {
+        let table = rows().table();
+        assert!(table.contains("suppressed") && table.contains("2540"), "{table}");
+        let mut csv = Vec::new();
+        rows().csv(&mut csv).unwrap();
+        assert_eq!(
+            String::from_utf8(csv).unwrap(),
+            "country,organisations,share\nUS,2540,0.12\nunknown,suppressed,unknown\n"
+        );
+        let json: serde_json::Value = serde_json::from_str(&rows().document().unwrap()).unwrap();
+        assert_eq!(json["schema_version"], 1);
+        assert_eq!(json["rows"][1]["organisations"], "suppressed");
+        assert_eq!(json["rows"][0]["share"], 0.125);
+    }
+
+    #[test]
+    fn parquet_holds_numbers_as_numbers() {
+        assert_eq!(*rows().column(1).data_type(), DataType::Int64);
+        assert_eq!(*rows().column(0).data_type(), DataType::Utf8);
+        let mut bytes = Vec::new();
+        rows().parquet(&mut bytes).unwrap();
+        assert!(bytes.starts_with(b"PAR1"));
+    }
+}

@@ -1,0 +1,330 @@
+//! From inputs to a batch in the lake.
+//!
+//! Names are read first from every input, then flows from every input, so that the order
+//! of files decides nothing. Inputs that the lake has already are left out.
+//!
+//! **Invariant:** either the whole batch gets in or none of it; running it again changes
+//! nothing.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use tidegauge_enrich::catalog::Catalog;
+use tidegauge_enrich::contact::{Observer, Settings as ObserverSettings};
+use tidegauge_model::flow::canonical_host;
+use tidegauge_model::{Address, Flow, Instant, Loss, Reason, Vantage};
+use tidegauge_store::import::{self, Mapping};
+use tidegauge_store::{Appended, Batch, Fingerprint, Lake, RunRecord};
+use tidegauge_wire::{Decoder, Sink};
+
+use crate::feed::Feed;
+use crate::source::{self, Kind, Source};
+use crate::{clock, progress};
+
+/// What to ingest, and how.
+pub(crate) struct Plan<'a> {
+    pub(crate) paths: &'a [PathBuf],
+    pub(crate) vantage: &'a Vantage,
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) mapping: Option<&'a Mapping>,
+    pub(crate) control_sampling: NonZeroU32,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(crate) struct Summary {
+    /// Inputs read, by kind.
+    pub(crate) inputs: BTreeMap<String, u64>,
+    /// Inputs left out because the lake has them.
+    pub(crate) inputs_known: u64,
+    /// Paths that could not be opened.
+    pub(crate) unreadable: u64,
+    /// Flows read.
+    pub(crate) flows: u64,
+    /// Pieces of input lost, by reason.
+    pub(crate) losses: BTreeMap<Reason, u64>,
+    /// Contacts found.
+    pub(crate) contacts: u64,
+    /// Sightings stored.
+    pub(crate) sightings: u64,
+    /// Vantage-days covered.
+    pub(crate) days: u64,
+    /// Microseconds it took.
+    pub(crate) took_micros: i64,
+}
+
+impl Summary {
+    /// Share of the input that was lost, 0 to 1.
+    pub(crate) fn loss_share(&self) -> f64 {
+        let lost: u64 = self.losses.values().sum::<u64>() + self.unreadable;
+        let all = self.flows + lost;
+        if all == 0 { 0.0 } else { ratio(lost, all) }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of records are far below 2^53")]
+pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
+    part as f64 / whole as f64
+}
+
+/// Reads everything the plan names and appends it to the lake.
+pub(crate) async fn ingest(lake: &Lake, plan: &Plan<'_>) -> anyhow::Result<Summary> {
+    let started = clock::now();
+    let mut summary = Summary::default();
+    let mut sources = open_all(plan, &mut summary);
+    leave_out_known(lake, plan.vantage, &mut sources, &mut summary).await?;
+    if sources.is_empty() {
+        return Ok(summary);
+    }
+    let observer = Observer::new(
+        plan.vantage,
+        plan.catalog,
+        ObserverSettings { control_share: plan.control_sampling, ..ObserverSettings::default() },
+    );
+    let mut feed = Feed::new(observer);
+    read(&sources, plan, started, &mut feed, &mut summary)?;
+    summary.flows = feed.flows;
+    let observed = feed.finish().finish();
+    for coverage in &observed.coverage {
+        summary.contacts += coverage.contacts;
+        for (reason, count) in &coverage.losses {
+            *summary.losses.entry(*reason).or_default() += count;
+        }
+    }
+    for (reason, count) in &observed.undated_losses {
+        *summary.losses.entry(*reason).or_default() += count;
+    }
+    if observed.settled_early > 0 {
+        tracing::warn!(
+            "{} flows without a name were matched before every DNS answer was known \
+             (hint: ingest in smaller pieces)",
+            observed.settled_early
+        );
+    }
+    summary.sightings = count(observed.sightings.len());
+    summary.days = count(observed.coverage.len());
+    let inputs: Vec<Fingerprint> = sources.iter().map(|s| s.fingerprint).collect();
+    let run = run_record(plan, &sources, started, &summary);
+    lake.write_vantage(plan.vantage).await?;
+    lake.write_catalog(plan.catalog.endpoints(), &plan.catalog.version()).await?;
+    let batch = Batch {
+        vantage: plan.vantage.id.clone(),
+        inputs,
+        sightings: observed.sightings,
+        coverage: observed.coverage,
+        run,
+    };
+    if lake.append(batch).await? == Appended::AlreadyThere {
+        tracing::info!("the lake had all of it already");
+    }
+    summary.took_micros = clock::now().0 - started.0;
+    Ok(summary)
+}
+
+fn open_all(plan: &Plan<'_>, summary: &mut Summary) -> Vec<Source> {
+    let (paths, mut unreadable) = source::files(plan.paths);
+    let bar = progress::steps("opening", count(paths.len()));
+    let mut sources = Vec::new();
+    for path in bar.wrap_iter(paths.iter()) {
+        match Source::open(path, plan.mapping.is_some()) {
+            Ok(source) => sources.push(source),
+            Err(error) => unreadable.push(error),
+        }
+    }
+    for source::Unreadable { name, error } in &unreadable {
+        tracing::error!("{name}: cannot be read: {error}");
+    }
+    summary.unreadable = count(unreadable.len());
+    // The same bytes under two names are one input.
+    let mut seen = std::collections::BTreeSet::new();
+    sources.retain(|source| seen.insert(source.fingerprint));
+    sources
+}
+
+async fn leave_out_known(
+    lake: &Lake,
+    vantage: &Vantage,
+    sources: &mut Vec<Source>,
+    summary: &mut Summary,
+) -> anyhow::Result<()> {
+    let fingerprints: Vec<Fingerprint> = sources.iter().map(|s| s.fingerprint).collect();
+    let known = lake.already(&vantage.id, &fingerprints).await?;
+    let mut known = known.into_iter();
+    sources.retain(|_| !known.next().unwrap_or(false));
+    summary.inputs_known = count(fingerprints.len() - sources.len());
+    Ok(())
+}
+
+/// Reads names, then flows, from every source.
+fn read(
+    sources: &[Source],
+    plan: &Plan<'_>,
+    latest: Instant,
+    feed: &mut Feed<'_>,
+    summary: &mut Summary,
+) -> anyhow::Result<()> {
+    let bytes: u64 = sources.iter().map(|s| s.bytes).sum();
+    let bar = progress::bytes("reading", bytes * 2);
+    let mut decoder = Decoder::new(latest);
+    for source in sources {
+        if let Kind::Telemetry(format) = source.kind {
+            feed.begin(&source.name);
+            decoder.names(format, &mut source.read()?, feed).with_context(|| at(source))?;
+        }
+        bar.inc(source.bytes);
+    }
+    for source in sources {
+        feed.begin(&source.name);
+        let kind = read_flows(source, plan, latest, &mut decoder, feed)?;
+        *summary.inputs.entry(kind).or_default() += 1;
+        bar.inc(source.bytes);
+    }
+    feed.begin("all inputs");
+    decoder.finish(feed);
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// Reads the flows of one source; returns what kind of input it was.
+fn read_flows(
+    source: &Source,
+    plan: &Plan<'_>,
+    latest: Instant,
+    decoder: &mut Decoder,
+    feed: &mut Feed<'_>,
+) -> anyhow::Result<String> {
+    let lost = |reason| Loss { offset: 0, line: None, reason, day: None };
+    match source.kind {
+        Kind::Telemetry(format) => {
+            let mut input = source.read()?;
+            decoder.flows(format, &mut input, feed).with_context(|| at(source))?;
+            if let Some(damage) = input.damage() {
+                feed.loss(damage);
+            }
+            Ok(format.as_str().to_owned())
+        }
+        Kind::Parquet | Kind::Csv => {
+            let Some(mapping) = plan.mapping else {
+                tracing::warn!(
+                    "{}: columns need a mapping (hint: --mapping FILE; see \
+                     docs/how-to/import-flows.md)",
+                    source.name
+                );
+                feed.loss(lost(Reason::Format));
+                return Ok("unmapped".to_owned());
+            };
+            import_flows(source, mapping, plan, latest, feed).with_context(|| at(source))?;
+            Ok(if source.kind == Kind::Csv { "csv" } else { "parquet" }.to_owned())
+        }
+        Kind::Empty => {
+            tracing::info!("{}: is empty", source.name);
+            Ok("empty".to_owned())
+        }
+        Kind::Unknown => {
+            feed.loss(lost(Reason::Format));
+            Ok("unknown".to_owned())
+        }
+    }
+}
+
+fn at(source: &Source) -> String {
+    format!("reading {}", source.name)
+}
+
+/// Imports a table of flows; rows that cannot match the catalog only count for coverage.
+fn import_flows(
+    source: &Source,
+    mapping: &Mapping,
+    plan: &Plan<'_>,
+    latest: Instant,
+    feed: &mut Feed<'_>,
+) -> anyhow::Result<()> {
+    let mut sink = Prefiltered { catalog: plan.catalog, feed };
+    if source.kind == Kind::Parquet {
+        import::parquet_flows(File::open(&source.path)?, mapping, latest, &mut sink)?;
+    } else {
+        let mut input = source.read()?;
+        import::csv_flows(&mut input, mapping, latest, &mut sink)?;
+        if let Some(damage) = input.damage() {
+            feed.loss(damage);
+        }
+    }
+    Ok(())
+}
+
+/// Takes imported rows; only those that the catalog may know become flows.
+struct Prefiltered<'f, 'o> {
+    catalog: &'f Catalog,
+    feed: &'f mut Feed<'o>,
+}
+
+impl import::Sink for Prefiltered<'_, '_> {
+    fn wants_host(&self, host: &str) -> bool {
+        canonical_host(host).is_some_and(|host| self.catalog.knows(&host))
+    }
+
+    fn wants_responder(&self, responder: Address) -> bool {
+        self.feed.may_match(responder)
+    }
+
+    fn flow(&mut self, flow: Flow) {
+        self.feed.flow(flow);
+    }
+
+    fn other(&mut self, other: import::Other) {
+        self.feed.other(other.originator, other.start, other.sampling);
+    }
+
+    fn loss(&mut self, loss: Loss) {
+        self.feed.loss(loss);
+    }
+}
+
+fn run_record(
+    plan: &Plan<'_>,
+    sources: &[Source],
+    started: Instant,
+    summary: &Summary,
+) -> RunRecord {
+    let names: Vec<_> = sources
+        .iter()
+        .map(|s| serde_json::json!({ "name": s.name, "sha256": s.fingerprint.to_string() }))
+        .collect();
+    let losses: BTreeMap<&str, u64> =
+        summary.losses.iter().map(|(reason, count)| (reason.as_str(), *count)).collect();
+    RunRecord {
+        id: format!("ingest:{}:{}", plan.vantage.id, started.0),
+        started,
+        finished: clock::now(),
+        verb: "ingest".to_owned(),
+        arguments: serde_json::json!({
+            "vantage": plan.vantage.id,
+            "control_sampling": plan.control_sampling,
+        }),
+        versions: serde_json::json!({
+            "program": env!("CARGO_PKG_VERSION"),
+            "catalog": plan.catalog.version(),
+        }),
+        inputs: names.into(),
+        outcome: format!(
+            "{} flows, {} contacts, {} sightings, losses {}",
+            summary.flows,
+            summary.contacts,
+            summary.sightings,
+            serde_json::json!(losses)
+        ),
+    }
+}
+
+pub(crate) fn count(length: usize) -> u64 {
+    u64::try_from(length).expect("a length fits 64 bits")
+}
+
+/// A folder that must exist, for messages that say so.
+pub(crate) fn existing(path: &Path) -> anyhow::Result<&Path> {
+    anyhow::ensure!(path.exists(), "{} does not exist", path.display());
+    Ok(path)
+}

@@ -1,0 +1,85 @@
+//! Positions of host names in a public popularity list, from a CSV file of the user's.
+//!
+//! Columns by header: `snapshot_date`, `vendor`, `role`, `host`, `best_tier` (empty =
+//! outside every tier).
+//!
+//! **Invariant:** the file is the reader's own; nothing of it is built in.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+use tidegauge_enrich::catalog::Catalog;
+use tidegauge_model::{Day, ProductId};
+use tidegauge_publish::report::{RankPanel, RankPart, RankSeries};
+
+#[derive(Deserialize)]
+struct Row {
+    snapshot_date: String,
+    vendor: String,
+    role: String,
+    host: String,
+    best_tier: Option<u32>,
+}
+
+/// Reads the panel for a report about `product`.
+pub(crate) fn read(
+    path: &Path,
+    product: &ProductId,
+    catalog: &Catalog,
+) -> anyhow::Result<RankPanel> {
+    let at = || format!("reading {}", path.display());
+    let mut reader = csv::Reader::from_path(path).with_context(at)?;
+    let mut series: BTreeMap<(String, String), RankSeries> = BTreeMap::new();
+    let mut tiers = std::collections::BTreeSet::new();
+    for row in reader.deserialize() {
+        let row: Row = row.with_context(at)?;
+        let day: Day = row.snapshot_date.parse().with_context(at)?;
+        tiers.extend(row.best_tier);
+        let part = part(&row.vendor, product, catalog);
+        series
+            .entry((row.vendor.clone(), row.host.clone()))
+            .or_insert_with(|| RankSeries {
+                vendor: row.vendor,
+                host: row.host,
+                role: row.role,
+                part,
+                points: Vec::new(),
+            })
+            .points
+            .push((day, row.best_tier));
+    }
+    if series.is_empty() {
+        bail!("{} has no rows", path.display());
+    }
+    let mut hosts: Vec<RankSeries> = series.into_values().collect();
+    hosts.iter_mut().for_each(|h| h.points.sort_unstable());
+    hosts.sort_by(|a, b| (a.part, &a.vendor, &a.host).cmp(&(b.part, &b.vendor, &b.host)));
+    Ok(RankPanel {
+        source: "Cisco Umbrella popularity list".to_owned(),
+        tiers: tiers.into_iter().collect(),
+        hosts,
+        caveats: [
+            "A rank is popularity among the resolvers of one provider, relative to all other \
+             names; it is no count of users and has no countries.",
+            "Tiers, not ranks: a host can lose much and stay in its tier, or cross a border by \
+             little.",
+            "Snapshots are irregular, and weekends differ from weekdays.",
+            "Hosts of products that no act addressed fell in the same months: a fall alone says \
+             nothing about the act.",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    })
+}
+
+fn part(vendor: &str, product: &ProductId, catalog: &Catalog) -> RankPart {
+    if vendor == product.as_str() {
+        RankPart::Subject
+    } else if catalog.product(vendor).is_some_and(|p| p.control) {
+        RankPart::Control
+    } else {
+        RankPart::Comparator
+    }
+}

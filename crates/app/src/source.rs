@@ -1,0 +1,172 @@
+//! Where input comes from: files, folders, standard input.
+//!
+//! **Invariant:** inputs come in one order whatever the file system says; what cannot be
+//! opened is named and loses nothing else. Standard input is kept in a temporary file,
+//! because every input is read more than once.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use tidegauge_store::fingerprint::{Fingerprint, Hashing};
+use tidegauge_wire::{Format, Inflate};
+
+/// What a source holds, by its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A format that `wire` decodes.
+    Telemetry(Format),
+    /// Parquet flows, to be imported with a mapping.
+    Parquet,
+    /// Text with separated columns, to be imported with a mapping.
+    Csv,
+    /// No bytes.
+    Empty,
+    /// None of these.
+    Unknown,
+}
+
+/// One input.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// Name for people: the path, or `-`.
+    pub(crate) name: String,
+    /// Where the bytes are.
+    pub(crate) path: PathBuf,
+    /// Size on disk, for progress.
+    pub(crate) bytes: u64,
+    /// What it holds.
+    pub(crate) kind: Kind,
+    /// SHA-256 of the decompressed bytes.
+    pub(crate) fingerprint: Fingerprint,
+    /// Keeps a temporary file while it is needed.
+    _spool: Option<tempfile::NamedTempFile>,
+}
+
+/// A path that could not be read.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    pub(crate) name: String,
+    pub(crate) error: io::Error,
+}
+
+/// Every file of `paths`, folders walked, in order of path, without repeats.
+pub(crate) fn files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Unreadable>) {
+    let (mut found, mut unreadable) = (Vec::new(), Vec::new());
+    for path in paths {
+        walk(path, &mut found, &mut unreadable);
+    }
+    found.sort();
+    found.dedup();
+    (found, unreadable)
+}
+
+fn walk(path: &Path, found: &mut Vec<PathBuf>, unreadable: &mut Vec<Unreadable>) {
+    if path.as_os_str() == "-" || !path.is_dir() {
+        found.push(path.to_owned());
+        return;
+    }
+    let listed = std::fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    match listed {
+        Ok(entries) => {
+            for entry in entries {
+                let hidden = entry.file_name().to_string_lossy().starts_with('.');
+                if !hidden {
+                    walk(&entry.path(), found, unreadable);
+                }
+            }
+        }
+        Err(error) => {
+            unreadable.push(Unreadable { name: path.display().to_string(), error });
+        }
+    }
+}
+
+impl Source {
+    /// Opens `path`, recognises its content and takes its fingerprint. `mapped` says that
+    /// a mapping for columns is at hand, without which text is no CSV.
+    pub(crate) fn open(path: &Path, mapped: bool) -> Result<Self, Unreadable> {
+        let name = path.display().to_string();
+        let unreadable = |error| Unreadable { name: name.clone(), error };
+        if path.as_os_str() == "-" {
+            let spool = spool_standard_input().map_err(unreadable)?;
+            let at = spool.path().to_owned();
+            return Self::at(name.clone(), at, Some(spool), mapped).map_err(unreadable);
+        }
+        Self::at(name.clone(), path.to_owned(), None, mapped).map_err(unreadable)
+    }
+
+    fn at(
+        name: String,
+        path: PathBuf,
+        spool: Option<tempfile::NamedTempFile>,
+        mapped: bool,
+    ) -> io::Result<Self> {
+        let file = File::open(&path)?;
+        let bytes = file.metadata()?.len();
+        let mut input = Inflate::new(file);
+        let kind = recognise(input.head()?, mapped);
+        let mut hashing = Hashing::new(input);
+        io::copy(&mut hashing, &mut io::sink())?;
+        let fingerprint = hashing.fingerprint();
+        Ok(Self { name, path, bytes, kind, fingerprint, _spool: spool })
+    }
+
+    /// The decompressed bytes, from the start.
+    pub(crate) fn read(&self) -> anyhow::Result<Inflate<BufReader<File>>> {
+        let file = File::open(&self.path).with_context(|| format!("opening {}", self.name))?;
+        Ok(Inflate::new(BufReader::new(file)))
+    }
+}
+
+fn recognise(head: &[u8], mapped: bool) -> Kind {
+    if head.is_empty() {
+        Kind::Empty
+    } else if head.starts_with(b"PAR1") {
+        Kind::Parquet
+    } else if let Some(format) = tidegauge_wire::recognise(head) {
+        Kind::Telemetry(format)
+    } else if mapped && std::str::from_utf8(head.get(..256).unwrap_or(head)).is_ok() {
+        Kind::Csv
+    } else {
+        Kind::Unknown
+    }
+}
+
+fn spool_standard_input() -> io::Result<tempfile::NamedTempFile> {
+    let mut spool = tempfile::NamedTempFile::new()?;
+    io::copy(&mut io::stdin().lock().by_ref(), &mut spool)?;
+    spool.flush()?;
+    spool.rewind()?;
+    Ok(spool)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_walked_in_order_and_hidden_files_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b.log", "a/z.log", ".hidden", "a/.git/x"] {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, name).unwrap();
+        }
+        let twice = [folder.path().to_owned(), folder.path().join("b.log")];
+        let (found, unreadable) = files(&twice);
+        let names: Vec<_> =
+            found.iter().map(|p| p.strip_prefix(folder.path()).unwrap()).collect();
+        assert_eq!(names, [Path::new("a/z.log"), Path::new("b.log")]);
+        assert!(unreadable.is_empty());
+    }
+
+    #[test]
+    fn content_decides_not_the_name() {
+        assert_eq!(recognise(b"", false), Kind::Empty);
+        assert_eq!(recognise(b"PAR1....", false), Kind::Parquet);
+        assert_eq!(recognise(b"a,b\n1,2\n", true), Kind::Csv);
+        assert_eq!(recognise(b"a,b\n1,2\n", false), Kind::Unknown);
+    }
+}

@@ -1,0 +1,17 @@
+//! One file a verb, in the order of the pipe.
+
+pub(crate) mod assess;
+pub(crate) mod atlas;
+pub(crate) mod catalog;
+pub(crate) mod census;
+pub(crate) mod config;
+pub(crate) mod demo;
+pub(crate) mod exposure;
+pub(crate) mod ingest;
+pub(crate) mod lake;
+pub(crate) mod manual;
+pub(crate) mod panel;
+pub(crate) mod report;
+pub(crate) mod serve;
+pub(crate) mod simulate;
+pub(crate) mod sql;
