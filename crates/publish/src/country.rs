@@ -20,7 +20,7 @@ pub(crate) fn in_sentence(code: &str) -> String {
         "MH", "MP", "MV", "NL", "PH", "SB", "SC", "TC", "US", "VG", "VI",
     ];
     if code == "ZZ" {
-        "the world".to_owned()
+        "all countries".to_owned()
     } else if plural.contains(&code) {
         format!("the {name}")
     } else {
@@ -280,7 +280,7 @@ const NAMES: [(&str, &str); 252] = [
     ("ZA", "South Africa"),
     ("ZM", "Zambia"),
     ("ZW", "Zimbabwe"),
-    ("ZZ", "The world"),
+    ("ZZ", "All countries"),
 ];
 
 #[cfg(test)]

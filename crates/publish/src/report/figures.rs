@@ -33,6 +33,16 @@ pub(crate) enum Section {
     Absent { id: &'static str, title: String, why: String },
 }
 
+impl Section {
+    /// Name of the section in the page.
+    pub(crate) fn id(&self) -> &'static str {
+        match self {
+            Self::Drawn(figure) => figure.id,
+            Self::Absent { id, .. } => id,
+        }
+    }
+}
+
 /// All figures but that of ranks and that of coverage, in the order of the page.
 pub(crate) fn all(report: &Report) -> Vec<Section> {
     let place = country::in_sentence(report.focus.as_str());
@@ -157,7 +167,7 @@ fn over_time(report: &Report) -> Result<Figure, Absence> {
             (report.after, "after".to_owned()),
         ],
     };
-    let mut notes = over_time_notes(report);
+    let notes = over_time_notes(report);
     let table = over_time_table(report)?;
     Ok(Figure {
         id: "over-time",
@@ -458,7 +468,7 @@ fn pair_figure(
             .collect(),
     };
     let title = title(&shown, &name);
-    let mut notes = vec![rows_note(&found, shown.len(), words)];
+    let notes = vec![rows_note(&found, shown.len(), words)];
     Ok(Figure {
         id: words.id,
         subtitle: format!(
@@ -790,7 +800,7 @@ fn retention(report: &Report) -> Result<Figure, Absence> {
         ),
         None => "Every month is suppressed".to_owned(),
     };
-    let mut notes = vec![
+    let notes = vec![
         "An organisation that was not seen in one month may be seen again in a later one: \
          the line can rise. Shaded: interval for sampling error only."
             .to_owned(),

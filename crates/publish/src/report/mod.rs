@@ -21,6 +21,7 @@ use tidegauge_model::{Country, Coverage, Day, DayRange, ProductId, SectorId};
 use crate::figure::Painter;
 use crate::{Error, tables};
 use figures::Section;
+pub(crate) use page::{banner, style_sheet};
 
 /// Everything a report is made of. The app fills it; nothing in it is optional unless it
 /// may truly be unknown.
@@ -209,6 +210,15 @@ fn sections(report: &Report) -> Vec<Section> {
     let title = "Coverage".to_owned();
     sections.push(figures::section("coverage", title, quality::figure(report)));
     sections
+}
+
+/// The figures of a report as parts of another page, without those in `skipped`; below a
+/// headline of their own.
+pub(crate) fn section_pages(report: &Report, skipped: &[&str]) -> String {
+    let source = source_line(report);
+    let shown = sections(report).into_iter().filter(|s| !skipped.contains(&s.id()));
+    let parts: String = shown.map(|s| page::section_html(&s, &source, false)).collect();
+    format!("{}{parts}", page::opening(report))
 }
 
 /// The last line of every figure.

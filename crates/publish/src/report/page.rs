@@ -34,9 +34,14 @@ pub(super) fn html(report: &Report, sections: &[Section], source: &str) -> Strin
     page.push_str("<body>\n");
     page.push_str(&banner(report.synthetic.as_ref()));
     page.push_str("<main>\n");
-    page.push_str(&opening(report, &headline));
+    let _ = writeln!(
+        page,
+        "<header><p class=\"kicker\">Tidegauge <span>{}</span></p></header>",
+        escape(&report.product_name)
+    );
+    page.push_str(&opening(report));
     for section in sections {
-        page.push_str(&section_html(section, source));
+        page.push_str(&section_html(section, source, true));
     }
     page.push_str(&quality(report));
     page.push_str(&method(report));
@@ -72,12 +77,11 @@ pub(crate) fn banner(synthetic: Option<&super::Synthetic>) -> String {
     })
 }
 
-fn opening(report: &Report, headline: &str) -> String {
+/// The headline and the key numbers.
+pub(super) fn opening(report: &Report) -> String {
     let mut html = format!(
-        "<header>\n<p class=\"kicker\">Tidegauge <span>{}</span></p>\n<h1>{}</h1>\n\
-         <p class=\"standfirst\">{}</p>\n",
-        escape(&report.product_name),
-        escape(headline),
+        "<h1>{}</h1>\n<p class=\"standfirst\">{}</p>\n",
+        escape(&story::headline(report)),
         escape(&story::standfirst(report))
     );
     let keys = story::keys(report);
@@ -100,13 +104,12 @@ fn opening(report: &Report, headline: &str) -> String {
             escape(&reading::caveat(report))
         );
     }
-    html.push_str("</header>\n");
     html
 }
 
-fn section_html(section: &Section, source: &str) -> String {
+pub(super) fn section_html(section: &Section, source: &str, files: bool) -> String {
     match section {
-        Section::Drawn(figure) => figure_html(figure, source, true),
+        Section::Drawn(figure) => figure_html(figure, source, files),
         Section::Absent { id, title, why } => format!(
             "<section id=\"{id}\" class=\"absent\"><h2>{}</h2><p>{}</p></section>\n",
             escape(title),
@@ -116,7 +119,7 @@ fn section_html(section: &Section, source: &str) -> String {
 }
 
 /// A figure with its words, its files (if it has any) and its numbers.
-pub(crate) fn figure_html(figure: &Figure, source: &str, files: bool) -> String {
+fn figure_html(figure: &Figure, source: &str, files: bool) -> String {
     let mut notes: String =
         figure.notes.iter().map(|n| format!("<p>{}</p>", escape(n))).collect();
     if !figure.caveat.is_empty() {

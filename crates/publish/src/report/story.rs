@@ -103,7 +103,7 @@ pub(crate) fn keys(report: &Report) -> Vec<Key> {
     let net = estimate(&report.estimates, Quantity::NetChange, None);
     if let Some(e) = net {
         let (figure, note) = pair_in_words(real(e.n), real(e.k));
-        keys.push(Key { label: "Active organisations".to_owned(), figure, note });
+        keys.push(Key { label: "Net change, organisations".to_owned(), figure, note });
     }
     if let Some((b, a)) =
         report.months_frozen.as_ref().and_then(|r| window_months(r, report))
@@ -114,7 +114,7 @@ pub(crate) fn keys(report: &Report) -> Vec<Key> {
         if expansion.is_some() {
             note.push_str(", eyeballs expanded");
         }
-        keys.push(Key { label: "IPv4 addresses".to_owned(), figure, note });
+        keys.push(Key { label: "Net change, IPv4 addresses".to_owned(), figure, note });
     }
     let focus = report.focus.as_str();
     let stratum = Some(("country", focus));
@@ -125,7 +125,7 @@ pub(crate) fn keys(report: &Report) -> Vec<Key> {
     }
     if let Some(e) = estimate(&report.estimates, Quantity::NetChange, stratum) {
         let (figure, note) = pair_in_words(real(e.n), real(e.k));
-        let label = format!("Active organisations, {}", country::name(focus));
+        let label = format!("Net change, {}", country::name(focus));
         keys.push(Key { label, figure, note });
     }
     keys

@@ -1,14 +1,269 @@
 //! The report as files: what is in them, and what must never be.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
+use resvg::tiny_skia::Pixmap;
+use tidegauge_model::SectorId;
 use tidegauge_model::count::{Dating, Dimension};
-use tidegauge_publish::report::{self, Report};
+use tidegauge_model::policy::Timeline;
+use tidegauge_publish::report::{self, Paired, Provenance, Report};
 
 use crate::sample;
 
+/// Files of the full report by name, written once: drawing takes seconds.
+static FULL: LazyLock<BTreeMap<String, Vec<u8>>> = LazyLock::new(|| {
+    let mut report = sample::full();
+    let hostile = "<script>alert(1)</script>";
+    report.sector_names.insert(SectorId::new("retail"), hostile.to_owned());
+    report.provenance.more.push((hostile.to_owned(), "\"><img src=x>".to_owned()));
+    written(&report)
+});
+
+fn written(report: &Report) -> BTreeMap<String, Vec<u8>> {
+    let dir = tempfile::tempdir().unwrap();
+    let written = report::write(report, dir.path()).unwrap();
+    assert_eq!(written.html, dir.path().join("index.html"));
+    let files = files_below(dir.path());
+    assert_eq!(files.len(), written.files, "every file that was counted exists");
+    files
+        .into_iter()
+        .map(|path| {
+            let name =
+                path.strip_prefix(dir.path()).unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read(&path).unwrap())
+        })
+        .collect()
+}
+
+fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files_below(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+fn text<'a>(files: &'a BTreeMap<String, Vec<u8>>, name: &str) -> &'a str {
+    std::str::from_utf8(&files[name]).unwrap()
+}
+
+/// A report with a few words and no numbers: fast, because it draws nothing.
+fn bare() -> Report {
+    Report {
+        months_frozen: None,
+        months_each_day: None,
+        countries: None,
+        sectors: None,
+        government: None,
+        estimates: Vec::new(),
+        retention: Vec::new(),
+        coverage: Vec::new(),
+        timeline: Timeline::default(),
+        rank_panel: None,
+        synthetic: None,
+        expansion: None,
+        provenance: Provenance::default(),
+        ..sample::full()
+    }
+}
+
+/// What the page loads or links: every `src`, `href` and `url(…)`.
+fn references(html: &str) -> Vec<&str> {
+    let quoted = ["src=\"", "href=\""].into_iter().flat_map(|attribute| {
+        html.split(attribute).skip(1).filter_map(|rest| rest.split('"').next())
+    });
+    let styled = html.split("url(").skip(1).filter_map(|rest| rest.split(')').next());
+    quoted.chain(styled).collect()
+}
+
 #[test]
-fn write_for_eyes() {
-    report::write(&sample::full(), Path::new("/tmp/publish-report")).unwrap();
+fn the_page_loads_nothing_and_links_only_its_own_files() {
+    let html = text(&FULL, "index.html");
+    let found = references(html);
+    assert!(found.len() > 20, "the page has links: {}", found.len());
+    for reference in found {
+        let own = FULL.contains_key(reference);
+        assert!(own || reference.starts_with("data:font/woff2;base64,"), "{reference}");
+    }
+    for never in ["http://", "https://", "<script", "<link", "@import", "<iframe"] {
+        assert!(!html.contains(never), "{never}");
+    }
+    assert!(html.contains("default-src 'none'"));
+}
+
+#[test]
+fn every_figure_is_there_as_svg_png_and_table() {
+    let html = text(&FULL, "index.html");
+    let ids = [
+        "over-time",
+        "countries",
+        "removal",
+        "sectors",
+        "government",
+        "retention",
+        "ranks",
+        "coverage",
+    ];
+    for id in ids {
+        assert!(html.contains(&format!("<figure id=\"{id}\">")), "{id}");
+        let svg = text(&FULL, &format!("figures/{id}.svg"));
+        assert!(
+            svg.contains("<title id=\"t\">") && svg.contains("<desc id=\"d\">"),
+            "{id}"
+        );
+        assert!(!svg.contains("var(--"), "{id} has concrete colours");
+        let csv = text(&FULL, &format!("tables/{id}.csv"));
+        assert!(csv.lines().count() > 2, "{id}");
+        let pixels = Pixmap::decode_png(&FULL[&format!("figures/{id}.png")]).unwrap();
+        assert!(pixels.width() > 1_500 && pixels.height() > 300, "{id}");
+        let inked = pixels.pixels().iter().filter(|p| p.red() < 128).count();
+        assert!(inked > 2_000, "{id} is not blank: {inked} dark pixels");
+        assert!(pixels.pixels().iter().all(|p| p.alpha() == 255), "{id} is opaque");
+    }
+}
+
+#[test]
+fn the_headline_and_the_key_numbers_come_from_the_data() {
+    let html = text(&FULL, "index.html");
+    // The sample keeps 1,067 - 106 of the cohort of 2,540.
+    assert!(html.contains(
+        "Between April and November 2024, 1,579 of 2,540 organisations in the United States \
+         dropped out of contact with Kaspersky’s update servers; 961 were still seen"
+    ));
+    assert!(html.contains("22,014 to 8,003"));
+    assert!(html.contains(
+        "19 government organisations in the United States were in contact \
+                           in November 2024, down from 102 in April"
+    ));
+    assert!(html.contains("SYNTHETIC DATA"));
+    assert!(html.contains("× 100"));
+}
+
+#[test]
+fn titles_follow_the_numbers_whichever_way_they_go() {
+    let rising = sample::paired(Dimension::Country, &[("US", 40, 60), ("DE", 30, 31)]);
+    let html = written(&Report { countries: Some(rising), ..bare() });
+    let html = text(&html, "index.html");
+    assert!(html.contains("In none of the 2 countries shown did the number of organisations \
+                           fall between April and November 2024; in United States it rose \
+                           by 50%"), "{html}");
+}
+
+#[test]
+fn every_comparison_carries_the_caveat_of_visibility() {
+    let html = text(&FULL, "index.html");
+    for id in
+        ["over-time", "countries", "removal", "sectors", "government", "retention"]
+    {
+        let from = html.find(&format!("<figure id=\"{id}\">")).unwrap();
+        let figure = html[from..].split("</figure>").next().unwrap();
+        assert!(figure.contains("Visibility not separated from usage."), "{id}");
+        let svg = text(&FULL, &format!("figures/{id}.svg"));
+        assert!(svg.contains("Visibility not separated from usage."), "{id}");
+    }
+}
+
+#[test]
+fn windows_are_printed_with_their_lengths() {
+    let html = text(&FULL, "index.html");
+    assert!(html.contains("April 2024 (30 days) and November 2024 (30 days)"));
+}
+
+#[test]
+fn hostile_names_stay_text() {
+    let html = text(&FULL, "index.html");
+    assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+    assert!(!html.contains("<img"));
+    let svg = text(&FULL, "figures/sectors.svg");
+    assert!(!svg.contains("<script") && svg.contains("&lt;script&gt;"));
+}
+
+#[test]
+fn suppressed_cells_are_words_never_numbers() {
+    // Luxembourg falls from 14 to 7 organisations: the second is suppressed.
+    let csv = text(&FULL, "tables/countries.csv");
+    assert!(csv.contains("LU,Luxembourg,14,suppressed,suppressed"), "{csv}");
+    let raw = text(&FULL, "tables/release-countries-after.csv");
+    let row = raw.lines().find(|l| l.starts_with("LU")).unwrap();
+    assert_eq!(row, format!("LU{}", ",suppressed".repeat(7)));
+    assert!(raw.lines().any(|l| l.starts_with("unattributed,")));
+    let svg = text(&FULL, "figures/countries.svg");
+    assert!(!svg.contains("Luxembourg"));
+    let estimates = text(&FULL, "tables/removal.csv");
+    let monaco = estimates.lines().find(|l| l.contains("country=MC")).unwrap();
+    assert!(monaco.ends_with(",suppressed,suppressed") && !monaco.contains("0."));
+    assert!(text(&FULL, "index.html").contains("fewer than 10 organisations"));
+}
+
+#[test]
+fn without_data_there_are_words_and_no_figures() {
+    let files = written(&bare());
+    assert_eq!(files.keys().collect::<Vec<_>>(), ["index.html"]);
+    let html = text(&files, "index.html");
+    assert!(!html.contains("<figure") && !html.contains("<svg"));
+    assert!(!html.contains("SYNTHETIC"));
+    for words in [
+        "Counts by month were not part of this run.",
+        "Counts by country were not part of this run.",
+        "Estimates of removal were not part of this run.",
+        "No coverage was recorded",
+        "What can and cannot be said about contacts with Kaspersky’s update servers",
+    ] {
+        assert!(html.contains(words), "{words}");
+    }
+}
+
+#[test]
+fn a_figure_of_which_everything_is_suppressed_is_replaced_by_words() {
+    let small = sample::paired(Dimension::Country, &[("US", 5, 4), ("DE", 6, 3)]);
+    let files = written(&Report { government: Some(small), ..bare() });
+    let html = text(&files, "index.html");
+    assert!(html.contains("Every country is suppressed: too few organisations"));
+    assert!(!files.contains_key("figures/government.svg"));
+}
+
+#[test]
+fn unequal_windows_are_not_compared() {
+    let frozen = Dating::Frozen(sample::day("2024-03-01"));
+    let of = |window| {
+        sample::release(
+            sample::month(window),
+            Dimension::Country,
+            &[(Some("US"), 500)],
+            frozen,
+        )
+    };
+    let countries = Some(Paired { before: of("2024-03"), after: of("2024-11") });
+    let estimates = sample::full().estimates;
+    let before = sample::month("2024-03");
+    let files = written(&Report { before, countries, estimates, ..bare() });
+    let html = text(&files, "index.html");
+    assert!(html.contains("The windows are not equally long (31 days and 30 days)"));
+    assert!(!html.contains("class=\"keys\""));
+    assert!(!files.contains_key("figures/countries.svg"));
+    assert!(!files.contains_key("figures/removal.svg"));
+}
+
+#[test]
+fn counts_that_would_have_to_be_added_are_refused() {
+    let twice = sample::release(
+        sample::month("2024-04"),
+        Dimension::Country,
+        &[(Some("US"), 500), (Some("US"), 400)],
+        Dating::EachDay,
+    );
+    let countries = Some(Paired { before: twice.clone(), after: twice });
+    let files = written(&Report { countries, ..bare() });
+    assert!(
+        text(&files, "index.html").contains("counts of organisations cannot be added")
+    );
+}
+
+#[test]
+fn the_same_report_gives_the_same_bytes() {
+    let small = || Report { coverage: sample::coverage(), ..bare() };
+    assert_eq!(written(&small()), written(&small()));
 }

@@ -1,0 +1,27 @@
+// Asks as soon as a field changes, and swaps the page in place. Without this file the
+// button does the same.
+(() => {
+  let last = null;
+  const show = async (url, push) => {
+    const main = document.querySelector("main");
+    if (last) last.abort();
+    const mine = (last = new AbortController());
+    main.classList.add("busy");
+    main.setAttribute("aria-busy", "true");
+    try {
+      const answer = await fetch(url, { signal: mine.signal });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const focused = document.activeElement && document.activeElement.name;
+      main.replaceWith(page.querySelector("main"));
+      if (push) history.pushState(null, "", url);
+      if (focused) document.querySelector(`[name="${focused}"]`)?.focus();
+    } catch (error) {
+      if (error.name !== "AbortError") location.assign(url);
+    }
+  };
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest("#ask");
+    if (form) show("/?" + new URLSearchParams(new FormData(form)), true);
+  });
+  window.addEventListener("popstate", () => show(location.href, false));
+})();
