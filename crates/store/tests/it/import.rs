@@ -243,7 +243,7 @@ fn what_cannot_be_imported_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("flows");
     let mapping = Mapping::read(CSV_MAPPING).unwrap();
-    let mut failed = |bytes: &[u8]| {
+    let failed = |bytes: &[u8]| {
         std::fs::write(&path, bytes).unwrap();
         import::flows(&path, &mapping, START, &mut Taken::default()).unwrap_err()
     };

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use futures::TryStreamExt;
 use tempfile::TempDir;
+use tidegauge_model::endpoint::Port;
+use tidegauge_model::observation::Field;
 use tidegauge_model::{
-    Client, Coverage, Day, DayRange, Footprint, Grade, Instant, Reason, Sighting,
-    Signal,
+    Asn, Client, Confidence, Coverage, Day, DayRange, Endpoint, Footprint, Grade,
+    Instant, Observation, Pattern, Protocol, Reason, Role, Sighting, Signal, Weight,
 };
 use tidegauge_store::{Batch, Fingerprint, Lake, RunRecord, Table};
 
@@ -70,6 +72,34 @@ pub(crate) fn run(id: &str) -> RunRecord {
         versions: serde_json::json!({ "tidegauge": "0.1.0" }),
         inputs: serde_json::json!(["capture.pcap"]),
         outcome: "done".to_owned(),
+    }
+}
+
+pub(crate) fn observation() -> Observation {
+    Observation {
+        source: "table".into(),
+        snapshot: day("2024-04-01"),
+        range: Some(("192.0.2.0".parse().unwrap(), "192.0.2.255".parse().unwrap())),
+        asn: Some(Asn(64_496)),
+        field: Field::Holder,
+        value: "org:example".to_owned(),
+        detail: BTreeMap::from([("name".to_owned(), "Größe \"x\"".to_owned())]),
+    }
+}
+
+pub(crate) fn endpoint() -> Endpoint {
+    Endpoint {
+        id: "kaspersky/update".into(),
+        product: "kaspersky".into(),
+        role: Role::Update,
+        pattern: Pattern::Suffix("upd.kaspersky.com".to_owned()),
+        ports: vec![Port { number: 443, protocol: Protocol::TCP }],
+        valid: year(),
+        exclusive: false,
+        weight: Weight::Strong,
+        source: "a page".to_owned(),
+        confidence: Confidence::High,
+        note: String::new(),
     }
 }
 

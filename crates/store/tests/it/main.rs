@@ -1,6 +1,7 @@
 //! Tests of the lake as others see it.
 
 mod faults;
+mod format;
 mod import;
 mod lake;
 mod made;

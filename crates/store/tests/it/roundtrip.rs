@@ -9,9 +9,9 @@ use tidegauge_model::endpoint::Port;
 use tidegauge_model::finding::{Finding, FindingState};
 use tidegauge_model::observation::Field;
 use tidegauge_model::{
-    Address, Asn, Client, Confidence, Coverage, Day, DayRange, Endpoint, Footprint,
-    Grade, Instant, Observation, Pattern, Protocol, Reason, Role, Sighting, Signal,
-    SiteId, SourceId, Vantage, Weight,
+    Address, Asn, Client, Coverage, Day, DayRange, Endpoint, Footprint, Grade, Instant,
+    Observation, Pattern, Protocol, Reason, Sighting, Signal, SiteId, SourceId,
+    Vantage,
 };
 use tidegauge_store::{Appended, Fingerprint, Table};
 
@@ -87,11 +87,11 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
     #[test]
     fn sightings_and_coverage(
-        rows in proptest::collection::vec(any_sighting(), 0..20),
+        rows in proptest::collection::vec(any_sighting(), 0..8),
         coverage in any_coverage(),
     ) {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -165,22 +165,10 @@ async fn observations() {
 }
 
 fn endpoint(id: &str, pattern: Pattern) -> Endpoint {
-    Endpoint {
-        id: id.into(),
-        product: "kaspersky".into(),
-        role: Role::Update,
-        pattern,
-        ports: vec![
-            Port { number: 443, protocol: Protocol::TCP },
-            Port { number: 53, protocol: Protocol::UDP },
-        ],
-        valid: made::year(),
-        exclusive: true,
-        weight: Weight::Strong,
-        source: "a page".to_owned(),
-        confidence: Confidence::High,
-        note: String::new(),
-    }
+    let dns = Port { number: 53, protocol: Protocol::UDP };
+    let mut endpoint = Endpoint { id: id.into(), pattern, ..made::endpoint() };
+    endpoint.ports.push(dns);
+    endpoint
 }
 
 #[tokio::test]

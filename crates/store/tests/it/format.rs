@@ -1,0 +1,58 @@
+//! Datasets of past format versions still open.
+//!
+//! `tests/data/v1` was written by the program as it was when format version 1 was made. It
+//! is never written again: a change that needs that is a new format version.
+
+use std::fs;
+use std::path::Path;
+
+use futures::TryStreamExt;
+use tidegauge_model::{Observation, Vantage};
+use tidegauge_store::{Appended, Fingerprint};
+
+use crate::made;
+
+/// A copy of the dataset, so that a test can append to it.
+fn copied(from: &Path) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut todo = vec![(from.to_owned(), folder.path().to_owned())];
+    while let Some((from, to)) = todo.pop() {
+        fs::create_dir_all(&to).unwrap();
+        for entry in fs::read_dir(&from).unwrap() {
+            let entry = entry.unwrap();
+            let (from, to) = (entry.path(), to.join(entry.file_name()));
+            if entry.file_type().unwrap().is_dir() {
+                todo.push((from, to));
+            } else {
+                fs::copy(from, to).unwrap();
+            }
+        }
+    }
+    folder
+}
+
+#[tokio::test]
+async fn version_1_opens_and_can_be_appended_to() {
+    let dataset = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/v1"));
+    let folder = copied(dataset);
+    let lake = made::open(&folder).await;
+
+    let batch = made::batch(&["a"]);
+    let mut expected = batch.sightings.clone();
+    expected.sort_by_key(|s| (s.day, s.endpoint.clone(), s.client.clone()));
+    assert_eq!(made::sightings(&lake).await, expected);
+    assert_eq!(lake.coverage(made::year()).await.unwrap(), batch.coverage);
+    assert_eq!(lake.runs().await.unwrap(), [made::run("a")]);
+    let stream = lake.observations().await.unwrap();
+    let observations: Vec<Observation> = stream.try_collect().await.unwrap();
+    assert_eq!(observations, [made::observation()]);
+    assert_eq!(lake.endpoints().await.unwrap(), [made::endpoint()]);
+    let vantages = lake.vantages().await.unwrap();
+    assert_eq!(vantages, [Vantage::undescribed("probe".into())]);
+
+    let already =
+        lake.already(&"probe".into(), &[Fingerprint::of(b"a")]).await.unwrap();
+    assert_eq!(already, [true]);
+    let appended = lake.append(made::batch(&["b"])).await.unwrap();
+    assert_eq!(appended, Appended::Stored { version: 2, rows: 4 });
+}
