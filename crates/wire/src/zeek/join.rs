@@ -7,9 +7,10 @@
 //! A connection reported open and later closed counts once; so does a row that is there
 //! twice.
 //!
-//! Cost: about 250 bytes a `uid` that names a server, plus the text of its request (host
-//! names are shared); 18 bytes at most a connection. A `uid` is held as a 64-bit hash:
-//! among 2^22 of them the chance that any two agree is one in two million.
+//! Cost: 200 to 450 bytes a `uid` that names a server, as the table's size is a power of
+//! two, plus the text of its request (host names are shared); 10 to 20 bytes a connection.
+//! A `uid` is held as a 64-bit hash: among 2^22 of them the chance that any two agree is
+//! one in two million.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -26,18 +27,20 @@ use super::named::{self, Named, answered, request_text};
 use super::row::Row;
 use crate::Sink;
 
-/// The most `uid`s held at a time, named and open ones each: 4 million, about 1 GiB.
-/// Rows of further ones are lost. Picked by hand for a laptop, revisit.
-pub const UIDS_MAX: usize = 1 << 22;
+/// The most `uid`s held at a time, named and open ones each: what a hash table of 2^22
+/// slots holds before it doubles, 3.7 million or about 700 MiB. Rows of further ones are
+/// lost. Picked by hand for a laptop, revisit.
+pub const UIDS_MAX: usize = (1 << 22) / 8 * 7;
 
 /// The most host names held of one `uid`: a proxy or resolver asked for more is lost from
 /// there on. Picked by hand, revisit.
 pub const HOSTS_PER_UID_MAX: usize = 1024;
 
-/// The most connections remembered to tell a repeated row: 32 million, about 600 MiB.
+/// The most connections remembered to tell a repeated row: what a hash table of 2^25 slots
+/// holds before it doubles, 29 million or 300 MiB.
 /// Further ones still count, but a repetition of them counts again; one loss says so.
 /// Picked by hand for a laptop, revisit.
-pub const CONNS_MAX: usize = 1 << 25;
+pub const CONNS_MAX: usize = (1 << 25) / 8 * 7;
 
 /// The logs of one batch, joined by `uid`.
 #[derive(Default)]
@@ -121,22 +124,14 @@ impl Join {
     /// Emits what is still held: connections never closed, names without a connection,
     /// and the further names of connections that had several.
     pub(crate) fn finish(&mut self, sink: &mut dyn Sink) {
-        let mut open: Vec<_> = self.open.drain().collect();
-        open.sort_by_key(|(uid, _)| *uid);
-        for (uid, flow) in open {
-            sink.flow(self.with_name(uid, flow));
-        }
-        let mut uids: Vec<_> = self.uids.drain().collect();
-        uids.sort_by_key(|(uid, _)| *uid);
-        for (_, mut uid) in uids {
-            uid.hosts.sort();
-            if uid.hosts.is_empty() && !uid.taken {
-                sink.flow(uid.ends.flow(uid.at));
+        for key in sorted_keys(&self.open) {
+            if let Some(flow) = self.open.remove(&key) {
+                sink.flow(self.with_name(key, flow));
             }
-            for asked in uid.hosts.into_iter().skip(usize::from(uid.taken)) {
-                let mut flow = uid.ends.flow(asked.at);
-                flow.name = Some(asked.into());
-                sink.flow(flow);
+        }
+        for key in sorted_keys(&self.uids) {
+            if let Some(uid) = self.uids.remove(&key) {
+                uid.finish(sink);
             }
         }
         self.hosts.clear();
@@ -237,6 +232,19 @@ impl Join {
 }
 
 impl Uid {
+    /// Emits the names that no connection has taken.
+    fn finish(mut self, sink: &mut dyn Sink) {
+        if self.hosts.is_empty() && !self.taken {
+            sink.flow(self.ends.flow(self.at));
+        }
+        self.hosts.sort();
+        for asked in self.hosts.into_iter().skip(usize::from(self.taken)) {
+            let mut flow = self.ends.flow(asked.at);
+            flow.name = Some(asked.into());
+            sink.flow(flow);
+        }
+    }
+
     /// Keeps a host that is new, or was asked for earlier than was known.
     fn hear(
         &mut self,
@@ -271,6 +279,13 @@ impl Uid {
         self.hosts.push(asked);
         Ok(())
     }
+}
+
+/// So that what is left comes out the same way every run.
+fn sorted_keys<V>(of: &HashMap<u64, V, BuildHasherDefault<Hashed>>) -> Vec<u64> {
+    let mut keys: Vec<u64> = of.keys().copied().collect();
+    keys.sort_unstable();
+    keys
 }
 
 impl From<Asked> for ServerName {
