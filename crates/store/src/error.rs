@@ -160,7 +160,7 @@ where
 }
 
 /// Whether the cause of `error`, however deep, is that there is no room.
-fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+pub(crate) fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     let full = error.downcast_ref::<std::io::Error>().is_some_and(|io| {
         matches!(io.kind(), StorageFull | QuotaExceeded | FileTooLarge)

@@ -227,7 +227,9 @@ impl Lake {
             }
             let commit = log.commit(&state, added.clone(), &transactions, info.clone());
             if let Committed::Version(version) = commit.await? {
-                self.record_run(&batch.run).await?;
+                if let Err(error) = self.record_run(&batch.run).await {
+                    tracing::warn!(%error, "stored, but not listed among the runs");
+                }
                 return Ok(Appended::Stored { version, rows: count });
             }
         }
@@ -337,9 +339,26 @@ fn root(location: &str) -> Result<Url> {
         None => std::path::absolute(location)
             .map_err(|error| bad(&error.to_string(), "give the path of a folder"))?,
     };
+    if is_escaped(&folder.to_string_lossy()) {
+        return Err(bad(
+            "the path has a % before two hexadecimal digits",
+            "rename the folder",
+        ));
+    }
     Url::from_directory_path(folder).map_err(|()| {
         bad("the path cannot be written as a URL", "choose another folder")
     })
+}
+
+/// Whether a path has what looks like an escape of URLs. The table format's library
+/// decodes paths once more than they were encoded and would look elsewhere.
+fn is_escaped(path: &str) -> bool {
+    let digits =
+        |pair: &[u8]| pair.len() == 2 && pair.iter().all(u8::is_ascii_hexdigit);
+    path.as_bytes()
+        .split(|b| *b == b'%')
+        .skip(1)
+        .any(|rest| rest.get(..2).is_some_and(digits))
 }
 
 #[cfg(test)]

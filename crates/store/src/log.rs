@@ -22,7 +22,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use serde::Deserialize;
 use url::Url;
 
-use crate::error::{Error, Result, access};
+use crate::error::{Error, Result, access, is_full};
 use crate::{DataFile, Snapshot, Table, checkpoint};
 
 /// The version of the layout of tables that this program writes.
@@ -473,6 +473,7 @@ fn is_race(error: &DeltaTableError) -> bool {
 fn log_error(table: Table, source: DeltaTableError) -> Error {
     match source {
         DeltaTableError::ObjectStore { source } => access(table.name(), source),
+        source if is_full(&source) => access(table.name(), source),
         source => Error::Log { table: table.name(), source: Box::new(source) },
     }
 }

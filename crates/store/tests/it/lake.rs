@@ -185,6 +185,25 @@ async fn many_appends_outlive_their_checkpoints() {
 }
 
 #[tokio::test]
+async fn a_folder_may_have_any_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mein See #1 100% ü");
+    let lake = Lake::open(path.to_str().unwrap()).await.unwrap();
+    lake.append(made::batch(&["a"])).await.unwrap();
+    assert_eq!(made::sightings(&lake).await.len(), 4);
+    assert!(path.join("sightings/_delta_log").is_dir());
+    // The table format's library would read this as a space.
+    let escape = Lake::open("lake%20a").await.unwrap_err();
+    assert!(matches!(escape, Error::Location { .. }), "{escape}");
+    let by_url = Lake::open(lake.url().as_str()).await.unwrap();
+    assert_eq!(
+        by_url.append(made::batch(&["a"])).await.unwrap(),
+        Appended::AlreadyThere
+    );
+    assert_eq!(made::sightings(&by_url).await.len(), 4);
+}
+
+#[tokio::test]
 async fn a_fingerprint_does_not_depend_on_how_the_input_is_read() {
     let text = vec![7; 100_000];
     let mut hashing = Hashing::new(text.as_slice());
