@@ -123,7 +123,9 @@ fn name(vantage: &VantageId, inputs: &[Fingerprint], coverage: &[Coverage]) -> S
         digest.update(bytes);
     };
     part(vantage.as_str().as_bytes());
-    inputs.iter().for_each(|input| part(input.as_bytes()));
+    for input in inputs {
+        part(input.as_bytes());
+    }
     for c in coverage {
         part(c.vantage.as_str().as_bytes());
         part(&c.day.0.to_le_bytes());

@@ -219,7 +219,7 @@ fn adapt(
         let column = match rows.column_by_name(field.name()) {
             _ if partition => {
                 let months = std::iter::repeat_n(month, rows.num_rows());
-                Arc::new(StringArray::from_iter(months)) as ArrayRef
+                Arc::new(months.collect::<StringArray>()) as ArrayRef
             }
             Some(column) => {
                 cast(column, field.data_type()).map_err(|error| error.to_string())?

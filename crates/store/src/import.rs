@@ -105,7 +105,7 @@ fn name_file(error: Error, path: &Path) -> Error {
 }
 
 /// An error about a file whose name the caller knows.
-fn unusable(reason: impl ToString) -> Error {
+fn unusable(reason: impl std::fmt::Display) -> Error {
     Error::Import {
         path: Path::new("the table").to_owned(),
         reason: reason.to_string(),

@@ -214,7 +214,7 @@ impl Log {
             }
             let relative = file.object_store_path();
             files.push(DataFile {
-                path: Path::from_iter(root.parts().chain(relative.parts())),
+                path: root.parts().chain(relative.parts()).collect(),
                 size: u64::try_from(file.size()).unwrap_or(0),
                 partition_month: month.and_then(|month| {
                     file.partition_values_map().get(*month).cloned().flatten()
@@ -362,7 +362,8 @@ impl Log {
         for field in self.table.schema().fields() {
             let found = schema.field_with_name(field.name());
             let same = found.as_ref().is_ok_and(|f| f.data_type() == field.data_type());
-            if !same && !(found.is_err() && field.is_nullable()) {
+            let added_later = found.is_err() && field.is_nullable();
+            if !(same || added_later) {
                 let name = field.name();
                 return Err(self.not_readable(&format!(
                     "column `{name}` is absent or has another type"

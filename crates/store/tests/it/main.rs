@@ -1,9 +1,16 @@
 //! Tests of the lake as others see it.
 
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod format;
+#[cfg(test)]
 mod import;
+#[cfg(test)]
 mod lake;
+#[cfg(test)]
 mod made;
+#[cfg(test)]
 mod race;
+#[cfg(test)]
 mod roundtrip;
