@@ -85,7 +85,8 @@ fn row_html(row: &[String], numeric: &[bool], open: &str, close: &str) -> String
             let class = if *numeric { " class=\"n\"" } else { "" };
             format!("<{open}{class}>{}</{close}>", escape(&readable(cell)))
         })
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     format!("<tr>{cells}</tr>")
 }
 

@@ -22,6 +22,11 @@ pub(crate) fn escape(text: &str) -> String {
     safe
 }
 
+/// Adds formatted text at the end.
+pub(crate) fn append(text: &mut String, addition: std::fmt::Arguments<'_>) {
+    text.write_fmt(addition).expect("writing to a string cannot fail");
+}
+
 /// Where a text stands relative to its x.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Anchor {
@@ -133,7 +138,7 @@ impl Canvas {
     }
 
     fn push(&mut self, element: std::fmt::Arguments<'_>) {
-        self.body.write_fmt(element).expect("writing to a string cannot fail");
+        append(&mut self.body, element);
     }
 }
 
@@ -144,7 +149,7 @@ pub(crate) fn polyline(points: impl Iterator<Item = Option<(f64, f64)>>) -> Stri
     for point in points {
         if let Some((x, y)) = point {
             d.push(if pen_up { 'M' } else { 'L' });
-            d.push_str(&format!("{} {}", px(x), px(y)));
+            append(&mut d, format_args!("{} {}", px(x), px(y)));
         }
         pen_up = point.is_none();
     }

@@ -32,6 +32,8 @@ pub(crate) struct Dot {
 }
 
 const HEAD: f64 = 46.0;
+/// Room that the label of a tick needs.
+const TICK_ROOM: f64 = 40.0;
 
 impl ForestChart {
     pub(crate) fn draw(&self, width: f64) -> Canvas {
@@ -54,7 +56,13 @@ impl ForestChart {
             let room = if narrow { 0.0 } else { 112.0 };
             let scale = self.scale(x, x + column - room);
             canvas.text((x, 13.0), Anchor::Start, &format!("t{tone}"), name);
-            axis(&mut canvas, &scale, body);
+            axis(&mut canvas, &scale);
+            for at in 0..self.rows.len() {
+                let y = HEAD + row(at, row_height);
+                let lines =
+                    if narrow { (y + 4.0, y + 22.0) } else { (y - 15.0, y + 15.0) };
+                grid(&mut canvas, &scale, lines);
+            }
             for (at, entry) in self.rows.iter().enumerate() {
                 let y = HEAD + row(at, row_height) + if narrow { 13.0 } else { 0.0 };
                 let dot = if index == 0 { entry.left } else { entry.right };
@@ -95,15 +103,36 @@ impl ForestChart {
     }
 }
 
-fn axis(canvas: &mut Canvas, scale: &Linear, body: f64) {
-    for tick in ticks(scale.domain.0, scale.domain.1, 5) {
-        if tick > scale.domain.1 + 1e-9 {
-            break;
+/// Ticks that lie in the domain.
+fn inside(scale: &Linear) -> Vec<f64> {
+    let mut all = ticks(scale.domain.0, scale.domain.1, 5);
+    all.retain(|t| *t <= scale.domain.1 + 1e-9);
+    all
+}
+
+/// Labels of ticks, as many as there is room for, zero among them.
+fn axis(canvas: &mut Canvas, scale: &Linear) {
+    let all = inside(scale);
+    let apart = match all.as_slice() {
+        [first, second, ..] => scale.at(*second) - scale.at(*first),
+        _ => return,
+    };
+    let stride = (TICK_ROOM / apart).ceil().max(1.0);
+    for tick in &all {
+        let steps = tick / (all[1] - all[0]);
+        let off = (steps / stride).round().mul_add(-stride, steps).abs();
+        if off < 1e-6 {
+            let at = (scale.at(*tick), HEAD - 13.0);
+            canvas.text(at, Anchor::Middle, "ts", &percent(*tick));
         }
+    }
+}
+
+fn grid(canvas: &mut Canvas, scale: &Linear, (from, to): (f64, f64)) {
+    for tick in inside(scale) {
         let x = scale.at(tick);
         let class = if tick.abs() < 1e-9 { "base" } else { "grid" };
-        canvas.line((x, HEAD - 8.0), (x, HEAD + body), class);
-        canvas.text((x, HEAD - 13.0), Anchor::Middle, "ts", &percent(tick));
+        canvas.line((x, from), (x, to), class);
     }
 }
 

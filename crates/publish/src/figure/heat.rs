@@ -4,7 +4,7 @@
 
 use tidegauge_model::{Month, Week};
 
-use super::canvas::{Anchor, Canvas, px};
+use super::canvas::{Anchor, Canvas, append, px};
 use super::is_narrow;
 use super::scale::{fitted, text_width};
 use crate::number::{month_short, place};
@@ -80,7 +80,7 @@ const SHADES: [(f64, &str, &str); 4] = [
 ];
 
 impl HeatRow {
-    fn draw(&self, canvas: &mut Canvas, left: f64, y: f64, cell: f64, height: f64) {
+    fn draw(&self, canvas: &mut Canvas, left: f64, top: f64, cell: f64, height: f64) {
         let gap = if cell > 7.0 { 1.5 } else { 0.8 };
         for class in ["h0", "h1", "h2", "h3", "h4"] {
             let mut d = String::new();
@@ -90,15 +90,10 @@ impl HeatRow {
                 }
                 let inset = if class == "h0" { 0.5 } else { 0.0 };
                 let x = place(index).mul_add(cell, left) + inset;
-                let (w, h) = (cell - gap - 2.0 * inset, height - 3.0 - 2.0 * inset);
-                d.push_str(&format!(
-                    "M{} {}h{}v{}h-{}z",
-                    px(x),
-                    px(y + inset),
-                    px(w),
-                    px(h),
-                    px(w)
-                ));
+                let wide = px(cell - gap - 2.0 * inset);
+                let high = px(height - 3.0 - 2.0 * inset);
+                let (x, y) = (px(x), px(top + inset));
+                append(&mut d, format_args!("M{x} {y}h{wide}v{high}h-{wide}z"));
             }
             if !d.is_empty() {
                 canvas.path(&d, class);

@@ -4,7 +4,7 @@
 
 use tidegauge_model::{Day, DayRange};
 
-use super::canvas::{Anchor, Canvas, polyline, px};
+use super::canvas::{Anchor, Canvas, append, polyline, px};
 use super::scale::{Days, Linear, fitted, spread, text_width, ticks, wrap};
 use super::{is_narrow, tick_label};
 use crate::number::{day_short, month_short, percent, place, short};
@@ -54,7 +54,7 @@ impl LineChart {
     pub(crate) fn draw(&self, width: f64) -> Canvas {
         let narrow = is_narrow(width);
         let right = if narrow { 84.0 } else { 128.0 };
-        let left = if narrow { 34.0 } else { 44.0 };
+        let left = if narrow { 44.0 } else { 50.0 };
         let days = Days { domain: self.period, pixels: (left, width - right) };
         let panel_height = if narrow { 150.0 } else { 190.0 };
         let header = 30.0;
@@ -115,6 +115,7 @@ impl LinePanel {
         };
         let top_tick = steps.last().copied().unwrap_or(1.0);
         let y = Linear { domain: (0.0, top_tick), pixels: (top + height, top + 22.0) };
+        canvas.text((0.0, top - 8.0), Anchor::Start, "halo", &self.name);
         canvas.text((0.0, top - 8.0), Anchor::Start, "tb", &self.name);
         for tick in &steps {
             let at = y.at(*tick);
@@ -124,7 +125,7 @@ impl LinePanel {
                 (0.0, at - 4.0),
                 Anchor::Start,
                 "ts",
-                &tick_label(*tick, self.share),
+                &tick_label(*tick, top_tick, self.share),
             );
         }
         for series in &self.series {
@@ -333,13 +334,13 @@ pub(super) fn steps(points: &[(f64, f64)], last_x: f64) -> String {
     let mut d = String::new();
     for (index, (x, y)) in points.iter().enumerate() {
         if index == 0 {
-            d.push_str(&format!("M{} {}", px(*x), px(*y)));
+            append(&mut d, format_args!("M{} {}", px(*x), px(*y)));
         } else {
-            d.push_str(&format!("H{}V{}", px(*x), px(*y)));
+            append(&mut d, format_args!("H{}V{}", px(*x), px(*y)));
         }
     }
     if !points.is_empty() {
-        d.push_str(&format!("H{}", px(last_x)));
+        append(&mut d, format_args!("H{}", px(last_x)));
     }
     d
 }

@@ -13,7 +13,7 @@ mod ranks;
 mod scale;
 mod style;
 
-pub(crate) use canvas::escape;
+pub(crate) use canvas::{append, escape};
 pub(crate) use forest::{Dot, ForestChart, ForestRow};
 pub(crate) use heat::{HeatRow, HeatStrip};
 pub(crate) use line::{EventMark, LineChart, LinePanel, LineSeries};
@@ -24,9 +24,9 @@ pub(crate) use ranks::{RankColumn, RankGrid, RankLine};
 pub(crate) use style::variables;
 
 use canvas::{Anchor, Canvas, px};
-use scale::wrap;
+use scale::{balanced, wrap};
 
-use crate::number::{percent, short};
+use crate::number::{percent, trimmed, whole};
 use crate::tables::Table;
 
 /// Width of a drawing on a desktop, in pixels.
@@ -100,21 +100,26 @@ impl Figure {
                     canvas.body()
                 )
             })
-            .collect()
+            .collect::<Vec<_>>()
+            .concat()
     }
 
-    /// A file of its own, on white, with `source` as its last line.
-    pub(crate) fn standalone(&self, source: &str) -> String {
+    /// A file of its own, on white, with `source` as its last line and `stamp` over what
+    /// is not from another source.
+    pub(crate) fn standalone(&self, source: &str, stamp: Option<&str>) -> String {
         let chart = self.chart.draw(WIDE);
         let mut sheet = Canvas::new(2.0f64.mul_add(MARGIN, WIDE), 0.0);
         let mut y = MARGIN;
         sheet.line((MARGIN, y), (MARGIN + 44.0, y), "rule");
         y += 10.0;
-        for line in wrap(&self.title, WIDE, 20.0, true) {
+        if let Some(stamp) = stamp.filter(|_| self.source.is_none()) {
+            sheet.text((MARGIN + WIDE, y + 5.0), Anchor::End, "tb", stamp);
+        }
+        for line in balanced(&self.title, WIDE, 20.0, true) {
             y += 26.0;
             sheet.text((MARGIN, y - 4.0), Anchor::Start, "th", &line);
         }
-        for line in wrap(&self.subtitle, WIDE, 13.0, false) {
+        for line in balanced(&self.subtitle, WIDE, 13.0, false) {
             y += 19.0;
             sheet.text((MARGIN, y), Anchor::Start, "tm", &line);
         }
@@ -122,11 +127,12 @@ impl Figure {
         sheet.place(MARGIN, y, &chart);
         y += chart.height + 12.0;
         let source = self.source.as_deref().unwrap_or(source);
-        let notes = std::iter::once(self.caveat.as_str())
-            .filter(|caveat| !caveat.is_empty())
-            .chain(self.notes.iter().map(String::as_str))
-            .chain([source]);
-        for note in notes {
+        for line in wrap(&self.caveat, WIDE, 12.0, false) {
+            y += 16.0;
+            sheet.text((MARGIN, y), Anchor::Start, "tx", &line);
+        }
+        y += 4.0;
+        for note in self.notes.iter().map(String::as_str).chain([source]) {
             for line in wrap(note, WIDE, 12.0, false) {
                 y += 16.0;
                 sheet.text((MARGIN, y), Anchor::Start, "ts", &line);
@@ -157,6 +163,13 @@ fn is_narrow(width: f64) -> bool {
     width < 500.0
 }
 
-fn tick_label(value: f64, share: bool) -> String {
-    if share { percent(value) } else { short(value) }
+/// The label of a tick, in one unit for the whole axis that ends at `end`.
+fn tick_label(value: f64, end: f64, share: bool) -> String {
+    match end {
+        _ if share => percent(value),
+        _ if value == 0.0 => "0".to_owned(),
+        end if end >= 1e6 => format!("{}m", trimmed(value / 1e6, 2)),
+        end if end >= 1e5 => format!("{}k", trimmed(value / 1e3, 1)),
+        _ => whole(value),
+    }
 }

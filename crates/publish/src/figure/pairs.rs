@@ -69,8 +69,10 @@ impl PairChart {
         let body = place(self.rows.len()) * frame.row_height;
         let mut canvas = Canvas::new(width, HEAD + body + 4.0);
         canvas.text((width, 13.0), Anchor::End, "ts", "change");
-        let zero = frame.x.at(0.0);
-        canvas.line((zero, HEAD), (zero, HEAD + body), "base");
+        if !narrow {
+            let zero = frame.x.at(0.0);
+            canvas.line((zero, HEAD), (zero, HEAD + body), "base");
+        }
         self.key(&mut canvas, &frame);
         for (index, pair) in self.rows.iter().enumerate() {
             self.row(&mut canvas, &frame, index, pair, left);
@@ -113,6 +115,11 @@ impl PairChart {
         } else {
             let name = fitted(&pair.name, left - 14.0, 13.0, false);
             canvas.text((left - 10.0, y + 4.5), Anchor::End, "t", &name);
+        }
+        if frame.name_above {
+            // Only beside the marks: a line down the whole chart would cross the names.
+            let zero = frame.x.at(0.0);
+            canvas.line((zero, y - 9.0), (zero, y + 9.0), "base");
         }
         match self.style {
             PairStyle::Dots => dots(canvas, frame, pair, y),

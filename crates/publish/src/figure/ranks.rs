@@ -47,12 +47,17 @@ impl RankGrid {
     pub(crate) fn draw(&self, width: f64) -> Canvas {
         let narrow = is_narrow(width);
         let gap = 26.0;
-        let column = if narrow { width } else { (width - gap) / 2.0 };
+        // The first column has the labels of the tiers too; the panels are equally wide.
+        let column = if narrow { width } else { (width - gap - LABELS) / 2.0 };
         let drawn: Vec<Canvas> = self
             .columns
             .iter()
             .enumerate()
-            .map(|(index, c)| self.column(c, column, narrow || index == 0))
+            .map(|(index, c)| match (narrow, index) {
+                (true, _) => self.column(c, column, true),
+                (false, 0) => self.column(c, column + LABELS, true),
+                (false, _) => self.column(c, column, false),
+            })
             .collect();
         let tallest = drawn.iter().map(|c| c.height).fold(0.0, f64::max);
         let stacked: f64 = drawn.iter().map(|c| c.height + 18.0).sum();
@@ -61,7 +66,7 @@ impl RankGrid {
         let mut canvas = Canvas::new(width, height + key.height);
         let mut y = 0.0;
         for (index, part) in drawn.iter().enumerate() {
-            let x = if narrow { 0.0 } else { place(index) * (column + gap) };
+            let x = if narrow { 0.0 } else { place(index) * (column + LABELS + gap) };
             canvas.place(x, y, part);
             y += if narrow { part.height + 18.0 } else { 0.0 };
         }
@@ -76,16 +81,16 @@ impl RankGrid {
         let mut canvas = Canvas::new(width, HEAD + body + 22.0);
         let class = format!("t{}", column.tone);
         canvas.text((left, 13.0), Anchor::Start, &class, &column.name);
-        for (index, host) in column.hosts.iter().enumerate() {
-            let top = place(index).mul_add(PANEL + NAME, HEAD);
-            self.panel(&mut canvas, &days, host, column.tone, top, labels);
-        }
         let wanted: Vec<f64> = self.events.iter().map(|e| days.at(e.day)).collect();
         let placed = spread(&wanted, 11.0, (left, width));
         for (index, (x, label_x)) in wanted.iter().zip(placed).enumerate() {
             canvas.line((*x, HEAD - 2.0), (*x, HEAD + body), "event");
             let at = (label_x, HEAD - 5.0);
             canvas.text(at, Anchor::Middle, "tb", &(index + 1).to_string());
+        }
+        for (index, host) in column.hosts.iter().enumerate() {
+            let top = place(index).mul_add(PANEL + NAME, HEAD);
+            self.panel(&mut canvas, &days, host, column.tone, top, labels);
         }
         self.years(&mut canvas, &days, HEAD + body);
         canvas

@@ -68,11 +68,15 @@ pub(crate) fn ticks(low: f64, high: f64, count: u32) -> Vec<f64> {
     ticks
 }
 
+/// The factor 2.5, which needs a power of at least ten to give whole numbers.
+const QUARTER: std::ops::Range<f64> = 2.4..2.6;
+
 fn step(raw: f64) -> f64 {
     let power = 10f64.powf(raw.log10().floor());
     let factors = [1.0, 2.0, 2.5, 5.0, 10.0];
     // Counts have no tick between whole numbers of a step of 2.5.
-    let fits = |f: &&f64| **f * power >= raw * 0.999 && !(**f == 2.5 && power < 2.0);
+    let fits =
+        |f: &&f64| **f * power >= raw * 0.999 && !(QUARTER.contains(*f) && power < 2.0);
     power * factors.iter().find(fits).copied().unwrap_or(10.0)
 }
 
@@ -121,6 +125,23 @@ pub(crate) fn wrap(text: &str, width: f64, size: f64, bold: bool) -> Vec<String>
         }
     }
     lines
+}
+
+/// Breaks `text` into as few lines as fit `width`, of about equal length.
+pub(crate) fn balanced(text: &str, width: f64, size: f64, bold: bool) -> Vec<String> {
+    let lines = wrap(text, width, size, bold);
+    let fewest = lines.len();
+    let mut best = lines;
+    let mut narrower = width;
+    while fewest > 1 && narrower > width / 2.0 {
+        narrower -= 10.0;
+        let lines = wrap(text, narrower, size, bold);
+        if lines.len() > fewest {
+            break;
+        }
+        best = lines;
+    }
+    best
 }
 
 /// Cuts `text` to `width` pixels, with an ellipsis if anything was cut.

@@ -91,9 +91,11 @@ pub(crate) fn variables(scope: &str) -> String {
                 classes.split(',').map(|c| format!("{scope} {c}")).collect();
             format!("{}{{{body}\n", classes.join(","))
         })
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let set = |colours: &[(&str, &str)]| -> String {
-        colours.iter().map(|(name, colour)| format!("--{name}:{colour};")).collect()
+        let set = colours.iter().map(|(name, colour)| format!("--{name}:{colour};"));
+        set.collect::<Vec<_>>().concat()
     };
     format!(
         ":root{{color-scheme:light dark;{}}}\n\

@@ -14,7 +14,7 @@ use super::{Paired, Report};
 use crate::country;
 use crate::figure::{
     Chart, Dot, EventMark, Figure, ForestChart, ForestRow, LineChart, LinePanel,
-    LineSeries, PairChart, PairRow, PairStyle,
+    LineSeries, PairChart, PairRow, PairStyle, append,
 };
 use crate::number::{
     change, counted, days, grouped, month_name, month_short, moved, percent,
@@ -78,7 +78,7 @@ pub(crate) fn section(
 /// The events of a timeline that have a label, at the day on which they began to hold
 /// (or were announced), each date once.
 pub(crate) fn events(timeline: &Timeline, within: DayRange) -> Vec<EventMark> {
-    let acts = timeline.policies.iter().flat_map(|p| {
+    let acts = timeline.policies.iter().filter_map(|p| {
         let day = p.effective.or(p.announced).or(p.deadline);
         day.map(|day| EventMark { day, label: p.label.trim().to_owned() })
     });
@@ -209,7 +209,7 @@ fn over_time_title(report: &Report, ipv4: &LineSeries, orgs: &LineSeries) -> Str
     let ends = |series: &LineSeries| {
         let mut shown = series.points.iter().filter_map(|p| Some((p.0, p.1?)));
         let first = shown.next()?;
-        Some((first, shown.last()?))
+        Some((first, shown.next_back()?))
     };
     let compared = [report.before, report.after];
     let values = [ipv4, orgs].map(|s| {
@@ -510,16 +510,22 @@ fn rows_note(found: &Pairs, shown: usize, words: &PairWords) -> String {
     };
     if found.suppressed > 0 {
         let unit = if found.suppressed == 1 { words.one } else { words.many };
-        note.push_str(&format!(
-            " {} {unit} suppressed: too few organisations.",
-            found.suppressed
-        ));
+        append(
+            &mut note,
+            format_args!(
+                " {} {unit} suppressed: too few organisations.",
+                found.suppressed
+            ),
+        );
     }
     if found.one_sided > 0 {
-        note.push_str(&format!(
-            " {} counted in one window only, in the table.",
-            found.one_sided
-        ));
+        append(
+            &mut note,
+            format_args!(
+                " {} counted in one window only, in the table.",
+                found.one_sided
+            ),
+        );
     }
     note
 }

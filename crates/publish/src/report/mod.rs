@@ -170,11 +170,12 @@ pub struct Written {
 pub fn write(report: &Report, dir: &Path) -> Result<Written, Error> {
     let sections = sections(report);
     let source = source_line(report);
+    let stamp = report.synthetic.as_ref().map(|_| "SYNTHETIC DATA");
     let mut files = Files { dir, count: 0 };
     let painter = Painter::new();
     for section in &sections {
         let Section::Drawn(figure) = section else { continue };
-        let svg = figure.standalone(&source);
+        let svg = figure.standalone(&source, stamp);
         let draw = |source| Error::Draw { figure: figure.id, source };
         let png = painter.paint(&svg).map_err(draw)?;
         files.write(&format!("figures/{}.svg", figure.id), svg.as_bytes())?;

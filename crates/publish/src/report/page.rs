@@ -2,14 +2,13 @@
 //!
 //! **Invariant:** nothing is loaded from anywhere; a policy in its head forbids it.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
 
 use tidegauge_model::count::Release;
 
 use super::figures::Section;
 use super::{Provenance, Report, reading, story};
-use crate::figure::{Figure, escape, variables};
+use crate::figure::{Figure, append, escape, variables};
 use crate::number::{counted, percent_fine};
 use crate::tables;
 
@@ -34,10 +33,12 @@ pub(super) fn html(report: &Report, sections: &[Section], source: &str) -> Strin
     page.push_str("<body>\n");
     page.push_str(&banner(report.synthetic.as_ref()));
     page.push_str("<main>\n");
-    let _ = writeln!(
-        page,
-        "<header><p class=\"kicker\">Tidegauge <span>{}</span></p></header>",
-        escape(&report.product_name)
+    append(
+        &mut page,
+        format_args!(
+            "<header><p class=\"kicker\">Tidegauge <span>{}</span></p></header>\n",
+            escape(&report.product_name)
+        ),
     );
     page.push_str(&opening(report));
     for section in sections {
@@ -88,20 +89,24 @@ pub(super) fn opening(report: &Report) -> String {
     if !keys.is_empty() {
         html.push_str("<dl class=\"keys\">\n");
         for key in keys {
-            let _ = writeln!(
-                html,
-                "<div><dt>{}</dt><dd class=\"figure\">{}</dd><dd>{}</dd></div>",
-                escape(&key.label),
-                escape(&key.figure),
-                escape(&key.note)
+            append(
+                &mut html,
+                format_args!(
+                    "<div><dt>{}</dt><dd class=\"figure\">{}</dd><dd>{}</dd></div>\n",
+                    escape(&key.label),
+                    escape(&key.figure),
+                    escape(&key.note)
+                ),
             );
         }
         html.push_str("</dl>\n");
-        let _ = writeln!(
-            html,
-            "<p class=\"caveat\">{} {}</p>",
-            escape(&story::windows_sentence(report)),
-            escape(&reading::caveat(report))
+        append(
+            &mut html,
+            format_args!(
+                "<p class=\"caveat\">{} {}</p>\n",
+                escape(&story::windows_sentence(report)),
+                escape(&reading::caveat(report))
+            ),
         );
     }
     html
@@ -120,8 +125,7 @@ pub(super) fn section_html(section: &Section, source: &str, files: bool) -> Stri
 
 /// A figure with its words, its files (if it has any) and its numbers.
 fn figure_html(figure: &Figure, source: &str, files: bool) -> String {
-    let mut notes: String =
-        figure.notes.iter().map(|n| format!("<p>{}</p>", escape(n))).collect();
+    let mut notes: String = paragraphs(figure.notes.iter().map(String::as_str));
     if !figure.caveat.is_empty() {
         notes.insert_str(
             0,
@@ -169,6 +173,10 @@ fn numbers(figure: &Figure, files: bool) -> String {
         "<details><summary>The numbers</summary>{}{rest}</details>\n",
         shown.html(&figure.subtitle)
     )
+}
+
+fn paragraphs<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    texts.map(|text| format!("<p>{}</p>", escape(text))).collect::<Vec<_>>().concat()
 }
 
 fn quality(report: &Report) -> String {
@@ -261,7 +269,8 @@ fn glossary() -> String {
         .map(|(word, meaning)| {
             format!("<dt>{}</dt><dd>{}</dd>", escape(word), escape(meaning))
         })
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     format!("<section id=\"glossary\"><h2>Words</h2>\n<dl>{items}</dl></section>\n")
 }
 
@@ -292,9 +301,9 @@ pub(super) fn releases(report: &Report) -> Vec<(&'static str, &Release)> {
 fn withheld(report: &Report) -> String {
     let mut table =
         tables::Table::new(["counts", "cells", "suppressed", "unattributed"]);
-    let mut rules: BTreeMap<&str, ()> = BTreeMap::new();
+    let mut rules: BTreeSet<&str> = BTreeSet::new();
     for (name, release) in releases(report) {
-        rules.insert(release.rule(), ());
+        rules.insert(release.rule());
         table.push([
             name.to_owned(),
             release.rows().len().to_string(),
@@ -304,8 +313,7 @@ fn withheld(report: &Report) -> String {
     }
     let hidden = report.estimates.iter().chain(&report.retention);
     let hidden = hidden.filter(|e| e.shown().is_none()).count();
-    let rules: String =
-        rules.keys().map(|rule| format!("<p>{}</p>", escape(rule))).collect();
+    let rules: String = paragraphs(rules.iter().copied());
     let rules = if rules.is_empty() {
         "<p>No counts were released, so none was withheld.</p>".to_owned()
     } else {
@@ -350,7 +358,8 @@ fn provenance(report: &Report) -> String {
         .map(|(name, value)| {
             format!("<dt>{}</dt><dd>{}</dd>", escape(name), escape(value))
         })
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let queries: String = releases(report)
         .iter()
         .map(|(name, release)| {
@@ -358,7 +367,8 @@ fn provenance(report: &Report) -> String {
                 .expect("a query has only text keys");
             format!("<dt>{}</dt><dd><code>{}</code></dd>", escape(name), escape(&json))
         })
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     format!(
         "<section id=\"provenance\"><h2>How to make it again</h2>\n\
          <dl class=\"facts\">{list}</dl>\n<details><summary>The queries</summary>\

@@ -7,8 +7,8 @@ use tidegauge_model::{Day, DayRange};
 use super::figures::events;
 use super::reading::Absence;
 use super::{RankPanel, RankPart, RankSeries, Report};
-use crate::figure::{Chart, Figure, RankColumn, RankGrid, RankLine};
-use crate::number::{days, grouped, place};
+use crate::figure::{Chart, Figure, RankColumn, RankGrid, RankLine, append};
+use crate::number::{counted, days, grouped, place};
 use crate::tables::Table;
 
 /// Hosts drawn in a column.
@@ -38,13 +38,19 @@ pub(crate) fn figure(report: &Report, panel: &RankPanel) -> Result<Figure, Absen
     subject.truncate(HOSTS_MAX);
     others.truncate(HOSTS_MAX);
     let mut notes = panel.caveats.clone();
-    let listed_note = format!(
-        "Drawn: {} of {left} listed hosts of {} and {} of {right} of others; {never} hosts \
-         were in no tier at any snapshot.",
+    let mut listed_note = format!(
+        "Drawn: {} of {left} listed hosts of {} and {} of {right} of others.",
         subject.len(),
         report.product_name,
         others.len(),
     );
+    if never > 0 {
+        let never = counted(u64::try_from(never).unwrap_or(u64::MAX), "host", "hosts");
+        append(
+            &mut listed_note,
+            format_args!(" Left out, because in no tier at any snapshot: {never}."),
+        );
+    }
     notes.insert(0, listed_note);
     let chart = RankGrid {
         days: range,
@@ -61,7 +67,9 @@ pub(crate) fn figure(report: &Report, panel: &RankPanel) -> Result<Figure, Absen
                 hosts: lines(&others, &panel.tiers),
             },
         ],
-        events: events(&report.timeline, range),
+        events: shared_days(range, report.period)
+            .map(|days| events(&report.timeline, days))
+            .unwrap_or_default(),
     };
     Ok(Figure {
         id: "ranks",
@@ -81,6 +89,11 @@ pub(crate) fn figure(report: &Report, panel: &RankPanel) -> Result<Figure, Absen
         chart: Chart::Ranks(chart),
         table: table(panel),
     })
+}
+
+/// The days in both ranges: only the events of the period are drawn.
+fn shared_days(a: DayRange, b: DayRange) -> Option<DayRange> {
+    DayRange::new(a.first().max(b.first()), a.last().min(b.last()))
 }
 
 /// Takes out hosts that were never in a tier, puts update hosts first; says how many
@@ -158,9 +171,11 @@ fn lines(hosts: &[&RankSeries], tiers: &[u32]) -> Vec<RankLine> {
     let line = |h: &&RankSeries| RankLine {
         host: h.host.clone(),
         note: match h.part {
-            RankPart::Subject => h.role.clone(),
-            RankPart::Comparator => format!("{}, {}", h.vendor, h.role),
-            RankPart::Control => format!("{}, control", h.vendor),
+            RankPart::Subject => h.role.replace('_', " "),
+            RankPart::Comparator => {
+                format!("{}, {}", h.vendor.replace('_', " "), h.role.replace('_', " "))
+            }
+            RankPart::Control => format!("{}, control", h.vendor.replace('_', " ")),
         },
         levels: {
             let mut levels: Vec<(Day, u8)> =

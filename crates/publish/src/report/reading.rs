@@ -128,7 +128,7 @@ pub(crate) fn addresses(counts: &Counts, expansion: Option<&Expansion>) -> f64 {
 pub(crate) fn dating(release: &Release) -> String {
     match release.query().on {
         Dating::Frozen(day) => format!("map of {}", day_short(day)),
-        Dating::EachDay => "each day’s map".to_owned(),
+        Dating::EachDay => "daily map".to_owned(),
     }
 }
 

@@ -78,9 +78,13 @@ fn fallback(report: &Report) -> String {
 pub(crate) fn standfirst(report: &Report) -> String {
     let mut sentences = Vec::new();
     if let Some(e) = estimate(&report.estimates, Quantity::NetChange, None) {
+        let filtered = report.months_frozen.as_ref().is_some_and(|r| {
+            !(r.query().countries.is_empty() && r.query().sectors.is_empty())
+        });
         sentences.push(format!(
-            "Counting whoever was active in each window, the number of organisations \
-             everywhere {}, from {} to {}.",
+            "Counting whoever was active in each window, the number of organisations {} \
+             {}, from {} to {}.",
+            if filtered { "in this selection" } else { "everywhere" },
             moved(real(e.n), real(e.k)),
             grouped(e.n),
             grouped(e.k)

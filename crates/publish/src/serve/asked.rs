@@ -94,13 +94,11 @@ impl Asked {
 
     fn names(&self, key: &str) -> Result<Vec<String>, Problem> {
         let names: Vec<String> = self.list(key)?;
-        match names.iter().any(String::is_empty) {
-            true => Err(Problem::asked(
-                format!("`{key}` has an empty value"),
-                "leave the key out for all",
-            )),
-            false => Ok(names),
+        if names.iter().any(String::is_empty) {
+            let what = format!("`{key}` has an empty value");
+            return Err(Problem::asked(what, "leave the key out for all"));
         }
+        Ok(names)
     }
 
     pub(super) fn products(&self) -> Result<Vec<ProductId>, Problem> {

@@ -3,8 +3,6 @@
 //!
 //! **Invariant:** windows are cut to equal length before they are compared, and say so.
 
-use std::fmt::Write as _;
-
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -15,7 +13,7 @@ use super::answer::Problem;
 use super::asked::Asked;
 use super::{Comparison, CountsError, Scope, Shared};
 use crate::country;
-use crate::figure::escape;
+use crate::figure::{append, escape};
 use crate::number::{days, month_year};
 use crate::report::{self, Paired, Provenance, Report, section_pages};
 
@@ -202,13 +200,15 @@ fn drawn(report: &Report, choice: &Choice) -> String {
     let whole = [choice.before, choice.after].map(DayRange::month);
     let cut = whole.iter().any(|w| w.length_days() != report.before.length_days());
     if cut {
-        let _ = write!(
-            body,
-            "<p class=\"caveat\">The months are not equally long: compared are {} and {}, \
-             {} days each.</p>",
-            escape(&days(report.before)),
-            escape(&days(report.after)),
-            report.before.length_days()
+        append(
+            &mut body,
+            format_args!(
+                "<p class=\"caveat\">The months are not equally long: compared are {} and \
+                 {}, {} days each.</p>",
+                escape(&days(report.before)),
+                escape(&days(report.after)),
+                report.before.length_days()
+            ),
         );
     }
     body
@@ -236,33 +236,34 @@ fn form(choice: &Choice, scope: &Scope, days: DayRange) -> String {
     countries.sort_by(|a, b| a.1.cmp(&b.1));
     let sectors = scope.sectors.iter().map(|(id, name)| (id.to_string(), name.clone()));
     let months = || days.months().map(|m| (m.to_string(), month_year(m)));
-    let chosen = |id: Option<&str>| id.unwrap_or_default().to_owned();
+    let (from, to) = (choice.from.to_string(), choice.to.to_string());
+    let (before, after) = (choice.before.to_string(), choice.after.to_string());
     let fields = [
         select(
             "product",
             "Product",
             None,
             products,
-            chosen(choice.product.as_ref().map(|p| p.as_str())),
+            choice.product.as_ref().map_or("", ProductId::as_str),
         ),
         select(
             "country",
             "Country",
             Some("All countries"),
             countries.into_iter(),
-            chosen(choice.country.as_ref().map(|c| c.as_str())),
+            choice.country.as_ref().map_or("", Country::as_str),
         ),
         select(
             "sector",
             "Sector",
             Some("All sectors"),
             sectors,
-            chosen(choice.sector.as_ref().map(|s| s.as_str())),
+            choice.sector.as_ref().map_or("", SectorId::as_str),
         ),
-        select("from", "First month", None, months(), choice.from.to_string()),
-        select("to", "Last month", None, months(), choice.to.to_string()),
-        select("before", "Compare", None, months(), choice.before.to_string()),
-        select("after", "with", None, months(), choice.after.to_string()),
+        select("from", "First month", None, months(), &from),
+        select("to", "Last month", None, months(), &to),
+        select("before", "Compare", None, months(), &before),
+        select("after", "with", None, months(), &after),
     ];
     format!(
         "<form id=\"ask\" method=\"get\" action=\"/\">{}<button>Show</button></form>\n",
@@ -275,10 +276,10 @@ fn select(
     label: &str,
     all: Option<&str>,
     options: impl Iterator<Item = (String, String)>,
-    chosen: String,
+    chosen: &str,
 ) -> String {
     let all = all.map(|text| (String::new(), text.to_owned()));
-    let options: String = all
+    let options = all
         .into_iter()
         .chain(options)
         .map(|(value, text)| {
@@ -289,7 +290,8 @@ fn select(
                 escape(&text)
             )
         })
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     format!("<label>{}<select name=\"{key}\">{options}</select></label>", escape(label))
 }
 

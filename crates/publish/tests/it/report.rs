@@ -159,7 +159,7 @@ fn every_comparison_carries_the_caveat_of_visibility() {
         ["over-time", "countries", "removal", "sectors", "government", "retention"]
     {
         let from = html.find(&format!("<figure id=\"{id}\">")).unwrap();
-        let figure = html[from..].split("</figure>").next().unwrap();
+        let figure = html.get(from..).unwrap().split("</figure>").next().unwrap();
         assert!(figure.contains("Visibility not separated from usage."), "{id}");
         let svg = text(&FULL, &format!("figures/{id}.svg"));
         assert!(svg.contains("Visibility not separated from usage."), "{id}");

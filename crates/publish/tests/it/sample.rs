@@ -118,6 +118,10 @@ pub(crate) fn paired(dimension: Dimension, rows: &[(&str, u64, u64)]) -> Paired 
     Paired { before: of("2024-04", |r| r.1), after: of("2024-11", |r| r.2) }
 }
 
+fn real(count: u64) -> f64 {
+    f64::from(u32::try_from(count).unwrap())
+}
+
 fn estimate(
     quantity: Quantity,
     stratum: &[(&str, &str)],
@@ -125,9 +129,9 @@ fn estimate(
     n: u64,
     k: u64,
 ) -> ReleasedEstimate {
-    let share = k as f64 / n as f64;
+    let share = real(k) / real(n);
     let value = if quantity == Quantity::Retention { share } else { 1.0 - share };
-    let half = 1.96 * (share * (1.0 - share).abs() / n as f64).sqrt();
+    let half = 1.96 * (share * (1.0 - share).abs() / real(n)).sqrt();
     let owned = |(a, b): &(&str, &str)| ((*a).to_owned(), (*b).to_owned());
     ReleasedEstimate::by(
         &AtLeastTen,
@@ -168,14 +172,16 @@ fn estimates() -> Vec<ReleasedEstimate> {
 }
 
 fn retention() -> Vec<ReleasedEstimate> {
-    let still = [0.97, 0.9, 0.79, 0.71, 0.62, 0.43, 0.33, 0.335];
+    let still = [970, 900, 790, 710, 620, 430, 330, 335];
     let mut all = Vec::new();
-    for (index, share) in still.into_iter().enumerate() {
-        let m = DayRange::month(Month::new(2024, 5 + index as i8).unwrap());
-        let of = |n: u64, share: f64| (n as f64 * share) as u64;
-        all.push(estimate(Quantity::Retention, &[], m, 22_014, of(22_014, share)));
+    for (number, thousandths) in (5..).zip(still) {
+        let m = DayRange::month(Month::new(2024, number).unwrap());
+        let of = |n: u64, share: u64| n * share / 1000;
+        let everybody = of(22_014, thousandths);
+        all.push(estimate(Quantity::Retention, &[], m, 22_014, everybody));
         let us = [("country", "US")];
-        all.push(estimate(Quantity::Retention, &us, m, 2_540, of(2_540, share + 0.07)));
+        let americans = of(2_540, thousandths + 25);
+        all.push(estimate(Quantity::Retention, &us, m, 2_540, americans));
     }
     all
 }
@@ -291,7 +297,8 @@ fn ranks() -> RankPanel {
             .map(|i| {
                 let day = day("2022-01-05").plus(i * 25);
                 let late = drop && day > self::day("2024-10-01");
-                let wobble = usize::from((i * 7 + base as i32) % 11 == 0);
+                let wobble =
+                    usize::from((i * 7 + i32::try_from(base).unwrap()) % 11 == 0);
                 let level = base + wobble + usize::from(late) * 2;
                 (day, tiers.get(level).copied())
             })
