@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use tidegauge_model::count::{Counts, Dimension, Release};
-use tidegauge_model::estimate::{Estimate, Quantity};
+use tidegauge_model::estimate::{Estimate, Quantity, ReleasedEstimate};
 use tidegauge_model::policy::Timeline;
 use tidegauge_model::{Country, DayRange, Month};
 
@@ -582,7 +582,7 @@ fn pair_table(
 
 fn active_cell(counts: Option<&Option<Counts>>) -> String {
     match counts {
-        None => "0".to_owned(),
+        None => "none".to_owned(),
         Some(None) => SUPPRESSED.to_owned(),
         Some(Some(c)) => c.organisations_active.to_string(),
     }
@@ -699,7 +699,10 @@ fn removal_countries(report: &Report) -> Vec<(String, &Estimate)> {
         .iter()
         .filter(|e| e.quantity() == Quantity::CohortRemoval)
         .filter_map(|e| match e.stratum() {
-            [(name, value)] if name == "country" => Some((value.clone(), e.shown()?)),
+            [(name, value)] if name == "country" => {
+                let shown = e.shown().filter(|e| e.value.is_finite())?;
+                Some((value.clone(), shown))
+            }
             _ => None,
         })
         .collect();
@@ -728,7 +731,7 @@ fn interval_note(report: &Report) -> String {
     let methods: std::collections::BTreeSet<String> = report
         .estimates
         .iter()
-        .filter_map(|e| e.shown())
+        .filter_map(ReleasedEstimate::shown)
         .filter_map(|e| {
             let interval = e.intervals.first()?;
             let what = crate::tables::quantity(e.quantity).replace('_', " ");
@@ -848,7 +851,9 @@ fn retention_line(report: &Report, focus: Option<Country>) -> Option<LineSeries>
             (Some(c), [(name, value)]) => name == "country" && value == c.as_str(),
             _ => false,
         })
-        .filter_map(|e| Some((e.shown()?.after.first().month(), e.shown()?)))
+        .filter_map(ReleasedEstimate::shown)
+        .filter(|e| e.value.is_finite())
+        .map(|e| (e.after.first().month(), e))
         .collect();
     if found.is_empty() {
         return None;

@@ -37,21 +37,8 @@ pub(crate) fn figure(report: &Report, panel: &RankPanel) -> Result<Figure, Absen
     let (left, right) = (subject.len(), others.len());
     subject.truncate(HOSTS_MAX);
     others.truncate(HOSTS_MAX);
-    let mut notes = panel.caveats.clone();
-    let mut listed_note = format!(
-        "Drawn: {} of {left} listed hosts of {} and {} of {right} of others.",
-        subject.len(),
-        report.product_name,
-        others.len(),
-    );
-    if never > 0 {
-        let never = counted(u64::try_from(never).unwrap_or(u64::MAX), "host", "hosts");
-        append(
-            &mut listed_note,
-            format_args!(" Left out, because in no tier at any snapshot: {never}."),
-        );
-    }
-    notes.insert(0, listed_note);
+    let drawn = (subject.len(), others.len());
+    let notes = notes(report, panel, drawn, (left, right), never);
     let chart = RankGrid {
         days: range,
         tiers: tier_names(&panel.tiers),
@@ -89,6 +76,28 @@ pub(crate) fn figure(report: &Report, panel: &RankPanel) -> Result<Figure, Absen
         chart: Chart::Ranks(chart),
         table: table(panel),
     })
+}
+
+/// How many hosts are drawn of how many, then the caveats that came with the list.
+fn notes(
+    report: &Report,
+    panel: &RankPanel,
+    drawn: (usize, usize),
+    listed: (usize, usize),
+    never: usize,
+) -> Vec<String> {
+    let mut note = format!(
+        "Drawn: {} of {} listed hosts of {} and {} of {} of others.",
+        drawn.0, listed.0, report.product_name, drawn.1, listed.1
+    );
+    if never > 0 {
+        let never = counted(u64::try_from(never).unwrap_or(u64::MAX), "host", "hosts");
+        append(
+            &mut note,
+            format_args!(" Left out, because in no tier at any snapshot: {never}."),
+        );
+    }
+    std::iter::once(note).chain(panel.caveats.iter().cloned()).collect()
 }
 
 /// The days in both ranges: only the events of the period are drawn.

@@ -147,6 +147,8 @@ pub(crate) fn estimate<'a>(
             _ => false,
         })
         .and_then(ReleasedEstimate::shown)
+        // A share of an empty cohort is not a number.
+        .filter(|e| e.value.is_finite())
 }
 
 /// What must stand beside every figure that compares two windows.

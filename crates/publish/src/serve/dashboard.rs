@@ -169,7 +169,7 @@ async fn answer(
         before,
         after,
         synthetic: shared.settings.synthetic.clone(),
-        expansion: shared.settings.expansion.clone(),
+        expansion: counts.expansion(),
         months_frozen: Some(counts.release(&months).await?),
         months_each_day: None,
         countries: Some(Paired {

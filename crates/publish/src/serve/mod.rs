@@ -48,6 +48,11 @@ pub trait Counts: Send + Sync {
 
     /// What can be asked for.
     fn scope(&self) -> Answer<'_, Scope>;
+
+    /// Set if eyeball addresses were simulated at a reduced scale.
+    fn expansion(&self) -> Option<Expansion> {
+        None
+    }
 }
 
 /// Two windows to compare. **Invariant:** made by [`Comparison::new`], so they are
@@ -124,14 +129,12 @@ pub enum CountsError {
 }
 
 /// What the pages say of the house that runs them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Name and version of the program.
     pub program: String,
     /// Set if the data is simulated: every page says so.
     pub synthetic: Option<Synthetic>,
-    /// Set if eyeball addresses were simulated at a reduced scale.
-    pub expansion: Option<Expansion>,
 }
 
 /// What every handler gets.

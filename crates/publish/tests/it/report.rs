@@ -267,3 +267,12 @@ fn the_same_report_gives_the_same_bytes() {
     let small = || Report { coverage: sample::coverage(), ..bare() };
     assert_eq!(written(&small()), written(&small()));
 }
+
+#[test]
+fn a_share_that_is_not_a_number_is_not_drawn() {
+    let estimates = vec![sample::of_nobody()];
+    let files = written(&Report { estimates, ..bare() });
+    let html = text(&files, "index.html");
+    assert!(!html.contains("NaN"));
+    assert!(!files.contains_key("figures/removal.svg"));
+}

@@ -155,6 +155,32 @@ fn estimate(
     )
 }
 
+/// Shows everything.
+struct Open;
+
+impl EstimateDisclosure for Open {
+    fn statement(&self) -> String {
+        "Everything is shown.".to_owned()
+    }
+
+    fn permits(&self, _: &Estimate) -> bool {
+        true
+    }
+}
+
+/// The removal of an empty cohort.
+pub(crate) fn of_nobody() -> ReleasedEstimate {
+    let one = estimate(
+        Quantity::CohortRemoval,
+        &[("country", "US")],
+        month("2024-11"),
+        10,
+        1,
+    );
+    let shown = one.shown().unwrap().clone();
+    ReleasedEstimate::by(&Open, Estimate { value: f64::NAN, n: 0, k: 0, ..shown })
+}
+
 fn estimates() -> Vec<ReleasedEstimate> {
     let november = month("2024-11");
     let mut all = vec![
@@ -188,77 +214,7 @@ fn retention() -> Vec<ReleasedEstimate> {
 
 pub(crate) fn timeline() -> Timeline {
     let mut timeline = Timeline::default();
-    timeline
-        .read(
-            r#"
-[policy.US-BIS-announced]
-product = "kaspersky"
-country = "US"
-kind = "ban"
-binding = true
-scope = "vendor and resellers"
-private_sector = "yes"
-announced = "2024-06-20"
-instrument = "Final Determination"
-issuer = "BIS"
-source = "89 FR 52434"
-confidence = "high"
-label = "US ban announced"
-
-[policy.US-BIS-sales]
-product = "kaspersky"
-country = "US"
-kind = "ban"
-binding = true
-scope = "vendor and resellers"
-private_sector = "yes"
-announced = "2024-06-20"
-effective = "2024-07-20"
-instrument = "Final Determination"
-issuer = "BIS"
-source = "89 FR 52434"
-confidence = "high"
-label = "US sales end"
-
-[policy.US-BIS-updates]
-product = "kaspersky"
-country = "US"
-kind = "ban"
-binding = true
-scope = "vendor and resellers"
-private_sector = "yes"
-announced = "2024-06-20"
-effective = "2024-09-29"
-instrument = "Final Determination"
-issuer = "BIS"
-source = "89 FR 52434"
-confidence = "high"
-label = "US updates end"
-
-[vendor.US-ULTRAAV]
-product = "kaspersky"
-country = "US"
-date = "2024-09-19"
-event = "Consumers are moved to another product"
-source = "vendor notice"
-confidence = "high"
-label = "US consumers moved to UltraAV"
-
-[policy.unlabelled]
-product = "kaspersky"
-country = "DE"
-kind = "warning"
-binding = false
-scope = "all"
-private_sector = "yes"
-announced = "2024-03-15"
-instrument = "warning"
-issuer = "office"
-source = "notice"
-confidence = "high"
-"#,
-        )
-        .unwrap();
+    timeline.read(include_str!("data/timeline.toml")).unwrap();
     timeline
 }
 

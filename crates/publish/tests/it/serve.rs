@@ -81,11 +81,8 @@ impl Counts for Made {
 
 async fn call(made: Made, method: Method, uri: &str) -> (Response<()>, String) {
     let synthetic = Synthetic { world: "A".to_owned(), note: "Made up.".to_owned() };
-    let settings = Settings {
-        program: "Tidegauge 0.1.0".to_owned(),
-        synthetic: Some(synthetic),
-        expansion: None,
-    };
+    let settings =
+        Settings { program: "Tidegauge 0.1.0".to_owned(), synthetic: Some(synthetic) };
     let request =
         Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
     let answer = router(Arc::new(made), settings).oneshot(request).await.unwrap();
