@@ -45,6 +45,8 @@ const HINT_PLAIN: &str = "tidegauge reads plain Delta tables that it made itself
 pub(crate) struct Log {
     pub(crate) table: Table,
     store: LogStoreRef,
+    /// The table's folder, as a path in the store.
+    root: Path,
     /// The newest state seen, so that the next look reads only what came after it.
     newest: Mutex<Option<Arc<State>>>,
 }
@@ -76,10 +78,20 @@ impl State {
         self.transactions.contains(transaction)
     }
 
-    /// Actions that take every file out of the table.
+    /// Actions that take every file out of the table, and its rows with them.
     pub(crate) fn remove_all(&self) -> Vec<Action> {
         let data = self.delta.log_data();
         data.iter().map(|file| Action::Remove(file.remove_action(true))).collect()
+    }
+
+    /// Actions that take out the files of which `is_merged` says, by their path in the
+    /// table, that their rows are in another file now.
+    pub(crate) fn remove(&self, is_merged: impl Fn(&Path) -> bool) -> Vec<Action> {
+        let data = self.delta.log_data();
+        data.iter()
+            .filter(|file| is_merged(&file.object_store_path()))
+            .map(|file| Action::Remove(file.remove_action(false)))
+            .collect()
     }
 }
 
@@ -97,7 +109,9 @@ impl Log {
         let store = DeltaTableBuilder::from_url(url)
             .and_then(|builder| builder.build_storage())
             .map_err(failed)?;
-        Ok(Self { table, store, newest: Mutex::new(None) })
+        let root = Path::from_url_path(store.root_url().path())
+            .map_err(|source| access(store.root_url(), source))?;
+        Ok(Self { table, store, root, newest: Mutex::new(None) })
     }
 
     /// The store with the table's folder as its root.
@@ -141,8 +155,8 @@ impl Log {
         })
     }
 
-    /// Commits `actions` with `transactions`, none of which `from` may know. `info` goes
-    /// into the log beside them, for people.
+    /// Commits `actions` with `transactions`. A racing commit of any of them is a conflict.
+    /// `info` goes into the log beside them, for people.
     pub(crate) async fn commit(
         &self,
         from: &State,
@@ -150,16 +164,7 @@ impl Log {
         transactions: &[String],
         info: HashMap<String, serde_json::Value>,
     ) -> Result<Committed> {
-        debug_assert!(!transactions.iter().any(|t| from.has(t)), "checked before");
-        let replaces = actions.iter().any(|a| matches!(a, Action::Remove(_)));
-        let mode = if replaces { SaveMode::Overwrite } else { SaveMode::Append };
-        let partition_by =
-            self.table.partition_columns().iter().map(|c| (*c).to_owned()).collect();
-        let operation = DeltaOperation::Write {
-            mode,
-            partition_by: Some(partition_by),
-            predicate: None,
-        };
+        let operation = self.operation(&actions);
         // Nothing is ever cleaned out of the log: it is the record of what was stored when.
         let properties = CommitProperties::default()
             .with_metadata(info)
@@ -183,38 +188,67 @@ impl Log {
         }
     }
 
+    /// What the log calls a commit of `actions`.
+    fn operation(&self, actions: &[Action]) -> DeltaOperation {
+        let removes = |change: bool| {
+            let is =
+                |a: &Action| matches!(a, Action::Remove(r) if r.data_change == change);
+            actions.iter().any(is)
+        };
+        if removes(false) {
+            return DeltaOperation::Optimize { predicate: None, target_size: 0 };
+        }
+        let mode = if removes(true) { SaveMode::Overwrite } else { SaveMode::Append };
+        let partition_by = self.table.partition_columns();
+        DeltaOperation::Write {
+            mode,
+            partition_by: Some(partition_by.iter().map(|c| (*c).to_owned()).collect()),
+            predicate: None,
+        }
+    }
+
     /// What a reader needs to scan the newest version.
     pub(crate) async fn snapshot(&self) -> Result<Snapshot> {
-        let state = self.load().await?;
+        match self.load().await? {
+            Some(state) => self.snapshot_of(&state),
+            None => Ok(self.scan(-1, Vec::new())),
+        }
+    }
+
+    /// What a reader needs to scan the version of `state`.
+    pub(crate) fn snapshot_of(&self, state: &State) -> Result<Snapshot> {
+        let mut files = self.data_files(state)?;
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(self.scan(state.version(), files))
+    }
+
+    fn scan(&self, version: i64, files: Vec<DataFile>) -> Snapshot {
         let mut store_url = self.url().clone();
         store_url.set_path("/");
-        let mut files = match &state {
-            Some(state) => self.data_files(state)?,
-            None => Vec::new(),
-        };
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(Snapshot {
+        Snapshot {
             table: self.table,
-            version: state.map_or(-1, |s| s.version()),
+            version,
             schema: self.table.schema(),
             files,
             store_url,
             store: self.store.root_object_store(None),
-        })
+        }
+    }
+
+    /// The path of a file of the table within the store of its snapshots.
+    pub(crate) fn absolute(&self, relative: &Path) -> Path {
+        self.root.parts().chain(relative.parts()).collect()
     }
 
     fn data_files(&self, state: &State) -> Result<Vec<DataFile>> {
-        let root = Path::from_url_path(self.url().path())
-            .map_err(|source| access(self.url(), source))?;
         let month = self.table.partition_columns().first();
         let mut files = Vec::new();
         for file in state.delta.log_data().iter() {
             if file.deletion_vector_descriptor().is_some() {
                 return Err(self.not_readable("a file has a deletion vector"));
             }
-            let relative = file.object_store_path();
             files.push(DataFile {
-                path: root.parts().chain(relative.parts()).collect(),
+                path: self.absolute(&file.object_store_path()),
                 size: u64::try_from(file.size()).unwrap_or(0),
                 partition_month: month.and_then(|month| {
                     file.partition_values_map().get(*month).cloned().flatten()

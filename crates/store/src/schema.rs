@@ -253,6 +253,19 @@ impl Table {
         Arc::new(Schema::new(fields))
     }
 
+    /// Columns by which the rows of a file are sorted.
+    pub(crate) fn sort_columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Sightings => {
+                &[c::ENDPOINT, c::IP_HI, c::IP_LO, c::DAY, c::GRADE, c::SIGNAL]
+            }
+            Self::State => &[c::ENDPOINT, c::IP_HI, c::IP_LO],
+            Self::Coverage => &[c::VANTAGE, c::DAY],
+            Self::Atlas => &[c::SOURCE, c::SNAPSHOT, c::FIRST_HI, c::FIRST_LO],
+            _ => &[],
+        }
+    }
+
     /// Columns whose least and greatest values go into the log, so that a reader can skip
     /// whole files.
     pub(crate) fn bounded_columns(self) -> &'static [&'static str] {

@@ -11,6 +11,8 @@ mod lake;
 #[cfg(test)]
 mod made;
 #[cfg(test)]
+mod maintain;
+#[cfg(test)]
 mod race;
 #[cfg(test)]
 mod roundtrip;
