@@ -40,7 +40,7 @@ impl HeatStrip {
         let cell = (width - left) / place(self.weeks.len().max(1));
         let height = 20.0;
         let foot = HEAD + place(self.rows.len()) * height + 10.0;
-        let mut canvas = Canvas::new(width, foot + 20.0);
+        let mut canvas = Canvas::new(width, foot + if narrow { 40.0 } else { 20.0 });
         self.months(&mut canvas, left, cell, narrow);
         for (index, row) in self.rows.iter().enumerate() {
             let y = place(index).mul_add(height, HEAD);
@@ -48,7 +48,7 @@ impl HeatStrip {
             canvas.text((left - 10.0, y + 14.0), Anchor::End, "tx", &name);
             row.draw(&mut canvas, left, y, cell, height);
         }
-        key(&mut canvas, left.min(width - 330.0).max(0.0), foot);
+        key(&mut canvas, if narrow { 0.0 } else { left }, foot, width);
         canvas
     }
 
@@ -107,12 +107,17 @@ fn shade(hours: Option<f64>) -> &'static str {
     SHADES.iter().rev().find(|s| hours >= s.0).map_or("h1", |s| s.1)
 }
 
-fn key(canvas: &mut Canvas, from: f64, y: f64) {
-    let mut x = from;
+/// What the shades mean, on a second line where the first is full.
+fn key(canvas: &mut Canvas, from: f64, y: f64, width: f64) {
+    let (mut x, mut y) = (from, y);
     let shades = SHADES.iter().map(|s| (s.1, s.2));
     for (class, label) in std::iter::once(("h0", "no data")).chain(shades) {
+        let wide = text_width(label, 12.0, false) + 16.0;
+        if x + wide > width {
+            (x, y) = (from, y + 20.0);
+        }
         canvas.rect((x + 0.5, y + 0.5), (11.0, 11.0), class);
         canvas.text((x + 16.0, y + 10.5), Anchor::Start, "ts", label);
-        x += text_width(label, 12.0, false) + 32.0;
+        x += wide + 16.0;
     }
 }

@@ -53,7 +53,7 @@ pub(crate) struct EventMark {
 impl LineChart {
     pub(crate) fn draw(&self, width: f64) -> Canvas {
         let narrow = is_narrow(width);
-        let right = if narrow { 84.0 } else { 128.0 };
+        let right = if narrow { 94.0 } else { 128.0 };
         let left = if narrow { 44.0 } else { 50.0 };
         let days = Days { domain: self.period, pixels: (left, width - right) };
         let panel_height = if narrow { 150.0 } else { 190.0 };

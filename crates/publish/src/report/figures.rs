@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use tidegauge_model::count::{Counts, Dimension, Release};
 use tidegauge_model::estimate::{Estimate, Quantity, ReleasedEstimate};
-use tidegauge_model::policy::Timeline;
-use tidegauge_model::{Country, DayRange, Month};
+use tidegauge_model::policy::{PolicyEvent, Timeline};
+use tidegauge_model::{Country, Day, DayRange, Month};
 
 use super::reading::{self, Absence, Pair, Pairs, addresses, estimate, pairs};
 use super::{Paired, Report};
@@ -75,12 +75,28 @@ pub(crate) fn section(
     }
 }
 
-/// The events of a timeline that have a label, at the day on which they began to hold
-/// (or were announced), each date once.
+/// An act that begins to hold within so many days of its announcement is drawn at the
+/// announcement: those it addresses had no other day to wait for. Picked by hand; the
+/// Federal Register prints a few days after a rule is made public.
+const ANNOUNCED_DAYS_MAX: i32 = 14;
+
+/// The day at which an act is drawn: when it began to hold, or when it was announced if
+/// that was hardly earlier or if nothing else is known.
+fn drawn_day(act: &PolicyEvent) -> Option<Day> {
+    match (act.announced, act.effective) {
+        (Some(announced), Some(effective))
+            if (0..=ANNOUNCED_DAYS_MAX).contains(&(effective.0 - announced.0)) =>
+        {
+            Some(announced)
+        }
+        (announced, effective) => effective.or(announced).or(act.deadline),
+    }
+}
+
+/// The events of a timeline that have a label, each day and label once.
 pub(crate) fn events(timeline: &Timeline, within: DayRange) -> Vec<EventMark> {
     let acts = timeline.policies.iter().filter_map(|p| {
-        let day = p.effective.or(p.announced).or(p.deadline);
-        day.map(|day| EventMark { day, label: p.label.trim().to_owned() })
+        drawn_day(p).map(|day| EventMark { day, label: p.label.trim().to_owned() })
     });
     let vendor = timeline
         .vendor

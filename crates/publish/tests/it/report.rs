@@ -276,3 +276,20 @@ fn a_share_that_is_not_a_number_is_not_drawn() {
     assert!(!html.contains("NaN"));
     assert!(!files.contains_key("figures/removal.svg"));
 }
+
+#[test]
+fn events_are_drawn_where_they_could_first_act_and_only_if_they_have_a_label() {
+    let svg = text(&FULL, "figures/over-time.svg");
+    let shown: Vec<&str> = svg
+        .split("<tspan class=\"b\">")
+        .skip(1)
+        .filter_map(|rest| rest.split("</text>").next())
+        .collect();
+    let expected = [
+        "20 Jun</tspan> US ban announced",
+        "20 Jul</tspan> US sales end",
+        "19 Sep</tspan> US consumers moved to UltraAV",
+        "29 Sep</tspan> US updates end",
+    ];
+    assert_eq!(shown, expected);
+}
