@@ -109,8 +109,8 @@ pub(crate) async fn hold(
     }
     let Rows { batches, organisations, countries, sectors, blocks, known, .. } =
         rows.finish().map_err(engine.error(doing))?;
-    let _memory = engine.add_rows(session, HOLDERS, schema(), batches)?;
-    Ok(Held { organisations, countries, sectors, blocks, known, _memory })
+    let memory = engine.add_rows(session, HOLDERS, schema(), batches)?;
+    Ok(Held { organisations, countries, sectors, blocks, known, _memory: memory })
 }
 
 /// Each distinct client of the evidence.

@@ -532,8 +532,9 @@ impl World {
             }
         }
         let nobody = days.iter().filter(|d| d.3).count();
+        let number = |n: usize| f64::from(u32::try_from(n).unwrap());
         let share =
-            if days.is_empty() { 0.0 } else { nobody as f64 / days.len() as f64 };
+            if days.is_empty() { 0.0 } else { number(nobody) / number(days.len()) };
         let cells = cells
             .into_iter()
             .map(|(key, sets)| Cell {
