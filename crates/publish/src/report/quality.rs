@@ -187,7 +187,7 @@ fn title(rows: &[HeatRow]) -> String {
             all.len()
         ),
         (n, _) => format!(
-            "{vantages} recorded nothing in {} of {} vantage-weeks",
+            "{} of {} weeks of recording at {vantages} are missing",
             whole(place(n)),
             whole(place(all.len()))
         ),
