@@ -31,7 +31,11 @@ pub(crate) const UPDATES_END: YearDay = 272;
 
 /// The steps that the world follows: date, what, where (ISO code or ZZ for the world).
 pub(crate) const EVENTS: [(YearDay, &str, &str); 4] = [
-    (ANNOUNCED, "announced: hazards rise, also among subsidiaries abroad", "US"),
+    (
+        ANNOUNCED,
+        "announced: hazards rise, also of subsidiaries and where a course is spillover",
+        "US",
+    ),
     (SALES_END, "new sales end: hazards rise", "US"),
     (MIGRATION, "forced migration of consumers over three days", "US"),
     (UPDATES_END, "updates end: hazards rise, clients are no longer served", "US"),
@@ -40,11 +44,6 @@ pub(crate) const EVENTS: [(YearDay, &str, &str); 4] = [
 /// The calendar day.
 pub(crate) fn day(day: YearDay) -> Day {
     Day(FIRST + i32::from(day))
-}
-
-/// The day of the year of a calendar day, if it is in the year.
-pub(crate) fn year_day(day: Day) -> Option<YearDay> {
-    YearDay::try_from(day.0 - FIRST).ok().filter(|d| *d < DAYS)
 }
 
 /// Whether it is a Saturday or Sunday.

@@ -6,6 +6,9 @@
 //! **Invariant:** the calibration is for the full-size world; a smaller one takes the
 //! first members of each group.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use crate::Params;
 use crate::calendar::{self, APRIL, NOVEMBER};
 use crate::consumer::{self, Lease};
@@ -25,8 +28,8 @@ const WINDOW: usize = 30;
 const OWN_ADDRESSES: f64 = 1.85;
 /// Share of organisations with one prefix.
 const ONE_PREFIX: f64 = 0.89;
-/// Rounds of bisection: enough for 12 digits.
-const ROUNDS: u32 = 48;
+/// Rounds of bisection: enough for 8 digits.
+const ROUNDS: u32 = 32;
 /// Share of United States consumers' addresses that is left after the migration (ours:
 /// other systems than Windows had to act by hand).
 const US_CONSUMERS_LEFT: f64 = 0.04;
@@ -102,7 +105,8 @@ impl Calibration {
     pub(crate) fn solve(params: &Params) -> Self {
         let rates = Rates::new(params);
         let windows = Windows::new(params, &rates);
-        let strata = Solver { params, windows: &windows }.strata();
+        let strata =
+            Solver { params, windows: &windows, known: RefCell::default() }.strata();
         Self { strata, consumers: consumers(params, &rates) }
     }
 }
@@ -190,11 +194,23 @@ fn pattern(presence: Presence, month: usize) -> usize {
 struct Solver<'a> {
     params: &'a Params,
     windows: &'a Windows,
+    /// Members by course and hazard: many strata share both.
+    known: RefCell<BTreeMap<(Course, u64), Counts>>,
 }
 
 impl Solver<'_> {
     /// Expected counts of a member on average over fates.
-    fn member(&self, curve: &Curve, hazard: f64) -> Counts {
+    fn member(&self, course: Course, hazard: f64) -> Counts {
+        let key = (course, hazard.to_bits());
+        if let Some(counts) = self.known.borrow().get(&key) {
+            return *counts;
+        }
+        let counts = self.average(&Curve::of(course), hazard);
+        self.known.borrow_mut().insert(key, counts);
+        counts
+    }
+
+    fn average(&self, curve: &Curve, hazard: f64) -> Counts {
         let mut sum = Counts::default();
         for fate in 0..FATES {
             let until =
@@ -216,7 +232,8 @@ impl Solver<'_> {
     /// it; of the others one prefix in error may make two organisations of one.
     fn attributed(&self) -> f64 {
         let registry = self.params.registry;
-        1.0 - registry.missing * ONE_PREFIX + registry.wrong * (1.0 - ONE_PREFIX)
+        1.0 - registry.missing * ONE_PREFIX
+            + (registry.wrong + registry.stale) * (1.0 - ONE_PREFIX)
     }
 
     fn adopters(&self, country: usize, april: f64) -> f64 {
@@ -237,7 +254,7 @@ impl Solver<'_> {
         hazard: f64,
     ) -> Stratum {
         let course = COUNTRIES[country].course;
-        let member = self.member(&Curve::of(course), hazard);
+        let member = self.member(course, hazard);
         let members = april / (member.april * self.attributed());
         let adopters = self.adopters(country, april);
         let mut expected = member.times(members * self.attributed());
@@ -292,8 +309,7 @@ impl Solver<'_> {
             .map(|country| match COUNTRIES[country].removal {
                 Removal::Rest(_) => None,
                 Removal::Fixed(removal) => Some(bisect(|hazard| {
-                    let curve = Curve::of(COUNTRIES[country].course);
-                    self.member(&curve, hazard).removal() - removal
+                    self.member(COUNTRIES[country].course, hazard).removal() - removal
                 })),
             })
             .collect();

@@ -5,7 +5,7 @@
 //! published totals hold.
 
 /// How removals spread over the year.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Course {
     /// Follows the dated steps of the United States.
     Steps,

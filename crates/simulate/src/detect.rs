@@ -149,7 +149,8 @@ mod tests {
     fn nobody_is_seen_on_an_outage_day() {
         let params = Params::default();
         let rates = Rates::new(&params);
-        let day = calendar::year_day(params.exchange.outage[0]).unwrap();
+        let dark = params.exchange.outage[0];
+        let day = (0..DAYS).find(|d| calendar::day(*d) == dark).unwrap();
         let reach = Reach { exchange: true, carrier: false, packets: 1000.0 };
         assert!(rates.seen(reach, day).abs() < 1e-12);
     }

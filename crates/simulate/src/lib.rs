@@ -38,6 +38,6 @@ mod write;
 mod zeek;
 
 pub use error::Error;
-pub use params::{Carrier, Exchange, Params, RegistryErrors, Story};
+pub use params::{Carrier, DEFAULT_SEED, Exchange, Params, RegistryErrors, Story};
 pub use tally::{Addresses, Comparison, Group, Tally, expected, tally};
 pub use write::{Progress, Written, write};

@@ -7,7 +7,7 @@ use crate::Params;
 use crate::calendar::{DAYS, MONTH_STARTS, NOVEMBER, YearDay};
 use crate::calibrate::Stratum;
 use crate::chance::{self, Purpose};
-use crate::country::{COUNTRIES, US};
+use crate::country::{COUNTRIES, Course, US};
 use crate::detect::Reach;
 use crate::hazard::{Curve, Presence, RELAPSE_MIN_DAYS, RELAPSE_SPREAD_DAYS};
 use crate::space::{self, Block};
@@ -130,6 +130,7 @@ fn country_of(number: u64) -> usize {
 /// Makes the organisations of a world, in the order of their numbers.
 pub(crate) fn organisations(params: &Params, strata: &[Stratum]) -> Vec<Organisation> {
     let mut all = Vec::new();
+    let steps = Curve::of(Course::Steps);
     let mut next_slot = vec![0u32; COUNTRIES.len()];
     for (place, stratum) in strata.iter().enumerate() {
         let curve = Curve::of(stratum.course);
@@ -140,8 +141,15 @@ pub(crate) fn organisations(params: &Params, strata: &[Stratum]) -> Vec<Organisa
                 Part::Bystander => stratum.bystanders,
             };
             let slot = &mut next_slot[stratum.country];
-            let group =
-                Group { params, stratum, curve: &curve, place, part, slot: *slot };
+            let group = Group {
+                params,
+                stratum,
+                curve: &curve,
+                steps: &steps,
+                place,
+                part,
+                slot: *slot,
+            };
             let count = chance::whole(full * params.organisations);
             all.extend((0..count).map(|index| group.organisation(index)));
             *slot += chance::whole(full) + 1;
@@ -156,6 +164,8 @@ struct Group<'a> {
     params: &'a Params,
     stratum: &'a Stratum,
     curve: &'a Curve,
+    /// The course of the United States.
+    steps: &'a Curve,
     place: usize,
     part: Part,
     /// First place in the country's plan of addresses.
@@ -172,7 +182,7 @@ impl Group<'_> {
         let [fate, vantages, size, sector] = chance::point(seed, key, index);
         let mut rng = chance::stream(seed, Purpose::Member, number, 0);
         let mut unit = || chance::unit(&mut rng);
-        let presence = self.presence(fate, &mut unit);
+        let (relapses, delay) = (unit() < self.params.relapse, unit());
         let relays = relays(size, &mut unit);
         let renumbers = (relays == 1 && unit() < 0.15)
             .then(|| 60 + u16::try_from(chance::part(unit(), 140)).expect("below 140"));
@@ -182,6 +192,8 @@ impl Group<'_> {
         let windows = unit() < 0.97;
         let holdings = self.holdings(country, slot, relays, &mut unit);
         let parent = self.parent(slot, &mut unit);
+        let after = RELAPSE_MIN_DAYS + chance::part(delay, RELAPSE_SPREAD_DAYS);
+        let presence = self.presence(fate, parent, relapses.then_some(after));
         Organisation {
             number,
             part: self.part,
@@ -198,8 +210,7 @@ impl Group<'_> {
         }
     }
 
-    fn presence(&self, fate: f64, unit: &mut impl FnMut() -> f64) -> Presence {
-        let (relapses, delay) = (unit() < self.params.relapse, unit());
+    fn presence(&self, fate: f64, parent: Option<u64>, back: Option<u32>) -> Presence {
         match self.part {
             Part::Bystander => Presence::NEVER,
             Part::Adopter => {
@@ -209,15 +220,11 @@ impl Group<'_> {
                 Presence { from: ADOPTION_FROM + after, ..Presence::until(DAYS) }
             }
             Part::Member => {
-                let until = self.curve.leaves(self.stratum.hazard, fate);
-                let presence = Presence::until(until);
-                if relapses {
-                    let after =
-                        RELAPSE_MIN_DAYS + chance::part(delay, RELAPSE_SPREAD_DAYS);
-                    presence.with_return(after)
-                } else {
-                    presence
-                }
+                // Subsidiaries follow their parent's country in when, not in how many.
+                let of_us = parent.is_some_and(|p| country_of(p) == US);
+                let curve = if of_us { self.steps } else { self.curve };
+                let presence = Presence::until(curve.leaves(self.stratum.hazard, fate));
+                back.map_or(presence, |after| presence.with_return(after))
             }
         }
     }

@@ -111,7 +111,11 @@ pub fn tally(params: &Params) -> Result<Tally, Error> {
 /// What is expected of a year, without drawing it: sums of probabilities.
 pub fn expected(params: &Params) -> Result<Vec<Comparison>, Error> {
     params.check()?;
-    let solved = Calibration::solve(params);
+    Ok(expectations(&Calibration::solve(params)))
+}
+
+/// What a solved world expects.
+pub(crate) fn expectations(solved: &Calibration) -> Vec<Comparison> {
     let of = |keep: &dyn Fn(usize, Option<&str>) -> bool| {
         let kept = solved.strata.iter().filter(|s| keep(s.country, s.sector));
         kept.fold(Counts::default(), |sum, s| sum.plus(s.expected))
@@ -131,7 +135,7 @@ pub fn expected(params: &Params) -> Result<Vec<Comparison>, Error> {
         removal: &|code| country(code).removal(),
         sector: &|id| [sector(id).april, sector(id).november],
     };
-    Ok(figures.compare())
+    figures.compare()
 }
 
 impl Tally {
@@ -248,8 +252,8 @@ impl crate::traffic::Sink for Page {
 /// The year's books: what was found of each organisation in each month.
 pub(crate) struct Books<'a> {
     world: &'a World,
-    /// Days observed under the organisation's registered identity.
-    pub(crate) observed: Vec<[u8; 12]>,
+    /// Days observed under an identity (see [`World::said`]).
+    observed: Vec<[u8; 12]>,
     /// Days on which its own addresses were in contact, whatever the registry says.
     pub(crate) contacted: Vec<[u8; 12]>,
     /// Days with the product.
@@ -269,7 +273,7 @@ impl<'a> Books<'a> {
         let none = vec![[0; 12]; world.organisations.len()];
         Self {
             world,
-            observed: none.clone(),
+            observed: none.repeat(2),
             contacted: none,
             present: world.organisations.iter().map(present).collect(),
             addresses: [Addresses::default(); 12],
@@ -278,7 +282,7 @@ impl<'a> Books<'a> {
 
     /// Enters a month's page.
     pub(crate) fn close(&mut self, month: usize, page: Page) {
-        let mut bits = vec![0u32; self.world.organisations.len()];
+        let mut bits = vec![0u32; self.observed.len()];
         for (place, days) in page.days.iter().enumerate() {
             let own = days.iter().fold(0, |all, d| all | d);
             self.contacted[place][month] = ones(own);
@@ -298,25 +302,36 @@ impl<'a> Books<'a> {
 
     /// Sums the books.
     pub(crate) fn tally(&self) -> Tally {
+        let identities = self.observed.len();
         let mut world = Group::default();
         let mut countries: Vec<_> =
             COUNTRIES.iter().map(|c| (c.code, Group::default())).collect();
         let mut us_sectors: Vec<_> =
             US_SECTORS.iter().map(|s| (s.id, Group::default())).collect();
-        for (place, organisation) in self.world.organisations.iter().enumerate() {
-            self.enter(place, &mut world);
-            self.enter(place, &mut countries[organisation.country].1);
+        let organisations = self.world.organisations.iter();
+        for (identity, organisation) in
+            organisations.cycle().enumerate().take(identities)
+        {
+            self.enter(identity, &mut world);
+            self.enter(identity, &mut countries[organisation.country].1);
             let sector = us_sectors.iter_mut().find(|s| s.0 == organisation.sector);
             if let Some((_, group)) = sector.filter(|_| organisation.country == US) {
-                self.enter(place, group);
+                self.enter(identity, group);
             }
         }
         Tally { world, countries, us_sectors, addresses: self.addresses }
     }
 
-    fn enter(&self, place: usize, group: &mut Group) {
-        let observed = |m: usize| u32::from(self.observed[place][m]) >= ACTIVE_DAYS;
-        let truth = |m: usize| self.present[place][m] > 0;
+    /// Days of a month observed of an organisation, under either of its identities.
+    pub(crate) fn observed_days(&self, place: usize, month: usize) -> u8 {
+        let former = place + self.world.organisations.len();
+        self.observed[place][month].max(self.observed[former][month])
+    }
+
+    fn enter(&self, identity: usize, group: &mut Group) {
+        let observed = |m: usize| u32::from(self.observed[identity][m]) >= ACTIVE_DAYS;
+        // Only the first identity is a real organisation.
+        let truth = |m: usize| self.present.get(identity).is_some_and(|p| p[m] > 0);
         for month in 0..12 {
             group.observed[month] += u32::from(observed(month));
             group.truth[month] += u32::from(truth(month));

@@ -28,7 +28,7 @@ folder: it is what analyses are measured against.
 |---|---|
 | `params.toml` | the parameters; the same parameters make the same bytes |
 | `organisations.csv` | who: country, sector, parent, part (member: had the product on 1 January; adopter: got it later; bystander: never), first day with the product, first day without it, first day with it again, which vantages its traffic crosses, packets of a weekday towards the servers, relays, prefixes |
-| `status.csv` | per organisation and month with anything to say: days with the product, days on which one of its addresses was in contact at a vantage, days in contact under its id by the first snapshot of the registry |
+| `status.csv` | per organisation and month with anything to say: days with the product, days on which one of its addresses was in contact at a vantage, days in contact under its id, or its former id, by the first snapshot of the registry |
 | `counts.csv` | per month, for the world, each country and each sector of the United States: active as observed (two or more of the last-named days), and organisations with the product |
 | `cohorts.csv` | of April's, those of November: observed and true, with cohort removal |
 | `addresses.csv` | distinct addresses per month as simulated (IPv6 as /64), and expanded to the full-size world: (own + consumers / eyeball) / organisations |
@@ -66,7 +66,7 @@ pub(crate) fn write(
     counts(tally, &folder.join("counts.csv"))?;
     cohorts(tally, &folder.join("cohorts.csv"))?;
     addresses(&world.params, tally, &folder.join("addresses.csv"))?;
-    targets(&world.params, tally, &folder.join("targets.csv"))?;
+    targets(world, tally, &folder.join("targets.csv"))?;
     registry::write_errors(world, &folder.join("registry_errors.csv"))?;
     events(&world.params, &folder.join("events.csv"))?;
     scanners(&world.params, &folder.join("scanners.csv"))
@@ -129,8 +129,9 @@ fn status(world: &World, books: &Books<'_>, path: &Path) -> Result<(), Error> {
         ["organisation", "month", "present_days", "contact_days", "observed_days"];
     let rows = (0..world.organisations.len()).flat_map(|place| {
         (0..12).filter_map(move |m| {
-            let days = [&books.present, &books.contacted, &books.observed]
-                .map(|b| b[place][m]);
+            let [present, contact] =
+                [&books.present, &books.contacted].map(|b| b[place][m]);
+            let days = [present, contact, books.observed_days(place, m)];
             (days != [0; 3]).then(|| {
                 let [present, contact, observed] = days.map(|d| d.to_string());
                 [world.organisations[place].id(), month(m), present, contact, observed]
@@ -206,10 +207,10 @@ fn addresses(params: &Params, tally: &Tally, path: &Path) -> Result<(), Error> {
     table(path, &header(names), rows)
 }
 
-fn targets(params: &Params, tally: &Tally, path: &Path) -> Result<(), Error> {
+fn targets(world: &World, tally: &Tally, path: &Path) -> Result<(), Error> {
     let names = ["id", "published", "expected", "simulated", "difference", "source"];
-    let expected = crate::tally::expected(params)?;
-    let rows = tally.compare(params).into_iter().zip(expected).map(|(c, e)| {
+    let expected = crate::tally::expectations(&world.calibration);
+    let rows = tally.compare(&world.params).into_iter().zip(expected).map(|(c, e)| {
         [
             c.id.to_owned(),
             c.published.to_string(),

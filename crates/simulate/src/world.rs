@@ -17,8 +17,9 @@ pub(crate) struct World {
     /// In the order of their numbers.
     pub(crate) organisations: Vec<Organisation>,
     pub(crate) households: Vec<Household>,
-    /// For each organisation and holding, the place of the organisation that the first
-    /// snapshot of the registry names.
+    /// For each organisation and holding, the identity that the first snapshot of the
+    /// registry names: an organisation's place, or for its former identity that place
+    /// after all others.
     pub(crate) said: Vec<[Option<usize>; PREFIXES_MAX]>,
 }
 
@@ -69,8 +70,8 @@ fn said(organisations: &[Organisation]) -> Vec<[Option<usize>; PREFIXES_MAX]> {
         let mut row = [None; PREFIXES_MAX];
         for (slot, holding) in row.iter_mut().zip(&organisation.holdings) {
             *slot = match holding.entry {
-                // A former identity still counts as one organisation of its own.
-                Entry::Right | Entry::Stale { .. } => Some(place),
+                Entry::Right => Some(place),
+                Entry::Stale { .. } => Some(organisations.len() + place),
                 Entry::Missing { .. } => None,
                 Entry::Wrong { draw } => {
                     wrong_holder(&bystanders[organisation.country], draw)

@@ -281,7 +281,7 @@ fn log(
         text.push_str(&line);
         text.push('\n');
     }
-    text.push_str(&format!("#close\t{}\n", date(days.end)));
+    writeln!(text, "#close\t{}", date(days.end)).expect("writing to memory");
     text
 }
 

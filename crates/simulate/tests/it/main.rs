@@ -1,0 +1,6 @@
+//! A small world, written, read back with a general reader and counted again.
+
+#[cfg(test)]
+mod calibration;
+#[cfg(test)]
+mod files;
