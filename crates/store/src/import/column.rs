@@ -168,6 +168,9 @@ fn decimal_micros(text: &str, unit: Unit) -> Option<i64> {
         Unit::Us | Unit::Ns => 0,
     };
     let micros = whole_micros(whole.parse().ok()?, unit)?;
+    if fraction.is_empty() {
+        return Some(micros);
+    }
     let kept: String = fraction.chars().chain("000000".chars()).take(digits).collect();
     let below: i64 = if kept.is_empty() { 0 } else { kept.parse().ok()? };
     micros.checked_add(if whole.starts_with('-') { -below } else { below })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema};
-use csv::ByteRecord;
+use csv::{ByteRecord, StringRecord};
 use tidegauge_model::{Instant, Reason};
 
 use super::table::{Place, Reader};
@@ -56,8 +56,14 @@ pub(super) fn flows(
             });
         if record.len() != header.len() {
             sink.loss(reader.loss(place, Reason::ColumnCount));
-        } else if !gathered.push(&record, place) {
-            sink.loss(reader.loss(place, Reason::Syntax));
+            continue;
+        }
+        match StringRecord::from_byte_record(std::mem::take(&mut record)) {
+            Ok(text) => {
+                gathered.push(&text, place);
+                record = text.into_byte_record();
+            }
+            Err(_) => sink.loss(reader.loss(place, Reason::Syntax)),
         }
     }
 }
@@ -85,18 +91,13 @@ impl Gathered {
         }
     }
 
-    /// Adds a line, unless it is not UTF-8.
-    fn push(&mut self, record: &ByteRecord, place: Place) -> bool {
-        let field = |position: &usize| record.get(*position).unwrap_or_default();
-        if self.positions.iter().any(|p| std::str::from_utf8(field(p)).is_err()) {
-            return false;
-        }
+    /// Adds a line.
+    fn push(&mut self, record: &StringRecord, place: Place) {
         for (column, position) in self.columns.iter_mut().zip(&self.positions) {
-            let text = std::str::from_utf8(field(position)).unwrap_or_default();
-            column.append_option((!text.is_empty()).then_some(text));
+            let text = record.get(*position).filter(|text| !text.is_empty());
+            column.append_option(text);
         }
         self.places.push(place);
-        true
     }
 
     fn take(&mut self) -> (RecordBatch, Vec<Place>) {

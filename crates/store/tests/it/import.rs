@@ -153,6 +153,20 @@ fn csv_becomes_flows_others_and_losses() {
 }
 
 #[test]
+fn a_line_that_is_not_text_is_lost_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("flows.csv");
+    let mut text = CSV.lines().take(2).collect::<Vec<_>>().join("\n").into_bytes();
+    text.extend(b"\n\xff,b,c,d,e,f,g,h,i,j,k,l\n");
+    text.extend(CSV.lines().nth(2).unwrap().bytes());
+    std::fs::write(&path, text).unwrap();
+    let (taken, rows) = import(&path, CSV_MAPPING);
+    assert_eq!((rows, taken.flows.len(), taken.others.len()), (3, 1, 1));
+    let losses: Vec<_> = taken.losses.iter().map(|l| (l.line, l.reason)).collect();
+    assert_eq!(losses, [(Some(3), Reason::Syntax)]);
+}
+
+#[test]
 fn parquet_of_other_types_gives_the_same_flows() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("flows.whatever");
