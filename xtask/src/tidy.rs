@@ -39,7 +39,7 @@ const FENCED: &[(&str, &[&str])] = &[
     ("axum", &["publish", "app"]),
     ("deltalake-core", &["store"]),
     ("arrow", &["store", "census", "simulate", "app"]),
-    ("parquet", &["store", "simulate"]),
+    ("parquet", &["store", "simulate", "app"]),
     ("tokio", &["store", "census", "publish", "app"]),
     ("anyhow", &["app"]),
     ("clap", &["app"]),

@@ -279,7 +279,12 @@ pub(crate) struct Census {
     #[command(flatten)]
     pub(crate) evidence: Evidence,
     /// What cells are split by
-    #[arg(long, value_delimiter = ',', default_value = "product", value_name = "DIMENSION")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "product",
+        value_name = "DIMENSION"
+    )]
     pub(crate) by: Vec<Dimension>,
     /// First day [default: the first in the lake]
     #[arg(long, value_name = "DATE")]
@@ -334,7 +339,12 @@ pub(crate) struct Assess {
     #[command(flatten)]
     pub(crate) compared: Compared,
     /// What estimates are split by: country, sector, or both
-    #[arg(long, value_delimiter = ',', default_value = "country", value_name = "DIMENSION")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "country",
+        value_name = "DIMENSION"
+    )]
     pub(crate) by: Vec<Dimension>,
 }
 

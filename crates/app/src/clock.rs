@@ -3,10 +3,14 @@
 use tidegauge_model::{Day, Instant};
 
 /// Now, in microseconds since the epoch.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the clock"
+)]
 pub(crate) fn now() -> Instant {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let micros = since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
+    let micros =
+        since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
     Instant(micros)
 }
 

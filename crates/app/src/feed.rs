@@ -53,7 +53,7 @@ impl<'a> Feed<'a> {
     }
 
     /// The observer, with everything it was fed.
-    pub(crate) fn finish(mut self) -> Observer<'a> {
+    pub(crate) fn finish(self) -> Observer<'a> {
         self.summarise();
         self.observer
     }
@@ -85,7 +85,12 @@ impl Sink for Feed<'_> {
                 Some(line) => format!("line {line}"),
                 None => format!("byte {}", loss.offset),
             };
-            tracing::warn!("{}: {place}: lost ({}): {}", self.input, loss.reason, hint(loss.reason));
+            tracing::warn!(
+                "{}: {place}: lost ({}): {}",
+                self.input,
+                loss.reason,
+                hint(loss.reason)
+            );
         }
         self.observer.loss(&loss);
     }
@@ -95,13 +100,17 @@ impl Sink for Feed<'_> {
 fn hint(reason: tidegauge_model::Reason) -> &'static str {
     use tidegauge_model::Reason as R;
     match reason {
-        R::Truncated => "the input ends inside a record; copy it again if it should not",
+        R::Truncated => {
+            "the input ends inside a record; copy it again if it should not"
+        }
         R::Compression => "the compressed stream is damaged from here on",
         R::ColumnCount => "the line has not the columns that #fields announced",
         R::ColumnMissing => "a column that every record needs is not in the header",
         R::Value => "a value is not of its column's type",
         R::Syntax => "this is not text in the format of the file",
-        R::Time => "the time is before 1990 or in the future: is the sensor's clock right?",
+        R::Time => {
+            "the time is before 1990 or in the future: is the sensor's clock right?"
+        }
         R::Length => "a length field contradicts the bytes that are there",
         R::LinkType => "this link layer or tunnel is not read",
         R::Fragment => "a fragment whose first part was not captured",

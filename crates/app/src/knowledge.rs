@@ -22,8 +22,12 @@ pub(crate) fn catalog(settings: &Settings) -> anyhow::Result<Catalog> {
     let files = texts(settings, "catalog", built_in::CATALOG)?;
     let files = files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
     Catalog::read(files).map_err(|errors| {
-        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        anyhow::anyhow!("the catalog has {} mistakes:\n{}", lines.len(), lines.join("\n"))
+        let lines: Vec<String> = errors.iter().map(|e| format!("{e}\n  hint: {}", e.hint())).collect();
+        anyhow::anyhow!(
+            "the catalog has {} mistakes:\n{}",
+            lines.len(),
+            lines.join("\n")
+        )
     })
 }
 
@@ -71,7 +75,8 @@ pub(crate) fn vantage(
     }
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("reading {}", path.display()))?;
-    Vantage::read(id.clone(), &text).with_context(|| format!("reading {}", path.display()))
+    Vantage::read(id.clone(), &text)
+        .with_context(|| format!("reading {}", path.display()))
 }
 
 /// The TOML files of `--data`'s `folder`, or those built in.
@@ -80,9 +85,12 @@ fn texts(
     folder: &str,
     built_in: &[(&str, &str)],
 ) -> anyhow::Result<Vec<NamedText>> {
-    let own = settings.data.as_ref().map(|data| data.join(folder)).filter(|f| f.is_dir());
+    let own =
+        settings.data.as_ref().map(|data| data.join(folder)).filter(|f| f.is_dir());
     let Some(own) = own else {
-        let owned = |(name, text): &(&str, &str)| (format!("{folder}/{name}"), (*text).to_owned());
+        let owned = |(name, text): &(&str, &str)| {
+            (format!("{folder}/{name}"), (*text).to_owned())
+        };
         return Ok(built_in.iter().map(owned).collect());
     };
     let mut paths: Vec<PathBuf> = std::fs::read_dir(&own)
@@ -91,8 +99,10 @@ fn texts(
     paths.retain(|path| path.extension().is_some_and(|e| e == "toml"));
     paths.sort();
     if paths.is_empty() {
-        bail!("{} has no .toml file (hint: leave the folder away to use what is built in)",
-            own.display());
+        bail!(
+            "{} has no .toml file (hint: leave the folder away to use what is built in)",
+            own.display()
+        );
     }
     let read = |path: PathBuf| {
         let text = std::fs::read_to_string(&path)

@@ -18,6 +18,7 @@ mod rank;
 mod reference;
 mod settings;
 mod source;
+mod targets;
 mod verb;
 
 use std::io::IsTerminal;
@@ -48,7 +49,8 @@ fn main() -> ExitCode {
         }
     };
     start_log(settings.log_format, typed.everywhere.verbose);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!("cannot start the runtime: {error}");
@@ -96,7 +98,8 @@ fn start_log(format: LogFormat, verbose: u8) {
         _ => "trace",
     };
     let filter = tracing_subscriber::EnvFilter::new(level);
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
+    let log =
+        tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
     match format {
         LogFormat::Json => log.json().init(),
         LogFormat::Text => {

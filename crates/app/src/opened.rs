@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use futures::TryStreamExt;
 use tidegauge_census::Counter;
 use tidegauge_census::disclosure::{Internal, Ledger, Public};
-use futures::TryStreamExt;
 use tidegauge_enrich::atlas::{Atlas, Rules};
 use tidegauge_enrich::catalog::Catalog;
 use tidegauge_model::count::{Census, Dating, Query, Release};
@@ -38,8 +38,12 @@ impl Opened {
         let lake = Lake::open(&settings.lake).await?;
         let catalog = knowledge::catalog(settings)?;
         let atlas = Arc::new(atlas(&lake, settings, known).await?);
-        let controls: Vec<ProductId> =
-            catalog.products().iter().filter(|p| p.control).map(|p| p.id.clone()).collect();
+        let controls: Vec<ProductId> = catalog
+            .products()
+            .iter()
+            .filter(|p| p.control)
+            .map(|p| p.id.clone())
+            .collect();
         let counter = Counter::open(
             &lake,
             catalog.endpoints(),
@@ -55,7 +59,11 @@ impl Opened {
     }
 
     /// The days from `from` to `to`, or those the lake covers.
-    pub(crate) fn days(&self, from: Option<Day>, to: Option<Day>) -> anyhow::Result<DayRange> {
+    pub(crate) fn days(
+        &self,
+        from: Option<Day>,
+        to: Option<Day>,
+    ) -> anyhow::Result<DayRange> {
         let covered = self.covered.map(|c| (c.first(), c.last()));
         let Some((first, last)) = from.zip(to).or_else(|| {
             covered.map(|(first, last)| (from.unwrap_or(first), to.unwrap_or(last)))
@@ -66,12 +74,18 @@ impl Opened {
     }
 
     /// The products asked for, checked against the catalog.
-    pub(crate) fn products(&self, asked: &[ProductId]) -> anyhow::Result<Vec<ProductId>> {
+    pub(crate) fn products(
+        &self,
+        asked: &[ProductId],
+    ) -> anyhow::Result<Vec<ProductId>> {
         for product in asked {
             if self.catalog.product(product.as_str()).is_none() {
                 let known: Vec<&str> =
                     self.catalog.products().iter().map(|p| p.id.as_str()).collect();
-                bail!("the catalog has no product `{product}` (hint: {})", known.join(", "));
+                bail!(
+                    "the catalog has no product `{product}` (hint: {})",
+                    known.join(", ")
+                );
             }
         }
         Ok(asked.to_vec())
@@ -127,7 +141,9 @@ pub(crate) enum Audience {
 impl Audience {
     pub(crate) fn new(internal: bool) -> Self {
         if internal {
-            tracing::warn!("--internal: nothing is hidden; these figures are not for publication");
+            tracing::warn!(
+                "--internal: nothing is hidden; these figures are not for publication"
+            );
             Self::Internal
         } else {
             Self::Public(Ledger::new(Public::default()))

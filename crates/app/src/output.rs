@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{Field, Schema};
 use arrow::record_batch::RecordBatch;
 
 use crate::args::Format;
@@ -93,7 +93,7 @@ impl Rows {
             Format::Table => write!(out, "{}", self.table())?,
             Format::Json => writeln!(out, "{}", self.document()?)?,
             Format::Csv => self.csv(&mut out)?,
-            Format::Parquet => self.parquet(&mut out)?,
+            Format::Parquet => out.write_all(&self.parquet()?)?,
         }
         if format != Format::Json {
             self.notes.iter().for_each(|note| tracing::warn!("{note}"));
@@ -103,7 +103,7 @@ impl Rows {
 
     fn table(&self) -> String {
         let mut table = comfy_table::Table::new();
-        table.load_preset(comfy_table::presets::NOTHING);
+        table.load_style(comfy_table::presets::NOTHING);
         table.set_header(&self.columns);
         for row in &self.rows {
             table.add_row(row.iter().map(|value| {
@@ -147,23 +147,26 @@ impl Rows {
         writer.flush().context("writing CSV")
     }
 
-    fn parquet(&self, out: &mut (impl Write + Send)) -> anyhow::Result<()> {
-        let arrays: Vec<ArrayRef> = (0..self.columns.len()).map(|c| self.column(c)).collect();
+    fn parquet(&self) -> anyhow::Result<Vec<u8>> {
+        let arrays: Vec<ArrayRef> =
+            (0..self.columns.len()).map(|c| self.column(c)).collect();
         let fields = self.columns.iter().zip(&arrays);
-        let fields: Vec<Field> =
-            fields.map(|(name, a)| Field::new(name, a.data_type().clone(), true)).collect();
+        let fields: Vec<Field> = fields
+            .map(|(name, a)| Field::new(name, a.data_type().clone(), true))
+            .collect();
         let schema = Arc::new(Schema::new(fields));
         let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)?;
-        let mut writer = parquet::arrow::ArrowWriter::try_new(out, schema, None)?;
+        let mut writer =
+            parquet::arrow::ArrowWriter::try_new(Vec::new(), schema, None)?;
         writer.write(&batch)?;
-        writer.close().context("writing Parquet")?;
-        Ok(())
+        writer.into_inner().context("writing Parquet")
     }
 
     /// The column as numbers if every known value is one, else as text.
     fn column(&self, index: usize) -> ArrayRef {
         let values = || self.rows.iter().filter_map(move |row| row.get(index));
-        let known = || values().filter(|v| !matches!(v, Value::Unknown | Value::Suppressed));
+        let known =
+            || values().filter(|v| !matches!(v, Value::Unknown | Value::Suppressed));
         if known().next().is_some() && known().all(|v| matches!(v, Value::Int(_))) {
             let ints = values().map(|v| match v {
                 Value::Int(count) => i64::try_from(*count).ok(),
@@ -188,6 +191,8 @@ impl Rows {
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::DataType;
+
     use super::*;
 
     fn rows() -> Rows {
@@ -207,7 +212,8 @@ mod tests {
             String::from_utf8(csv).unwrap(),
             "country,organisations,share\nUS,2540,0.12\nunknown,suppressed,unknown\n"
         );
-        let json: serde_json::Value = serde_json::from_str(&rows().document().unwrap()).unwrap();
+        let json: serde_json::Value =
+            serde_json::from_str(&rows().document().unwrap()).unwrap();
         assert_eq!(json["schema_version"], 1);
         assert_eq!(json["rows"][1]["organisations"], "suppressed");
         assert_eq!(json["rows"][0]["share"], 0.125);
@@ -217,8 +223,6 @@ mod tests {
     fn parquet_holds_numbers_as_numbers() {
         assert_eq!(*rows().column(1).data_type(), DataType::Int64);
         assert_eq!(*rows().column(0).data_type(), DataType::Utf8);
-        let mut bytes = Vec::new();
-        rows().parquet(&mut bytes).unwrap();
-        assert!(bytes.starts_with(b"PAR1"));
+        assert!(rows().parquet().unwrap().starts_with(b"PAR1"));
     }
 }

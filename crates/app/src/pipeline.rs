@@ -57,9 +57,12 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// Share of the input that was lost, 0 to 1.
+    /// Share of the input that was lost, 0 to 1. Frames of link layers that carry no flows
+    /// (ARP, spanning tree) are counted as lost, but say nothing about the input's health.
     pub(crate) fn loss_share(&self) -> f64 {
-        let lost: u64 = self.losses.values().sum::<u64>() + self.unreadable;
+        let harmful =
+            self.losses.iter().filter(|(reason, _)| **reason != Reason::LinkType);
+        let lost: u64 = harmful.map(|(_, count)| count).sum::<u64>() + self.unreadable;
         let all = self.flows + lost;
         if all == 0 { 0.0 } else { ratio(lost, all) }
     }
@@ -82,7 +85,10 @@ pub(crate) async fn ingest(lake: &Lake, plan: &Plan<'_>) -> anyhow::Result<Summa
     let observer = Observer::new(
         plan.vantage,
         plan.catalog,
-        ObserverSettings { control_share: plan.control_sampling, ..ObserverSettings::default() },
+        ObserverSettings {
+            control_share: plan.control_sampling,
+            ..ObserverSettings::default()
+        },
     );
     let mut feed = Feed::new(observer);
     read(&sources, plan, started, &mut feed, &mut summary)?;
@@ -150,7 +156,8 @@ async fn leave_out_known(
     sources: &mut Vec<Source>,
     summary: &mut Summary,
 ) -> anyhow::Result<()> {
-    let fingerprints: Vec<Fingerprint> = sources.iter().map(|s| s.fingerprint).collect();
+    let fingerprints: Vec<Fingerprint> =
+        sources.iter().map(|s| s.fingerprint).collect();
     let known = lake.already(&vantage.id, &fingerprints).await?;
     let mut known = known.into_iter();
     sources.retain(|_| !known.next().unwrap_or(false));
@@ -170,9 +177,16 @@ fn read(
     let bar = progress::bytes("reading", bytes * 2);
     let mut decoder = Decoder::new(latest);
     for source in sources {
-        if let Kind::Telemetry(format) = source.kind {
+        if let Kind::Telemetry(format) = source.kind
+            && format.has_names()
+        {
             feed.begin(&source.name);
-            decoder.names(format, &mut source.read()?, feed).with_context(|| at(source))?;
+            let mut input = source.read()?;
+            decoder.names(format, &mut input, feed).with_context(|| at(source))?;
+            // What pass 2 reads again is told there.
+            if !format.has_flows() {
+                input.damage().into_iter().for_each(|damage| feed.loss(damage));
+            }
         }
         bar.inc(source.bytes);
     }
@@ -184,6 +198,12 @@ fn read(
     }
     feed.begin("all inputs");
     decoder.finish(feed);
+    if decoder.repeated() > 0 {
+        tracing::info!(
+            "{} rows repeat another to the letter and count once",
+            decoder.repeated()
+        );
+    }
     bar.finish_and_clear();
     Ok(())
 }
@@ -199,10 +219,10 @@ fn read_flows(
     let lost = |reason| Loss { offset: 0, line: None, reason, day: None };
     match source.kind {
         Kind::Telemetry(format) => {
-            let mut input = source.read()?;
-            decoder.flows(format, &mut input, feed).with_context(|| at(source))?;
-            if let Some(damage) = input.damage() {
-                feed.loss(damage);
+            if format.has_flows() {
+                let mut input = source.read()?;
+                decoder.flows(format, &mut input, feed).with_context(|| at(source))?;
+                input.damage().into_iter().for_each(|damage| feed.loss(damage));
             }
             Ok(format.as_str().to_owned())
         }
@@ -216,7 +236,8 @@ fn read_flows(
                 feed.loss(lost(Reason::Format));
                 return Ok("unmapped".to_owned());
             };
-            import_flows(source, mapping, plan, latest, feed).with_context(|| at(source))?;
+            import_flows(source, mapping, plan, latest, feed)
+                .with_context(|| at(source))?;
             Ok(if source.kind == Kind::Csv { "csv" } else { "parquet" }.to_owned())
         }
         Kind::Empty => {
@@ -293,8 +314,11 @@ fn run_record(
         .iter()
         .map(|s| serde_json::json!({ "name": s.name, "sha256": s.fingerprint.to_string() }))
         .collect();
-    let losses: BTreeMap<&str, u64> =
-        summary.losses.iter().map(|(reason, count)| (reason.as_str(), *count)).collect();
+    let losses: BTreeMap<&str, u64> = summary
+        .losses
+        .iter()
+        .map(|(reason, count)| (reason.as_str(), *count))
+        .collect();
     RunRecord {
         id: format!("ingest:{}:{}", plan.vantage.id, started.0),
         started,

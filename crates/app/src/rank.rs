@@ -55,7 +55,9 @@ pub(crate) fn read(
     }
     let mut hosts: Vec<RankSeries> = series.into_values().collect();
     hosts.iter_mut().for_each(|h| h.points.sort_unstable());
-    hosts.sort_by(|a, b| (a.part, &a.vendor, &a.host).cmp(&(b.part, &b.vendor, &b.host)));
+    hosts.sort_by(|a, b| {
+        (a.part, &a.vendor, &a.host).cmp(&(b.part, &b.vendor, &b.host))
+    });
     Ok(RankPanel {
         source: "Cisco Umbrella popularity list".to_owned(),
         tiers: tiers.into_iter().collect(),

@@ -38,7 +38,11 @@ fn commands() -> anyhow::Result<String> {
     Ok(page)
 }
 
-fn command(page: &mut String, of: &mut clap::Command, name: &str) -> anyhow::Result<()> {
+fn command(
+    page: &mut String,
+    of: &mut clap::Command,
+    name: &str,
+) -> anyhow::Result<()> {
     writeln!(page, "\n## `{name}`\n\n```text")?;
     let help = of.render_long_help().to_string();
     for line in help.lines() {
@@ -111,7 +115,9 @@ fn policies() -> anyhow::Result<String> {
          | id | country | kind | binding | announced | effective | deadline | instrument |\n\
          |---|---|---|---|---|---|---|---|\n"
     );
-    let day = |day: Option<tidegauge_model::Day>| day.map_or(String::new(), |d| d.to_string());
+    let day = |day: Option<tidegauge_model::Day>| {
+        day.map_or(String::new(), |d| d.to_string())
+    };
     for p in &timeline.policies {
         writeln!(
             page,
@@ -126,7 +132,10 @@ fn policies() -> anyhow::Result<String> {
             p.instrument
         )?;
     }
-    writeln!(page, "\n## Events\n\n| id | country | date | event |\n|---|---|---|---|")?;
+    writeln!(
+        page,
+        "\n## Events\n\n| id | country | date | event |\n|---|---|---|---|"
+    )?;
     for v in &timeline.vendor {
         writeln!(page, "| {} | {} | {} | {} |", v.id, v.country, v.date, v.event)?;
     }

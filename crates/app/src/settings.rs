@@ -114,7 +114,10 @@ fn read(path: &Path) -> anyhow::Result<File> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("reading settings from {}", path.display()))?;
     toml::from_str(&text).with_context(|| {
-        format!("settings in {} (hint: `tidegauge config` prints a valid file)", path.display())
+        format!(
+            "settings in {} (hint: `tidegauge config` prints a valid file)",
+            path.display()
+        )
     })
 }
 

@@ -67,7 +67,8 @@ fn walk(path: &Path, found: &mut Vec<PathBuf>, unreadable: &mut Vec<Unreadable>)
         found.push(path.to_owned());
         return;
     }
-    let listed = std::fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let listed =
+        std::fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     match listed {
         Ok(entries) => {
             for entry in entries {
@@ -115,7 +116,8 @@ impl Source {
 
     /// The decompressed bytes, from the start.
     pub(crate) fn read(&self) -> anyhow::Result<Inflate<BufReader<File>>> {
-        let file = File::open(&self.path).with_context(|| format!("opening {}", self.name))?;
+        let file =
+            File::open(&self.path).with_context(|| format!("opening {}", self.name))?;
         Ok(Inflate::new(BufReader::new(file)))
     }
 }

@@ -16,11 +16,18 @@ use crate::settings::Settings;
 use crate::{Outcome, args, knowledge};
 
 /// Estimates and prints.
-pub(crate) async fn run(verb: &args::Assess, settings: &Settings) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(
+    verb: &args::Assess,
+    settings: &Settings,
+) -> anyhow::Result<Outcome> {
     let timeline = knowledge::timeline(settings)?;
     let policy = timeline.policy(verb.compared.policy.as_str()).with_context(|| {
         let ids: Vec<&str> = timeline.policies.iter().map(|p| p.id.as_str()).collect();
-        format!("there is no policy `{}` (hint: {})", verb.compared.policy, ids.join(", "))
+        format!(
+            "there is no policy `{}` (hint: {})",
+            verb.compared.policy,
+            ids.join(", ")
+        )
     })?;
     let windows = windows(&verb.compared, policy)?;
     let opened = Opened::open(settings, verb.evidence.known).await?;
@@ -66,7 +73,8 @@ pub(crate) fn windows(
     let dates = [policy.announced, policy.effective, policy.deadline];
     let first = dates.iter().flatten().min();
     let last = dates.iter().flatten().max();
-    let no_dates = || format!("policy {} has no dates (hint: --before, --after)", policy.id);
+    let no_dates =
+        || format!("policy {} has no dates (hint: --before, --after)", policy.id);
     let before = match compared.before {
         Some(month) => month,
         None => months_before(first.with_context(no_dates)?.month(), 2)?,
@@ -84,12 +92,14 @@ pub(crate) fn windows(
 fn months_before(month: Month, count: i16) -> anyhow::Result<Month> {
     let months = month.year() * 12 + i16::from(month.number()) - 1 - count;
     let number = i8::try_from(months.rem_euclid(12) + 1)?;
-    Month::new(months.div_euclid(12), number).context("the policy's dates are out of range")
+    Month::new(months.div_euclid(12), number)
+        .context("the policy's dates are out of range")
 }
 
 fn stratify(by: &[Dimension]) -> anyhow::Result<Stratify> {
     let has = |dimension| by.contains(&dimension);
-    let other = by.iter().find(|d| !matches!(d, Dimension::Country | Dimension::Sector));
+    let other =
+        by.iter().find(|d| !matches!(d, Dimension::Country | Dimension::Sector));
     if let Some(other) = other {
         bail!("estimates are split by country, sector or both, not by {other}");
     }
@@ -101,10 +111,21 @@ fn stratify(by: &[Dimension]) -> anyhow::Result<Stratify> {
     })
 }
 
-fn rows(estimates: &[ReleasedEstimate], policy: &PolicyEvent, windows: Windows) -> Rows {
+fn rows(
+    estimates: &[ReleasedEstimate],
+    policy: &PolicyEvent,
+    windows: Windows,
+) -> Rows {
     let columns = [
-        "stratum", "quantity", "value", "low", "high", "interval", "active_before",
-        "still_or_after", "identified",
+        "stratum",
+        "quantity",
+        "value",
+        "low",
+        "high",
+        "interval",
+        "active_before",
+        "still_or_after",
+        "identified",
     ];
     let mut rows = Rows::new("assess", columns);
     let mut seen = std::collections::BTreeSet::new();
@@ -158,7 +179,8 @@ fn push_intervals(rows: &mut Rows, stratum: &str, estimate: &Estimate) {
         push(Value::Unknown, Value::Unknown, Value::text("none"));
     }
     for interval in &estimate.intervals {
-        let (low, high) = (Value::Float(interval.low, 4), Value::Float(interval.high, 4));
+        let (low, high) =
+            (Value::Float(interval.low, 4), Value::Float(interval.high, 4));
         push(low, high, Value::text(&interval.method));
     }
 }

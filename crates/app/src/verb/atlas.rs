@@ -17,7 +17,10 @@ use crate::settings::Settings;
 use crate::{Outcome, args, opened};
 
 /// Imports, looks up or compares.
-pub(crate) async fn run(verb: &args::Atlas, settings: &Settings) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(
+    verb: &args::Atlas,
+    settings: &Settings,
+) -> anyhow::Result<Outcome> {
     let lake = Lake::open(&settings.lake).await?;
     match verb {
         args::Atlas::Import { source, name, snapshot, files } => {
@@ -55,7 +58,8 @@ pub(crate) async fn import(
         &mut input,
         |observation| observations.push(observation),
         |loss| {
-            let line = loss.line.map_or_else(String::new, |line| format!("line {line}: "));
+            let line =
+                loss.line.map_or_else(String::new, |line| format!("line {line}: "));
             tracing::warn!("{}: {line}lost ({})", path.display(), loss.reason);
         },
     )

@@ -10,7 +10,10 @@ use crate::settings::Settings;
 use crate::{Outcome, args, clock, knowledge};
 
 /// Checks, lists or explains.
-pub(crate) fn run(verb: &args::Catalog, settings: &Settings) -> anyhow::Result<Outcome> {
+pub(crate) fn run(
+    verb: &args::Catalog,
+    settings: &Settings,
+) -> anyhow::Result<Outcome> {
     let catalog = knowledge::catalog(settings)?;
     match verb {
         args::Catalog::Check => check(&catalog, settings),
@@ -45,7 +48,14 @@ fn check(catalog: &Catalog, settings: &Settings) -> anyhow::Result<Outcome> {
 /// The entries as rows; also a page of the reference.
 pub(crate) fn list(catalog: &Catalog, product: Option<&ProductId>) -> Rows {
     let columns = [
-        "endpoint", "product", "role", "weight", "match", "pattern", "valid", "confidence",
+        "endpoint",
+        "product",
+        "role",
+        "weight",
+        "match",
+        "pattern",
+        "valid",
+        "confidence",
     ];
     let mut rows = Rows::new("catalog", columns);
     let wanted = |e: &&Endpoint| product.is_none_or(|product| e.product == *product);
@@ -88,7 +98,12 @@ fn validity(endpoint: &Endpoint) -> String {
 }
 
 /// What was found as rows; people get it as sentences instead.
-fn explain(catalog: &Catalog, subject: &str, day: Day, settings: &Settings) -> anyhow::Result<()> {
+fn explain(
+    catalog: &Catalog,
+    subject: &str,
+    day: Day,
+    settings: &Settings,
+) -> anyhow::Result<()> {
     let Ok(subject) = subject.parse::<Subject>();
     let explanation = catalog.explain(subject, day);
     if settings.format == args::Format::Table {

@@ -8,7 +8,10 @@ use crate::settings::Settings;
 use crate::{Outcome, args};
 
 /// Counts and prints.
-pub(crate) async fn run(verb: &args::Census, settings: &Settings) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(
+    verb: &args::Census,
+    settings: &Settings,
+) -> anyhow::Result<Outcome> {
     let opened = Opened::open(settings, verb.evidence.known).await?;
     let days = opened.days(verb.from, verb.to)?;
     let query = Query {
@@ -71,7 +74,8 @@ pub(crate) fn rows(release: &Release) -> Rows {
     ));
     if release.suppressed() > 0 {
         let rule = release.rule();
-        rows.notes.push(format!("{} cells are suppressed: {rule}", release.suppressed()));
+        rows.notes
+            .push(format!("{} cells are suppressed: {rule}", release.suppressed()));
     }
     rows
 }

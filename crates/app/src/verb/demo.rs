@@ -21,7 +21,7 @@ use crate::opened::Opened;
 use crate::pipeline::{self, Plan};
 use crate::settings::Settings;
 use crate::verb::{atlas, ingest, report, simulate};
-use crate::{Outcome, args, clock, knowledge};
+use crate::{Outcome, args, clock, knowledge, targets};
 
 /// The file that says a folder is a demo's and may be made anew.
 const MARK: &str = ".tidegauge-demo";
@@ -29,7 +29,10 @@ const MARK: &str = ".tidegauge-demo";
 const CONTROL_SAMPLING: NonZeroU32 = NonZeroU32::new(4).expect("4 is not 0");
 
 /// Runs the whole way.
-pub(crate) async fn run(verb: &args::Demo, settings: &Settings) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(
+    verb: &args::Demo,
+    settings: &Settings,
+) -> anyhow::Result<Outcome> {
     let started = clock::now();
     prepare(&verb.out)?;
     let world = verb.out.join("world");
@@ -55,7 +58,13 @@ pub(crate) async fn run(verb: &args::Demo, settings: &Settings) -> anyhow::Resul
     let took = clock::now().0 - started.0;
     tell(&figures, &page.html, took)?;
     if verb.check_targets {
-        return figures.check(&made, &params);
+        let compared = targets::compare(&made, verb.world.organisations);
+        compared.rows.print(settings.format)?;
+        anyhow::ensure!(
+            compared.missed == 0,
+            "{} targets were missed",
+            compared.missed
+        );
     }
     Ok(Outcome::Done)
 }
@@ -64,14 +73,19 @@ pub(crate) async fn run(verb: &args::Demo, settings: &Settings) -> anyhow::Resul
 fn prepare(out: &Path) -> anyhow::Result<()> {
     let is_empty = || out.read_dir().is_ok_and(|mut entries| entries.next().is_none());
     if out.join(MARK).is_file() {
-        std::fs::remove_dir_all(out)
-            .with_context(|| format!("removing the earlier demo in {}", out.display()))?;
+        std::fs::remove_dir_all(out).with_context(|| {
+            format!("removing the earlier demo in {}", out.display())
+        })?;
     } else if out.exists() && !is_empty() {
         bail!("{} holds something else than a demo (hint: --out DIR)", out.display());
     }
-    std::fs::create_dir_all(out).with_context(|| format!("making {}", out.display()))?;
-    std::fs::write(out.join(MARK), "Made by `tidegauge demo`; made anew by the next one.\n")
-        .with_context(|| format!("writing in {}", out.display()))
+    std::fs::create_dir_all(out)
+        .with_context(|| format!("making {}", out.display()))?;
+    std::fs::write(
+        out.join(MARK),
+        "Made by `tidegauge demo`; made anew by the next one.\n",
+    )
+    .with_context(|| format!("writing in {}", out.display()))
 }
 
 /// The record by which every later page knows that the lake holds a synthetic world.
@@ -108,13 +122,18 @@ async fn import_registry(lake: &Lake, folder: &Path) -> anyhow::Result<()> {
 }
 
 /// Ingests the flows and logs of each vantage of the world.
-async fn ingest_world(lake: &Lake, world: &Path, settings: &Settings) -> anyhow::Result<()> {
+async fn ingest_world(
+    lake: &Lake,
+    world: &Path,
+    settings: &Settings,
+) -> anyhow::Result<()> {
     let catalog = knowledge::catalog(settings)?;
     let mapping = ingest::read_mapping(&world.join("mapping.toml"))?;
     let vantages = world.join("vantages");
     for path in sorted(&vantages, "toml")? {
         let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
-        let vantage = knowledge::vantage(&VantageId::new(stem), Some(&vantages), settings)?;
+        let vantage =
+            knowledge::vantage(&VantageId::new(stem), Some(&vantages), settings)?;
         let folders = ["flows", "zeek"].map(|kind| world.join(kind).join(stem));
         let paths: Vec<PathBuf> = folders.into_iter().filter(|f| f.is_dir()).collect();
         let plan = Plan {
@@ -141,10 +160,14 @@ async fn ingest_world(lake: &Lake, world: &Path, settings: &Settings) -> anyhow:
 
 fn sorted(folder: &Path, extension: &str) -> anyhow::Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(pipeline::existing(folder)?)
-        .and_then(|entries| entries.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>())
+        .and_then(|entries| {
+            entries.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>()
+        })
         .with_context(|| format!("listing {}", folder.display()))?;
-    let mut paths: Vec<PathBuf> =
-        entries.into_iter().filter(|p| p.extension().is_some_and(|e| e == extension)).collect();
+    let mut paths: Vec<PathBuf> = entries
+        .into_iter()
+        .filter(|p| p.extension().is_some_and(|e| e == extension))
+        .collect();
     paths.sort();
     Ok(paths)
 }
@@ -171,7 +194,8 @@ struct Figures {
 
 impl Figures {
     fn of(report: &Report) -> anyhow::Result<Self> {
-        let months = report.months_frozen.as_ref().context("the report has no months")?;
+        let months =
+            report.months_frozen.as_ref().context("the report has no months")?;
         let at = |day: Day| month_counts(months, day);
         let (before, after) = (at(report.before.first())?, at(report.after.first())?);
         let factor = report.expansion.as_ref().map_or(1.0, |e| e.factor);
@@ -198,12 +222,19 @@ impl Figures {
 
 fn month_counts(months: &Release, day: Day) -> anyhow::Result<Counts> {
     let month = day.month().to_string();
-    let row = months.rows().iter().find(|r| r.key.first().is_some_and(|k| k.as_ref() == Some(&month)));
-    row.and_then(|r| r.counts).with_context(|| format!("nothing may be shown for {month}"))
+    let row = months
+        .rows()
+        .iter()
+        .find(|r| r.key.first().is_some_and(|k| k.as_ref() == Some(&month)));
+    row.and_then(|r| r.counts)
+        .with_context(|| format!("nothing may be shown for {month}"))
 }
 
 /// Addresses with consumer addresses expanded to their true number.
-#[expect(clippy::cast_precision_loss, reason = "counts of addresses are far below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of addresses are far below 2^53"
+)]
 fn expanded(counts: &Counts, factor: f64) -> f64 {
     let consumer = counts.addresses_v4_consumer as f64;
     (counts.addresses_v4 as f64 - consumer) + consumer * factor
@@ -213,9 +244,11 @@ fn expanded(counts: &Counts, factor: f64) -> f64 {
 fn tell(figures: &Figures, page: &Path, took_micros: i64) -> anyhow::Result<()> {
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     let interval = |e: &Estimate| {
-        let widest = e.intervals.iter().map(|i| (i.low, i.high)).reduce(|a, b| {
-            (a.0.min(b.0), a.1.max(b.1))
-        });
+        let widest = e
+            .intervals
+            .iter()
+            .map(|i| (i.low, i.high))
+            .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
         widest.map_or_else(String::new, |(low, high)| {
             format!(" (95 %: {} to {})", percent(low), percent(high))
         })

@@ -3,7 +3,9 @@
 use anyhow::Context;
 use futures::TryStreamExt;
 use tidegauge_enrich::score;
-use tidegauge_exposure::{Evidence, Portfolio, Settings as FindingSettings, Subject, findings};
+use tidegauge_exposure::{
+    Evidence, Portfolio, Settings as FindingSettings, Subject, findings,
+};
 use tidegauge_model::finding::{Finding, FindingState};
 use tidegauge_model::{Coverage, DayRange, Footprint, Prefix};
 
@@ -13,7 +15,10 @@ use crate::settings::Settings;
 use crate::{Outcome, args, clock};
 
 /// Matches the portfolio and prints the findings.
-pub(crate) async fn run(verb: &args::Exposure, settings: &Settings) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(
+    verb: &args::Exposure,
+    settings: &Settings,
+) -> anyhow::Result<Outcome> {
     let file = std::fs::File::open(&verb.portfolio)
         .with_context(|| format!("opening {}", verb.portfolio.display()))?;
     let portfolio = Portfolio::read(file)
@@ -109,8 +114,16 @@ impl Seen {
 
 fn rows<'a>(findings: impl Iterator<Item = &'a Finding>) -> Rows {
     let columns = [
-        "finding", "subject", "product", "state", "first_seen", "last_seen", "days",
-        "addresses", "confidence", "evidence",
+        "finding",
+        "subject",
+        "product",
+        "state",
+        "first_seen",
+        "last_seen",
+        "days",
+        "addresses",
+        "confidence",
+        "evidence",
     ];
     let mut rows = Rows::new("exposure", columns);
     for f in findings {

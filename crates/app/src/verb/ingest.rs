@@ -10,9 +10,13 @@ use crate::settings::Settings;
 use crate::{Outcome, args, knowledge};
 
 /// Reads the inputs and says what came of it.
-pub(crate) async fn run(verb: &args::Ingest, settings: &Settings) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(
+    verb: &args::Ingest,
+    settings: &Settings,
+) -> anyhow::Result<Outcome> {
     let catalog = knowledge::catalog(settings)?;
-    let vantage = knowledge::vantage(&verb.vantage, verb.vantages.as_deref(), settings)?;
+    let vantage =
+        knowledge::vantage(&verb.vantage, verb.vantages.as_deref(), settings)?;
     let mapping = match &verb.mapping {
         Some(path) => Some(read_mapping(path)?),
         None => None,

@@ -9,7 +9,10 @@ use crate::settings::Settings;
 use crate::{Outcome, args};
 
 /// States or checks.
-pub(crate) async fn run(verb: &args::Lake, settings: &Settings) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(
+    verb: &args::Lake,
+    settings: &Settings,
+) -> anyhow::Result<Outcome> {
     let lake = Lake::open(&settings.lake).await?;
     match verb {
         args::Lake::Stat => stat(&lake).await?.print(settings.format)?,
@@ -68,8 +71,14 @@ async fn check(lake: &Lake, settings: &Settings) -> anyhow::Result<Outcome> {
     };
     push(Table::Atlas, observations.await);
     let length = |n: usize| count(n);
-    push(Table::Vantages, lake.vantages().await.map(|v| length(v.len())).map_err(Into::into));
-    push(Table::Catalog, lake.endpoints().await.map(|e| length(e.len())).map_err(Into::into));
+    push(
+        Table::Vantages,
+        lake.vantages().await.map(|v| length(v.len())).map_err(Into::into),
+    );
+    push(
+        Table::Catalog,
+        lake.endpoints().await.map(|e| length(e.len())).map_err(Into::into),
+    );
     push(Table::Runs, lake.runs().await.map(|r| length(r.len())).map_err(Into::into));
     rows.print(settings.format)?;
     anyhow::ensure!(!damaged, "the lake is damaged");

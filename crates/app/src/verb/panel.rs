@@ -9,7 +9,10 @@ use crate::settings::Settings;
 use crate::{Outcome, args};
 
 /// Prints one row for each organisation, vantage and week.
-pub(crate) async fn run(verb: &args::Panel, settings: &Settings) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(
+    verb: &args::Panel,
+    settings: &Settings,
+) -> anyhow::Result<Outcome> {
     if !verb.evidence.internal {
         bail!(
             "a panel names organisations, so it is for the operator alone (hint: --internal; \
@@ -27,8 +30,15 @@ pub(crate) async fn run(verb: &args::Panel, settings: &Settings) -> anyhow::Resu
 
 fn rows(panel: &Panel) -> Rows {
     let columns = [
-        "organisation", "family", "country", "sector", "vantage", "week", "days_seen",
-        "days_visible", "days_control",
+        "organisation",
+        "family",
+        "country",
+        "sector",
+        "vantage",
+        "week",
+        "days_seen",
+        "days_visible",
+        "days_control",
     ];
     let mut rows = Rows::new("panel", columns);
     for history in &panel.histories {

@@ -1,7 +1,6 @@
 //! `tidegauge report`: a self-contained document with figures.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use anyhow::Context;
 use tidegauge_census::Counter;
@@ -12,7 +11,9 @@ use tidegauge_model::estimate::ReleasedEstimate;
 use tidegauge_model::panel::Panel;
 use tidegauge_model::policy::PolicyEvent;
 use tidegauge_model::{Country, DayRange, ProductId, SectorId};
-use tidegauge_publish::report::{Expansion, Paired, Provenance, Report, Synthetic, write};
+use tidegauge_publish::report::{
+    Expansion, Paired, Provenance, Report, Synthetic, write,
+};
 
 use crate::opened::{Audience, Opened};
 use crate::settings::Settings;
@@ -30,7 +31,10 @@ pub(crate) struct Simulated {
 }
 
 /// Counts, assesses and writes.
-pub(crate) async fn run(verb: &args::Report, settings: &Settings) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(
+    verb: &args::Report,
+    settings: &Settings,
+) -> anyhow::Result<Outcome> {
     let opened = Opened::open(settings, verb.evidence.known).await?;
     let simulated = simulated(&opened).await?;
     let report = make(&opened, verb, settings, simulated).await?;
@@ -73,7 +77,9 @@ pub(crate) async fn make(
         months_each_day: desk.months(Dating::EachDay).await?,
         countries: desk.paired(Dimension::Country, &[], &[]).await?,
         sectors: desk.paired(Dimension::Sector, &[desk.focus], &[]).await?,
-        government: desk.paired(Dimension::Country, &[], &[SectorId::new(GOVERNMENT)]).await?,
+        government: desk
+            .paired(Dimension::Country, &[], &[SectorId::new(GOVERNMENT)])
+            .await?,
         estimates: desk.estimates(&panel),
         retention: desk.retention(&panel),
         coverage: opened.lake.coverage(desk.period).await?,
@@ -114,11 +120,14 @@ impl<'a> Desk<'a> {
         }
         let product = opened.one_product(&asked)?;
         let covered = opened.days(None, None)?;
-        let period =
-            DayRange::new(covered.first().month().first(), covered.last().month().last())
-                .context("the days covered are in order")?;
+        let period = DayRange::new(
+            covered.first().month().first(),
+            covered.last().month().last(),
+        )
+        .context("the days covered are in order")?;
         let windows = assess::windows(&verb.compared, policy)?;
-        let frozen = verb.evidence.on.unwrap_or(Dating::Frozen(windows.before().first()));
+        let frozen =
+            verb.evidence.on.unwrap_or(Dating::Frozen(windows.before().first()));
         Ok(Self {
             opened,
             verb,
@@ -193,8 +202,9 @@ impl<'a> Desk<'a> {
         let baseline = self.windows.before();
         let focus = [("country".to_owned(), self.focus.to_string())];
         let all = retention(panel, baseline, active, &[], |_| true);
-        let of_focus =
-            retention(panel, baseline, active, &focus, |h| h.country == Some(self.focus));
+        let of_focus = retention(panel, baseline, active, &focus, |h| {
+            h.country == Some(self.focus)
+        });
         let both = all.into_iter().chain(of_focus);
         both.map(|e| self.audience.estimate(e)).collect()
     }
@@ -227,10 +237,13 @@ fn provenance(
         more: vec![
             ("lake".to_owned(), opened.lake.url().to_string()),
             ("policy".to_owned(), desk.verb.compared.policy.to_string()),
-            ("bootstrap".to_owned(), format!(
-                "{} resamples, seed {}",
-                desk.verb.compared.replicates, desk.verb.compared.seed
-            )),
+            (
+                "bootstrap".to_owned(),
+                format!(
+                    "{} resamples, seed {}",
+                    desk.verb.compared.replicates, desk.verb.compared.seed
+                ),
+            ),
         ],
     }
 }
@@ -238,7 +251,9 @@ fn provenance(
 /// Keeps every published count as it was published.
 async fn record(opened: &Opened, report: &Report, run: &str) -> anyhow::Result<()> {
     let pair = |pair: &Option<Paired>| {
-        pair.iter().flat_map(|p| [p.before.clone(), p.after.clone()]).collect::<Vec<_>>()
+        pair.iter()
+            .flat_map(|p| [p.before.clone(), p.after.clone()])
+            .collect::<Vec<_>>()
     };
     let months = [&report.months_frozen, &report.months_each_day];
     let mut releases: Vec<Release> = months.into_iter().flatten().cloned().collect();
@@ -287,9 +302,4 @@ pub(crate) fn describe(world: &str, eyeball: f64, seed: u64) -> Simulated {
         },
         seed,
     }
-}
-
-/// Says where a report was written.
-pub(crate) fn tell(html: &Path) {
-    tracing::info!("report: {}", html.display());
 }

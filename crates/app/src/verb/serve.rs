@@ -21,7 +21,10 @@ use crate::verb::report;
 use crate::{Outcome, args, knowledge};
 
 /// Serves until it is interrupted.
-pub(crate) async fn run(verb: &args::Serve, settings: &Settings) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(
+    verb: &args::Serve,
+    settings: &Settings,
+) -> anyhow::Result<Outcome> {
     let opened = Opened::open(settings, verb.evidence.known).await?;
     let simulated = report::simulated(&opened).await?;
     let rules = knowledge::rules(settings)?;
@@ -29,16 +32,21 @@ pub(crate) async fn run(verb: &args::Serve, settings: &Settings) -> anyhow::Resu
         evidence: verb.evidence.clone(),
         audience: Mutex::new(Audience::new(verb.evidence.internal)),
         timeline: knowledge::timeline(settings)?,
-        sector_names: rules.sectors.iter().map(|s| (s.id.clone(), s.label.clone())).collect(),
+        sector_names: rules
+            .sectors
+            .iter()
+            .map(|s| (s.id.clone(), s.label.clone()))
+            .collect(),
         opened,
     };
     let pages = PageSettings {
         program: format!("tidegauge {}", env!("CARGO_PKG_VERSION")),
         synthetic: simulated.map(|s| s.synthetic),
     };
-    let listener = tokio::net::TcpListener::bind(verb.listen)
-        .await
-        .with_context(|| format!("listening on {} (hint: --listen ADDRESS:PORT)", verb.listen))?;
+    let listener =
+        tokio::net::TcpListener::bind(verb.listen).await.with_context(|| {
+            format!("listening on {} (hint: --listen ADDRESS:PORT)", verb.listen)
+        })?;
     tracing::info!("serving on http://{}/", listener.local_addr()?);
     let app = router(Arc::new(live), pages);
     axum::serve(listener, app).with_graceful_shutdown(interrupted()).await?;
@@ -61,12 +69,19 @@ struct Live {
 }
 
 impl Live {
-    async fn panel(&self, product: &ProductId, days: DayRange) -> Result<Panel, CountsError> {
+    async fn panel(
+        &self,
+        product: &ProductId,
+        days: DayRange,
+    ) -> Result<Panel, CountsError> {
         let query = self.opened.query(&self.evidence, days).map_err(failed)?;
         self.opened.counter.panel(product, &query).await.map_err(failed)
     }
 
-    async fn estimated(&self, asked: &Comparison) -> Result<Vec<ReleasedEstimate>, CountsError> {
+    async fn estimated(
+        &self,
+        asked: &Comparison,
+    ) -> Result<Vec<ReleasedEstimate>, CountsError> {
         let [product] = asked.products.as_slice() else {
             return Err(CountsError::Refused {
                 asked: "a comparison of several products at once".to_owned(),
@@ -94,7 +109,8 @@ impl Live {
             _ => {}
         }
         let active = Active { days_min: self.evidence.active_days };
-        let of = |stratify| removal(&panel, windows, active, stratify, Bootstrap::default());
+        let of =
+            |stratify| removal(&panel, windows, active, stratify, Bootstrap::default());
         let estimates: Vec<Estimate> = split.into_iter().flat_map(of).collect();
         let audience = self.audience.lock().await;
         Ok(estimates.into_iter().map(|e| audience.estimate(e)).collect())
@@ -102,7 +118,12 @@ impl Live {
 
     async fn scoped(&self) -> Result<Scope, CountsError> {
         let Some(days) = self.opened.covered else {
-            return Ok(Scope { products: vec![], countries: vec![], sectors: vec![], days: None });
+            return Ok(Scope {
+                products: vec![],
+                countries: vec![],
+                sectors: vec![],
+                days: None,
+            });
         };
         let query = Query {
             by: vec![Dimension::Product, Dimension::Country, Dimension::Sector],
@@ -110,15 +131,21 @@ impl Live {
         };
         let census = self.opened.counter.census(&query).await.map_err(failed)?;
         let values = |index: usize| -> BTreeSet<String> {
-            census.cells.iter().filter_map(|cell| cell.key.get(index).cloned().flatten()).collect()
+            census
+                .cells
+                .iter()
+                .filter_map(|cell| cell.key.get(index).cloned().flatten())
+                .collect()
         };
         let name = |id: &String| {
             let known = self.opened.catalog.product(id);
             (ProductId::new(id), known.map_or_else(|| id.clone(), |p| p.name.clone()))
         };
-        let countries = values(1).iter().filter_map(|c| c.parse::<Country>().ok()).collect();
+        let countries =
+            values(1).iter().filter_map(|c| c.parse::<Country>().ok()).collect();
         let sectors = values(2);
-        let named = self.sector_names.iter().filter(|(id, _)| sectors.contains(id.as_str()));
+        let named =
+            self.sector_names.iter().filter(|(id, _)| sectors.contains(id.as_str()));
         Ok(Scope {
             products: values(0).iter().map(name).collect(),
             countries,
@@ -140,7 +167,10 @@ impl Counts for Live {
         })
     }
 
-    fn estimates<'a>(&'a self, asked: &'a Comparison) -> Answer<'a, Vec<ReleasedEstimate>> {
+    fn estimates<'a>(
+        &'a self,
+        asked: &'a Comparison,
+    ) -> Answer<'a, Vec<ReleasedEstimate>> {
         Box::pin(self.estimated(asked))
     }
 

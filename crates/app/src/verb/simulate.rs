@@ -13,7 +13,8 @@ pub(crate) fn run(verb: &args::Simulate) -> anyhow::Result<Outcome> {
         Some(path) => {
             let text = std::fs::read_to_string(path)
                 .with_context(|| format!("reading {}", path.display()))?;
-            Params::read(&text).with_context(|| format!("reading {}", path.display()))?
+            Params::read(&text)
+                .with_context(|| format!("reading {}", path.display()))?
         }
         None => params(&verb.scale),
     };

@@ -9,7 +9,10 @@ use crate::settings::Settings;
 use crate::{Outcome, args};
 
 /// Runs the query.
-pub(crate) async fn run(verb: &args::Sql, settings: &Settings) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(
+    verb: &args::Sql,
+    settings: &Settings,
+) -> anyhow::Result<Outcome> {
     let opened = Opened::open(settings, None).await?;
     let batches = opened.counter.sql(&verb.query).await?;
     let names = batches.first().map(|batch| {
@@ -24,7 +27,10 @@ pub(crate) async fn run(verb: &args::Sql, settings: &Settings) -> anyhow::Result
             .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
             .collect::<Result<_, _>>()?;
         for row in 0..batch.num_rows() {
-            let value = |(formatter, column): (&ArrayFormatter<'_>, &arrow::array::ArrayRef)| {
+            let value = |(formatter, column): (
+                &ArrayFormatter<'_>,
+                &arrow::array::ArrayRef,
+            )| {
                 if column.is_null(row) {
                     return Value::Unknown;
                 }

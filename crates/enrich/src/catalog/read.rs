@@ -4,6 +4,7 @@
 //! once, by file and line; what has been read is sorted, free of contradictions, and every
 //! pattern compiles.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -387,7 +388,10 @@ impl File<'_, '_> {
         for item in exclusions {
             self.exclusion(item);
         }
-        let stem = self.name.strip_suffix(".toml").unwrap_or(self.name).to_owned();
+        // A name may come with the folder it was read from.
+        let stem = std::path::Path::new(self.name).file_stem();
+        let stem = stem.map_or(Cow::Borrowed(self.name), |s| s.to_string_lossy());
+        let stem = stem.into_owned();
         match product {
             Some(text) => self.product(text, &stem),
             None => self.refuse(None, Fault::Toml("no [product] here".to_owned())),

@@ -1,0 +1,15 @@
+//! The whole binary: what is typed, what comes out, and what it ends with.
+//!
+//! **Invariant:** every test has a lake of its own in a temporary folder; standard output
+//! holds data and nothing else.
+
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod house;
+#[cfg(test)]
+mod real_input;
+#[cfg(test)]
+mod run;
+#[cfg(test)]
+mod whole_way;

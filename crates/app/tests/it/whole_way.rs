@@ -1,0 +1,235 @@
+//! From Zeek logs and a registry of two dates to counts, estimates and a report.
+//!
+//! The logs are made here, so that every figure can be worked out by hand.
+
+use std::fmt::Write as _;
+
+use crate::run::House;
+
+/// Update servers of a watched product and of a control.
+const SUBJECT: &str = "s07.upd.kaspersky.com";
+const CONTROL: &str = "download.windowsupdate.com";
+/// 2024-04-02 12:00 UTC and 2024-11-05 12:00 UTC.
+const APRIL: i64 = 1_712_059_200;
+const NOVEMBER: i64 = 1_730_808_000;
+const DAY: i64 = 86_400;
+
+/// Thirty organisations in the US and twelve in Germany, a /24 each: 198.18.N.0. All
+/// contact the servers on two days of April; in November the first ten and the first
+/// three do.
+fn logs() -> (String, String) {
+    let mut conn = "#separator \\x09\n#path\tconn\n#fields\tts\tuid\tid.orig_h\tid.orig_p\t\
+                    id.resp_h\tid.resp_p\tproto\tduration\torig_bytes\tresp_bytes\thistory\t\
+                    orig_pkts\torig_ip_bytes\tresp_pkts\tresp_ip_bytes\n"
+        .to_owned();
+    let mut ssl =
+        "#separator \\x09\n#path\tssl\n#fields\tts\tuid\tid.orig_h\tid.orig_p\t\
+                   id.resp_h\tid.resp_p\tserver_name\n"
+            .to_owned();
+    let mut uid = 0;
+    let mut contact = |at: i64, network: u32, host: &str| {
+        uid += 1;
+        writeln!(
+            conn,
+            "{at}.5\tC{uid}\t198.18.{network}.9\t40000\t203.0.113.5\t443\ttcp\t1.0\t900\t\
+             90000\tShADadFf\t12\t1500\t70\t93000"
+        )
+        .unwrap();
+        writeln!(
+            ssl,
+            "{at}.6\tC{uid}\t198.18.{network}.9\t40000\t203.0.113.5\t443\t{host}"
+        )
+        .unwrap();
+    };
+    for network in 0..42 {
+        let stays = network < 10 || (30..33).contains(&network);
+        for start in [APRIL, NOVEMBER] {
+            for day in 0..2 {
+                contact(start + day * DAY, network, CONTROL);
+                if start == APRIL || stays {
+                    contact(start + day * DAY, network, SUBJECT);
+                }
+            }
+        }
+    }
+    (conn, ssl)
+}
+
+fn registry() -> String {
+    let mut csv = "prefix,organisation,name,country,sector,kind\n".to_owned();
+    for network in 0..42 {
+        let country = if network < 30 { "US" } else { "DE" };
+        writeln!(
+            csv,
+            "198.18.{network}.0/24,org-{network},Organisation {network},{country},\
+             technology,own"
+        )
+        .unwrap();
+    }
+    csv
+}
+
+fn filled() -> House {
+    let house = House::new();
+    let (conn, ssl) = logs();
+    house.file("logs/conn.log", conn);
+    house.file("logs/ssl.log", ssl);
+    let registry = house.file("registry.csv", registry());
+    for snapshot in ["2024-01-01", "2024-10-01"] {
+        let import = [
+            "atlas",
+            "import",
+            "--source",
+            "holders",
+            "--snapshot",
+            snapshot,
+            &registry,
+        ];
+        house.done(&import);
+    }
+    house.done(&["ingest", "logs", "--vantage", "probe"]);
+    house
+}
+
+fn count(
+    rows: &[serde_json::Value],
+    key: (&str, &str),
+    column: &str,
+) -> serde_json::Value {
+    let row = rows.iter().find(|r| r[key.0] == key.1);
+    row.unwrap_or_else(|| panic!("no {key:?} in {rows:?}"))[column].clone()
+}
+
+#[test]
+fn counts_are_those_worked_out_by_hand() {
+    let house = filled();
+    let census = ["census", "--product", "kaspersky", "--by", "month,country"];
+    let rows = house.rows(&census);
+    let at = |month: &str, country: &str| {
+        let row = rows.iter().find(|r| r["month"] == month && r["country"] == country);
+        row.map(|r| r["organisations_active"].clone())
+    };
+    assert_eq!(at("2024-04", "US"), Some(30.into()));
+    assert_eq!(at("2024-04", "DE"), Some(12.into()));
+    assert_eq!(at("2024-11", "US"), Some(10.into()));
+    assert_eq!(
+        at("2024-11", "DE"),
+        Some("suppressed".into()),
+        "three are too few to show"
+    );
+
+    let mut internal = census.to_vec();
+    internal.push("--internal");
+    let rows = house.rows(&internal);
+    let germany = rows.iter().find(|r| r["month"] == "2024-11" && r["country"] == "DE");
+    assert_eq!(germany.unwrap()["organisations"], 3);
+}
+
+#[test]
+fn the_same_input_twice_changes_nothing() {
+    let house = filled();
+    let before = house.done(&["census", "--by", "product", "--format", "csv"]);
+    std::fs::rename(house.path("logs/conn.log"), house.path("logs/renamed.log"))
+        .unwrap();
+    let again = house.rows(&["ingest", "logs", "--vantage", "probe"]);
+    assert_eq!(count(&again, ("what", "inputs known already"), "count"), 2);
+    assert_eq!(house.done(&["census", "--by", "product", "--format", "csv"]), before);
+}
+
+#[test]
+fn removal_stands_beside_net_change_with_intervals() {
+    let house = filled();
+    let rows = house.rows(&["assess", "--policy", "US-BIS-2024-updates"]);
+    let us: Vec<_> = rows.iter().filter(|r| r["stratum"] == "country=US").collect();
+    let removal: Vec<_> =
+        us.iter().filter(|r| r["quantity"] == "cohort removal").collect();
+    assert_eq!(removal.len(), 2, "Wilson and bootstrap: {us:?}");
+    for row in &removal {
+        let value = row["value"].as_f64().unwrap();
+        assert!((value - 20.0 / 30.0).abs() < 1e-12);
+        assert!(
+            row["low"].as_f64().unwrap() < value
+                && value < row["high"].as_f64().unwrap()
+        );
+        assert_eq!(row["identified"], "visibility not separated from usage");
+    }
+    assert_eq!(us.iter().filter(|r| r["quantity"] == "net change").count(), 1);
+}
+
+#[test]
+fn unequal_windows_are_refused() {
+    let house = filled();
+    let months = ["--before", "2024-04", "--after", "2024-03"];
+    let ended = house.run(&[&["assess"][..], &months].concat());
+    assert_eq!(ended.code, 1);
+    assert!(ended.words.contains("does not come after"), "{}", ended.words);
+}
+
+#[test]
+fn a_panel_has_a_row_for_each_week_and_is_for_the_operator() {
+    let house = filled();
+    let ended = house.run(&["panel", "--product", "kaspersky"]);
+    assert_eq!(ended.code, 1);
+    assert!(ended.words.contains("--internal"), "{}", ended.words);
+    let rows = house.rows(&["panel", "--product", "kaspersky", "--internal"]);
+    let one: Vec<_> = rows.iter().filter(|r| r["organisation"] == "org-0").collect();
+    assert_eq!(one.len(), 32, "2024-04-02 to 2024-11-06 has days of 32 ISO weeks");
+    assert_eq!(one[0]["days_seen"], 2);
+    assert_eq!(one[0]["days_visible"], 2);
+    assert_eq!(one[0]["days_control"], 2);
+    assert_eq!(one[31]["days_seen"], 2);
+    let gone: Vec<_> = rows.iter().filter(|r| r["organisation"] == "org-41").collect();
+    assert_eq!(gone[31]["days_seen"], 0);
+    assert_eq!(gone[31]["days_visible"], 2, "it left; it was still looked at");
+}
+
+#[test]
+fn suppliers_are_told_apart() {
+    let house = filled();
+    house.file(
+        "suppliers.csv",
+        "name,domain,prefixes,asn\n\
+         Stayer,stays.example,198.18.0.0/24,\n\
+         Leaver,left.example,198.18.41.0/24,\n\
+         Elsewhere,else.example,192.0.2.0/24,\n\
+         Domain only,only.example,,\n",
+    );
+    let rows = house.rows(&[
+        "exposure",
+        "--portfolio",
+        "suppliers.csv",
+        "--product",
+        "kaspersky",
+    ]);
+    let state = |subject: &str| count(&rows, ("subject", subject), "state");
+    assert_eq!(state("Stayer"), "in contact");
+    assert_eq!(state("Leaver"), "no longer seen");
+    assert_eq!(state("Elsewhere"), "not visible");
+    assert_eq!(state("Domain only"), "not checkable");
+}
+
+#[test]
+fn a_report_is_written_and_keeps_small_cells() {
+    let house = filled();
+    house.done(&["report", "--out", "report"]);
+    let page = std::fs::read_to_string(house.path("report/index.html")).unwrap();
+    assert!(page.to_lowercase().contains("visibility not separated from usage"));
+    let figures = std::fs::read_dir(house.path("report/figures")).unwrap().count();
+    assert!(figures >= 4, "{figures} figures");
+    let lake = house.rows(&["lake", "stat"]);
+    assert!(count(&lake, ("table", "releases"), "rows").as_u64().unwrap() > 0);
+    assert_eq!(house.run(&["lake", "check"]).code, 0);
+}
+
+#[test]
+fn every_form_of_output_holds_the_same_rows() {
+    let house = filled();
+    let census =
+        |format| house.done(&["census", "--by", "product", "--format", format]);
+    assert_eq!(census("csv"), census("csv"), "the same bytes every run");
+    assert!(census("table").contains("kaspersky"));
+    let csv = census("csv");
+    let products: Vec<_> =
+        csv.lines().skip(1).filter_map(|l| l.split(',').next()).collect();
+    assert!(products.is_sorted() && products.contains(&"windows_update"), "{csv}");
+}
