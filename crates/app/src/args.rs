@@ -146,7 +146,7 @@ pub(crate) struct World {
     #[arg(long, default_value_t = 0.01, value_name = "SHARE")]
     pub(crate) eyeball: f64,
     /// Seed of everything random
-    #[arg(long, default_value_t = 2024)]
+    #[arg(long, default_value_t = tidegauge_simulate::DEFAULT_SEED)]
     pub(crate) seed: u64,
 }
 
