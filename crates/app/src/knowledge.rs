@@ -22,7 +22,8 @@ pub(crate) fn catalog(settings: &Settings) -> anyhow::Result<Catalog> {
     let files = texts(settings, "catalog", built_in::CATALOG)?;
     let files = files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
     Catalog::read(files).map_err(|errors| {
-        let lines: Vec<String> = errors.iter().map(|e| format!("{e}\n  hint: {}", e.hint())).collect();
+        let lines: Vec<String> =
+            errors.iter().map(|e| format!("{e}\n  hint: {}", e.hint())).collect();
         anyhow::anyhow!(
             "the catalog has {} mistakes:\n{}",
             lines.len(),

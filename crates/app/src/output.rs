@@ -116,6 +116,9 @@ impl Rows {
                 }
             }));
         }
+        table.column_iter_mut().for_each(|column| {
+            column.set_padding((0, 2));
+        });
         let mut text = String::new();
         for line in table.to_string().lines() {
             text.push_str(line.trim_end());

@@ -112,8 +112,12 @@ pub(crate) async fn ingest(lake: &Lake, plan: &Plan<'_>) -> anyhow::Result<Summa
     }
     summary.sightings = count(observed.sightings.len());
     summary.days = count(observed.coverage.len());
-    let inputs: Vec<Fingerprint> = sources.iter().map(|s| s.fingerprint).collect();
+    let inputs: Vec<Fingerprint> =
+        sources.iter().filter(|s| s.has_bytes()).map(|s| s.fingerprint).collect();
     let run = run_record(plan, &sources, started, &summary);
+    if inputs.is_empty() {
+        return Ok(summary);
+    }
     lake.write_vantage(plan.vantage).await?;
     lake.write_catalog(plan.catalog.endpoints(), &plan.catalog.version()).await?;
     let batch = Batch {
@@ -146,7 +150,7 @@ fn open_all(plan: &Plan<'_>, summary: &mut Summary) -> Vec<Source> {
     summary.unreadable = count(unreadable.len());
     // The same bytes under two names are one input.
     let mut seen = std::collections::BTreeSet::new();
-    sources.retain(|source| seen.insert(source.fingerprint));
+    sources.retain(|source| !source.has_bytes() || seen.insert(source.fingerprint));
     sources
 }
 
@@ -160,7 +164,7 @@ async fn leave_out_known(
         sources.iter().map(|s| s.fingerprint).collect();
     let known = lake.already(&vantage.id, &fingerprints).await?;
     let mut known = known.into_iter();
-    sources.retain(|_| !known.next().unwrap_or(false));
+    sources.retain(|source| !(known.next().unwrap_or(false) && source.has_bytes()));
     summary.inputs_known = count(fingerprints.len() - sources.len());
     Ok(())
 }
@@ -243,6 +247,10 @@ fn read_flows(
         Kind::Empty => {
             tracing::info!("{}: is empty", source.name);
             Ok("empty".to_owned())
+        }
+        Kind::Damaged => {
+            feed.loss(lost(Reason::Compression));
+            Ok("damaged".to_owned())
         }
         Kind::Unknown => {
             feed.loss(lost(Reason::Format));

@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     Csv,
     /// No bytes.
     Empty,
+    /// A compressed stream of which nothing can be read.
+    Damaged,
     /// None of these.
     Unknown,
 }
@@ -107,11 +109,19 @@ impl Source {
         let file = File::open(&path)?;
         let bytes = file.metadata()?.len();
         let mut input = Inflate::new(file);
-        let kind = recognise(input.head()?, mapped);
+        let kind = match recognise(input.head()?, mapped) {
+            Kind::Empty if input.damage().is_some() => Kind::Damaged,
+            kind => kind,
+        };
         let mut hashing = Hashing::new(input);
         io::copy(&mut hashing, &mut io::sink())?;
         let fingerprint = hashing.fingerprint();
         Ok(Self { name, path, bytes, kind, fingerprint, _spool: spool })
+    }
+
+    /// Whether there is anything in it to read.
+    pub(crate) fn has_bytes(&self) -> bool {
+        !matches!(self.kind, Kind::Empty | Kind::Damaged)
     }
 
     /// The decompressed bytes, from the start.

@@ -33,6 +33,7 @@ fn each_bad_file_is_named_and_the_good_one_gets_in() {
         ("old.log: line 4", "lost (time)"),
         ("future.log: line 4", "lost (time)"),
         ("empty.log", "is empty"),
+        ("cut.log.gz: byte 0", "lost (compression)"),
     ] {
         let told = ended.words.lines().any(|l| l.contains(file) && l.contains(why));
         assert!(told, "{file} {why}\n{}", ended.words);
