@@ -2,7 +2,7 @@
 //! country, and the panel over them.
 //!
 //! `cargo bench -p tidegauge-census` prints seconds, rows per second and the largest size
-//! of the process. Holders are made up by arithmetic, so that the engine is what is
+//! of the process; `-- 256` gives the engine a pool of 256 MiB. Holders are made up by arithmetic, so that the engine is what is
 //! measured.
 
 #![expect(clippy::print_stdout, reason = "a bench says what it measured")]
@@ -38,7 +38,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     fill(&lake, year).await?;
     println!("stored {SIGHTINGS} sightings in {:.1} s", start.elapsed().as_secs_f64());
 
-    let settings = Settings::default();
+    let mebibytes: Option<usize> = std::env::args().find_map(|word| word.parse().ok());
+    let memory_bytes = mebibytes.map_or(tidegauge_census::MEMORY_BYTES, |n| n << 20);
+    let settings = Settings { memory_bytes, ..Settings::default() };
     let endpoints = [endpoint(year)];
     let counter = Counter::open(&lake, &endpoints, &[], Arc::new(Sums), settings)?;
     let by = |by: &[Dimension], on| Query {

@@ -64,7 +64,8 @@ impl Counter {
     ///
     /// Filters on countries and sectors (primary or further ones) apply to organisations:
     /// an address without one never passes. The share of unattributed address-days is
-    /// that of the evidence before these filters. `query.known` is not looked at here: the
+    /// that of the evidence before these filters, an address-day in two cells counted in
+    /// both. `query.known` is not looked at here: the
     /// `holders` of this counter were made for it.
     pub async fn census(&self, query: &Query) -> Result<Census> {
         let evidence = Evidence::of_use(&self.endpoints, query);

@@ -21,7 +21,7 @@ use tidegauge_store::schema::column::{DAY, VANTAGE};
 use crate::Result;
 use crate::evidence::evidence_sql;
 use crate::read::Columns;
-use crate::tenure::Block;
+use crate::tenure::{Block, stands_and_passes};
 use crate::unique::Question;
 
 /// An organisation's code in the table of holders.
@@ -86,7 +86,7 @@ async fn sighting_days(
         "h.organisation AS organisation, s.{VANTAGE} AS vantage, s.{DAY} AS d, \
          c.seen AS seen, c.control AS control"
     );
-    let rows = evidence_sql(query.days, &columns, FILTER);
+    let rows = evidence_sql(query.days, &columns, &stands_and_passes());
     let sql = format!(
         "SELECT organisation, vantage, d, MAX(seen) AS seen, MAX(control) AS control \
          FROM ({rows}) GROUP BY organisation, vantage, d"
@@ -121,9 +121,6 @@ async fn sighting_days(
     Ok(out)
 }
 
-/// Sightings of clients that stand for an organisation and pass the filters.
-const FILTER: &str = "h.organisation IS NOT NULL AND h.passes = 1";
-
 /// The networks in which clients of each organisation were sighted.
 async fn known_networks(
     question: &Question<'_>,
@@ -132,7 +129,7 @@ async fn known_networks(
     let columns = format!(
         "h.organisation AS organisation, h.block AS block, s.{VANTAGE} AS vantage"
     );
-    let rows = evidence_sql(query.days, &columns, FILTER);
+    let rows = evidence_sql(query.days, &columns, &stands_and_passes());
     let sql = format!(
         "SELECT organisation, block, vantage FROM ({rows}) \
          GROUP BY organisation, block, vantage"

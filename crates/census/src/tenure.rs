@@ -35,6 +35,19 @@ use crate::session::Engine;
 /// Name of the table in a session.
 pub(crate) const HOLDERS: &str = "holders";
 
+/// What is so or not so of a client, as bits of one column: a count carries one number
+/// for each client and day instead of four.
+pub(crate) mod traits {
+    /// Its address is IPv4.
+    pub(crate) const V4: i32 = 1;
+    /// It is in an eyeball or mobile network.
+    pub(crate) const CONSUMER: i32 = 2;
+    /// The filters of the question let it through.
+    pub(crate) const PASSES: i32 = 4;
+    /// Nobody is known to hold it.
+    pub(crate) const UNATTRIBUTED: i32 = 8;
+}
+
 /// What the numbers in the table of holders mean.
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -93,6 +106,11 @@ impl Held {
     }
 }
 
+/// Sightings of clients that stand for an organisation and pass the filters, as SQL.
+pub(crate) fn stands_and_passes() -> String {
+    format!("h.organisation IS NOT NULL AND (h.traits & {}) <> 0", traits::PASSES)
+}
+
 /// Asks `holders` about every client of the evidence in `session` and puts the answers
 /// into the session as [`HOLDERS`].
 pub(crate) async fn hold(
@@ -138,14 +156,10 @@ fn schema() -> SchemaRef {
         // /64, within a site; and the block by which a footprint knows it.
         must("client", Int64),
         must("network", Int64),
-        must("v4", Int32),
         must("block", Int32),
         // The organisation that the client stands for; null if it stands for none.
         may("organisation"),
-        // 1 if the filters of the question let it through.
-        must("passes", Int32),
-        must("unattributed", Int32),
-        must("consumer", Int32),
+        must("traits", Int32),
         may("country"),
         may("sector"),
         may("kind"),
@@ -264,6 +278,11 @@ impl<'a> Rows<'a> {
             || org_country.is_some_and(|c| countries.contains(&c)))
             && (sectors.is_empty()
                 || sector.into_iter().chain(others).any(|s| sectors.contains(s)));
+        let consumer =
+            matches!(attribution.kind, NetworkKind::Eyeball | NetworkKind::Mobile);
+        let traits = bit(traits::CONSUMER, consumer)
+            | bit(traits::PASSES, passes)
+            | bit(traits::UNATTRIBUTED, attribution.organisation.is_none());
         let stands = stands_for_organisation(attribution, self.query);
         Facts {
             organisation: attribution
@@ -271,12 +290,7 @@ impl<'a> Rows<'a> {
                 .as_ref()
                 .filter(|_| stands)
                 .map(|id| self.organisations.code(id)),
-            passes,
-            unattributed: attribution.organisation.is_none(),
-            consumer: matches!(
-                attribution.kind,
-                NetworkKind::Eyeball | NetworkKind::Mobile
-            ),
+            traits,
             country: country.map(|c| self.countries.code(&c)),
             sector: sector.map(|s| self.sectors.code(s)),
             kind: kind_code(attribution.kind),
@@ -297,6 +311,10 @@ pub(crate) fn stands_for_organisation(
 ) -> bool {
     attribution.shared == Shared::No
         && query.organisation_kinds.contains(&attribution.kind)
+}
+
+fn bit(bit: i32, so: bool) -> i32 {
+    if so { bit } else { 0 }
 }
 
 /// The number of a kind of network; an unknown one has none.
@@ -347,9 +365,7 @@ struct Identity {
 #[derive(Clone, Copy)]
 struct Facts {
     organisation: Option<i32>,
-    passes: bool,
-    unattributed: bool,
-    consumer: bool,
+    traits: i32,
     country: Option<i32>,
     sector: Option<i32>,
     kind: Option<i32>,
@@ -365,12 +381,9 @@ struct Building {
     to: Date32Builder,
     client: Int64Builder,
     network: Int64Builder,
-    v4: Int32Builder,
     block: Int32Builder,
     organisation: Int32Builder,
-    passes: Int32Builder,
-    unattributed: Int32Builder,
-    consumer: Int32Builder,
+    traits: Int32Builder,
     country: Int32Builder,
     sector: Int32Builder,
     kind: Int32Builder,
@@ -392,12 +405,10 @@ impl Building {
         self.to.append_value(days.last().0);
         self.client.append_value(identity.number);
         self.network.append_value(identity.network);
-        self.v4.append_value(client.address.is_v4().into());
         self.block.append_value(identity.block);
         self.organisation.append_option(facts.organisation);
-        self.passes.append_value(facts.passes.into());
-        self.unattributed.append_value(facts.unattributed.into());
-        self.consumer.append_value(facts.consumer.into());
+        let v4 = bit(traits::V4, client.address.is_v4());
+        self.traits.append_value(facts.traits | v4);
         self.country.append_option(facts.country);
         self.sector.append_option(facts.sector);
         self.kind.append_option(facts.kind);
@@ -414,12 +425,9 @@ impl Building {
                 Arc::new(self.to.finish()),
                 Arc::new(self.client.finish()),
                 Arc::new(self.network.finish()),
-                Arc::new(self.v4.finish()),
                 Arc::new(self.block.finish()),
                 Arc::new(self.organisation.finish()),
-                Arc::new(self.passes.finish()),
-                Arc::new(self.unattributed.finish()),
-                Arc::new(self.consumer.finish()),
+                Arc::new(self.traits.finish()),
                 Arc::new(self.country.finish()),
                 Arc::new(self.sector.finish()),
                 Arc::new(self.kind.finish()),

@@ -23,7 +23,7 @@ use crate::Result;
 use crate::evidence::{Calendar, Evidence, evidence_sql};
 use crate::read::Columns;
 use crate::session::Engine;
-use crate::tenure::Held;
+use crate::tenure::{Held, stands_and_passes, traits};
 
 /// A session filled with everything that a census joins.
 pub(crate) struct Question<'a> {
@@ -108,11 +108,13 @@ fn ratio(part: u64, whole: u64) -> f64 {
 fn addresses_sql(query: &Query) -> String {
     let Groups { axes, names } = Groups::of(query);
     let columns = format!(
-        "{axes}, h.client AS client, s.{DAY} AS d, h.network AS network, h.v4 AS v4, \
-         h.consumer AS consumer, h.passes AS passes, h.unattributed AS unattributed, \
-         s.{CONTACTS} AS contacts"
+        "{axes}, h.client AS client, s.{DAY} AS d, h.network AS network, \
+         h.traits AS traits, s.{CONTACTS} AS contacts"
     );
     let rows = evidence_sql(query.days, &columns, "TRUE");
+    let is = |bit: i32| format!("CASE WHEN (traits & {bit}) <> 0 THEN 1 ELSE 0 END");
+    let (v4, consumer) = (is(traits::V4), is(traits::CONSUMER));
+    let (passes, unattributed) = (is(traits::PASSES), is(traits::UNATTRIBUTED));
     format!(
         "SELECT {names}, SUM(v4) AS addresses_v4, SUM(v6) AS networks_v6, \
            SUM(v4_consumer) AS addresses_v4_consumer, SUM(address_days) AS address_days, \
@@ -122,10 +124,11 @@ fn addresses_sql(query: &Query) -> String {
              MAX((1 - v4) * passes) AS v6, MAX(v4 * consumer * passes) AS v4_consumer, \
              SUM(passes) AS address_days, SUM(contacts * passes) AS contacts, \
              COUNT(*) AS all_days, SUM(unattributed) AS unattributed \
-           FROM (SELECT {names}, client, d, MAX(network) AS network, MAX(v4) AS v4, \
-               MAX(consumer) AS consumer, MAX(passes) AS passes, \
-               MAX(unattributed) AS unattributed, SUM(contacts) AS contacts \
-             FROM ({rows}) GROUP BY {names}, client, d) \
+           FROM (SELECT {names}, network, contacts, {v4} AS v4, {consumer} AS consumer, \
+               {passes} AS passes, {unattributed} AS unattributed \
+             FROM (SELECT {names}, client, d, MAX(network) AS network, \
+                 MAX(traits) AS traits, SUM(contacts) AS contacts \
+               FROM ({rows}) GROUP BY {names}, client, d)) \
            GROUP BY {names}, network) \
          GROUP BY {names}"
     )
@@ -134,8 +137,7 @@ fn addresses_sql(query: &Query) -> String {
 fn organisations_sql(query: &Query) -> String {
     let Groups { axes, names } = Groups::of(query);
     let columns = format!("{axes}, h.organisation AS organisation, s.{DAY} AS d");
-    let filter = "h.organisation IS NOT NULL AND h.passes = 1";
-    let rows = evidence_sql(query.days, &columns, filter);
+    let rows = evidence_sql(query.days, &columns, &stands_and_passes());
     let active_days_min = query.active_days_min;
     format!(
         "SELECT {names}, COUNT(*) AS organisations, \
