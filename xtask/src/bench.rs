@@ -5,10 +5,20 @@
 
 use crate::run::{Outcome, run};
 
-/// Runs the measuring verb of a release build.
+/// The benches, in the order of the pipe.
+const BENCHES: &[(&str, &str)] = &[
+    ("tidegauge-wire", "decode"),
+    ("tidegauge-enrich", "observe"),
+    ("tidegauge-enrich", "atlas"),
+    ("tidegauge-census", "count"),
+];
+
+/// Runs every bench, then the demo, whose words tell flows per second and its time.
 pub(crate) fn bench() -> Outcome {
-    run(
-        "cargo",
-        &["run", "--release", "--locked", "--package", "tidegauge-app", "--", "bench"],
-    )
+    for (package, name) in BENCHES {
+        run("cargo", &["bench", "--locked", "--package", package, "--bench", name])?;
+    }
+    let demo = crate::run::target().join("bench-demo");
+    let demo = demo.to_str().ok_or("the target folder's path is not UTF-8")?;
+    run("cargo", &["run", "--release", "--locked", "--", "demo", "--out", demo])
 }

@@ -1,7 +1,8 @@
 //! Positions of host names in a public popularity list, from a CSV file of the user's.
 //!
 //! Columns by header: `snapshot_date`, `vendor`, `role`, `host`, `best_tier` (empty =
-//! outside every tier).
+//! outside every tier), and perhaps `data_weekday` (`Mon` … `Sun`): weekends are left
+//! out, because business and consumer names trade places on them.
 //!
 //! **Invariant:** the file is the reader's own; nothing of it is built in.
 
@@ -14,8 +15,15 @@ use tidegauge_enrich::catalog::Catalog;
 use tidegauge_model::{Day, ProductId};
 use tidegauge_publish::report::{RankPanel, RankPart, RankSeries};
 
+/// The last day used: between 2026-01-11 and 2026-03-18 the list changed its make-up (names
+/// of vendors that were never in it appear near its top, beside random names), so that
+/// positions on both sides do not compare.
+const LAST_DAY: &str = "2026-01-31";
+
 #[derive(Deserialize)]
 struct Row {
+    #[serde(default)]
+    data_weekday: String,
     snapshot_date: String,
     vendor: String,
     role: String,
@@ -31,11 +39,15 @@ pub(crate) fn read(
 ) -> anyhow::Result<RankPanel> {
     let at = || format!("reading {}", path.display());
     let mut reader = csv::Reader::from_path(path).with_context(at)?;
+    let last: Day = LAST_DAY.parse()?;
     let mut series: BTreeMap<(String, String), RankSeries> = BTreeMap::new();
     let mut tiers = std::collections::BTreeSet::new();
     for row in reader.deserialize() {
         let row: Row = row.with_context(at)?;
         let day: Day = row.snapshot_date.parse().with_context(at)?;
+        if day > last || ["Sat", "Sun"].contains(&row.data_weekday.as_str()) {
+            continue;
+        }
         tiers.extend(row.best_tier);
         let part = part(&row.vendor, product, catalog);
         series
@@ -67,7 +79,8 @@ pub(crate) fn read(
              names; it is no count of users and has no countries.",
             "Tiers, not ranks: a host can lose much and stay in its tier, or cross a border by \
              little.",
-            "Snapshots are irregular, and weekends differ from weekdays.",
+            "Snapshots are irregular. Weekends are left out, and so is everything after January \
+             2026, when the list changed its make-up.",
             "Hosts of products that no act addressed fell in the same months: a fall alone says \
              nothing about the act.",
         ]

@@ -295,8 +295,8 @@ pub(crate) fn describe(world: &str, eyeball: f64, seed: u64) -> Simulated {
         expansion: Expansion {
             factor: 1.0 / eyeball,
             note: format!(
-                "consumer addresses are simulated at a share of {eyeball}; their count is \
-                 multiplied by {}",
+                "Consumer addresses are simulated at a share of {eyeball}; their count is \
+                 multiplied by {}.",
                 1.0 / eyeball
             ),
         },
