@@ -5,19 +5,14 @@
 
 use crate::run::{Outcome, run};
 
-/// The benches, in the order of the pipe.
-const BENCHES: &[(&str, &str)] = &[
-    ("tidegauge-wire", "decode"),
-    ("tidegauge-enrich", "observe"),
-    ("tidegauge-enrich", "atlas"),
-    ("tidegauge-census", "count"),
-];
-
-/// Runs every bench, then the demo, whose words tell flows per second and its time.
+/// Runs every bench, then the demo, whose words tell flows per second and its time. All
+/// in one command: a package alone would unite other features and build the engine again.
 pub(crate) fn bench() -> Outcome {
-    for (package, name) in BENCHES {
-        run("cargo", &["bench", "--locked", "--package", package, "--bench", name])?;
-    }
+    let benches = [
+        "--bench", "decode", "--bench", "observe", "--bench", "atlas", "--bench",
+        "count",
+    ];
+    run("cargo", &[&["bench", "--locked", "--workspace"][..], &benches].concat())?;
     let demo = crate::run::target().join("bench-demo");
     let demo = demo.to_str().ok_or("the target folder's path is not UTF-8")?;
     run("cargo", &["run", "--release", "--locked", "--", "demo", "--out", demo])

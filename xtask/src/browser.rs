@@ -29,6 +29,7 @@ const QUIET: &[&str] = &[
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--disable-features=NetworkTimeServiceQuerying,OptimizationHints",
     "--hide-scrollbars",
     "--virtual-time-budget=4000",
 ];
@@ -170,13 +171,19 @@ fn installed() -> Option<&'static str> {
     NAMES.iter().find(answers).copied()
 }
 
-/// The first request in a Chromium network log that went elsewhere than to `page`'s own
-/// scheme and host.
+/// The first request in a Chromium network log that a page made elsewhere than to its own
+/// scheme and host. The log has an event a line; what the browser asks for on its own
+/// account (and the page itself) has no origin as its initiator.
 fn foreign_request(network: &str, page: &str) -> Option<String> {
     let own = page.split('/').take(3).collect::<Vec<_>>().join("/");
+    let by_a_page = |line: &&str| {
+        line.contains("\"initiator\":\"")
+            && !line.contains("\"initiator\":\"not an origin\"")
+    };
     network
-        .match_indices("\"url\":\"")
-        .filter_map(|(at, key)| network.get(at + key.len()..)?.split('"').next())
+        .lines()
+        .filter(by_a_page)
+        .filter_map(|line| line.split("\"url\":\"").nth(1)?.split('"').next())
         .find(|url| url.starts_with("http") && !url.starts_with(&own))
         .map(str::to_owned)
 }
@@ -227,11 +234,13 @@ mod tests {
 
     #[test]
     fn a_request_elsewhere_is_found() {
-        let log =
-            r#"{"url":"file:///a/index.html"},{"url":"https://cdn.example/x.js"}"#;
+        let log = r#"
+{"params":{"initiator":"not an origin","url":"http://clock.example/"}},
+{"params":{"initiator":"file://","url":"file:///a/x.css"}},
+{"params":{"initiator":"file://","url":"https://cdn.example/x.js"}},"#;
         let found = foreign_request(log, "file:///a/index.html");
         assert_eq!(found.as_deref(), Some("https://cdn.example/x.js"));
-        let own = r#"{"url":"http://127.0.0.1:8080/api"}"#;
+        let own = r#"{"initiator":"http://127.0.0.1:8080","url":"http://127.0.0.1:8080/api"}"#;
         assert_eq!(foreign_request(own, "http://127.0.0.1:8080/?a=b"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! Everything CI runs, cheapest first, so that a mistake is told early.
 
-use crate::run::{Outcome, run, say, target};
+use crate::run::{Outcome, root, run, say, target};
 use crate::{browser, docs, tidy};
 
 /// Size of the demo in tests: a twentieth of the world, so that an unoptimised build
@@ -22,7 +22,16 @@ pub(crate) fn test() -> Outcome {
     }
     let binary = target().join("debug/tidegauge");
     let binary = binary.to_str().ok_or("the target folder's path is not UTF-8")?;
-    run(binary, &["demo", "--organisations", DEMO_ORGANISATIONS, "--out", demo])?;
+    let mut arguments =
+        vec!["demo", "--organisations", DEMO_ORGANISATIONS, "--out", demo];
+    let ranks = root().join("../shared/facts/umbrella_rank_panel.csv");
+    match ranks.to_str() {
+        Some(ranks) if std::fs::exists(ranks).unwrap_or(false) => {
+            arguments.extend(["--rank-panel", ranks]);
+        }
+        _ => say("SKIPPED the figure of ranks: shared data folder absent"),
+    }
+    run(binary, &arguments)?;
     browser::look(binary, demo)?;
     run(
         "cargo",

@@ -415,8 +415,17 @@ pub(crate) enum WorldName {
 pub(crate) enum Lake {
     /// Say what is in it
     Stat,
-    /// Look for damage
+    /// Look for damage: read every row of every table
     Check,
+    /// Merge small files; old ones stay until `vacuum`
+    Compact,
+    /// Remove files that the newest version does not name; older versions of the tables can
+    /// then no longer be read
+    Vacuum {
+        /// Only files written before this day
+        #[arg(long, value_name = "DATE")]
+        before: Day,
+    },
 }
 
 #[derive(Debug, Args)]

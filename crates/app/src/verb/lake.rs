@@ -1,14 +1,14 @@
-//! `tidegauge lake`: what is in it, and whether it is whole.
+//! `tidegauge lake`: what is in it, whether it is whole, and tidying it.
 
-use futures::TryStreamExt;
+use tidegauge_model::Day;
 use tidegauge_store::{Lake, Table};
 
 use crate::output::{Rows, Value};
 use crate::pipeline::count;
 use crate::settings::Settings;
-use crate::{Outcome, args};
+use crate::{Outcome, args, clock};
 
-/// States or checks.
+/// States, checks, merges or removes.
 pub(crate) async fn run(
     verb: &args::Lake,
     settings: &Settings,
@@ -17,6 +17,10 @@ pub(crate) async fn run(
     match verb {
         args::Lake::Stat => stat(&lake).await?.print(settings.format)?,
         args::Lake::Check => return check(&lake, settings).await,
+        args::Lake::Compact => compact(&lake).await?.print(settings.format)?,
+        args::Lake::Vacuum { before } => {
+            vacuum(&lake, *before).await?.print(settings.format)?;
+        }
     }
     Ok(Outcome::Done)
 }
@@ -40,47 +44,46 @@ async fn stat(lake: &Lake) -> anyhow::Result<Rows> {
     Ok(rows)
 }
 
-/// Reads every row of the tables that figures rest on; each damaged table is one message.
+/// Reads every row of every table; each damage is one row.
 async fn check(lake: &Lake, settings: &Settings) -> anyhow::Result<Outcome> {
-    let always = tidegauge_model::DayRange::month(tidegauge_model::Day(0).month());
-    let all = tidegauge_model::DayRange::new(
-        tidegauge_model::Day(i32::MIN / 2),
-        tidegauge_model::Day(i32::MAX / 2),
-    )
-    .unwrap_or(always);
-    let mut rows = Rows::new("lake_check", ["table", "rows", "state"]);
-    let mut damaged = false;
-    let mut push = |table: Table, read: anyhow::Result<u64>| {
-        let (count, state) = match read {
-            Ok(count) => (Value::Int(count), "whole".to_owned()),
-            Err(error) => {
-                damaged = true;
-                (Value::Unknown, format!("{error:#}"))
-            }
-        };
-        rows.push(vec![Value::text(table.name()), count, Value::Text(state)]);
-    };
-    let sightings = async {
-        let stream = lake.sightings(all).await?;
-        Ok(stream.try_fold(0, async |n, _| Ok(n + 1)).await?)
-    };
-    push(Table::Sightings, sightings.await);
-    let observations = async {
-        let stream = lake.observations().await?;
-        Ok(stream.try_fold(0, async |n, _| Ok(n + 1)).await?)
-    };
-    push(Table::Atlas, observations.await);
-    let length = |n: usize| count(n);
-    push(
-        Table::Vantages,
-        lake.vantages().await.map(|v| length(v.len())).map_err(Into::into),
-    );
-    push(
-        Table::Catalog,
-        lake.endpoints().await.map(|e| length(e.len())).map_err(Into::into),
-    );
-    push(Table::Runs, lake.runs().await.map(|r| length(r.len())).map_err(Into::into));
+    let wrong = lake.check().await;
+    let mut rows = Rows::new("lake_check", ["damage"]);
+    for error in &wrong {
+        rows.push(vec![Value::Text(told(error))]);
+    }
     rows.print(settings.format)?;
-    anyhow::ensure!(!damaged, "the lake is damaged");
+    anyhow::ensure!(wrong.is_empty(), "{} pieces of the lake are damaged", wrong.len());
+    tracing::info!("the lake is whole");
     Ok(Outcome::Done)
+}
+
+/// An error with everything that caused it.
+fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |e| e.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+async fn compact(lake: &Lake) -> anyhow::Result<Rows> {
+    let mut rows = Rows::new("lake_compact", ["table", "files_merged", "files_made"]);
+    for table in Table::ALL {
+        let done = lake.compact(table).await?;
+        let counts = [Value::Int(done.merged), Value::Int(done.made)];
+        rows.push([vec![Value::text(table.name())], counts.to_vec()].concat());
+    }
+    Ok(rows)
+}
+
+async fn vacuum(lake: &Lake, before: Day) -> anyhow::Result<Rows> {
+    anyhow::ensure!(
+        before < clock::today(),
+        "only files written before today can be removed: a writer at work has files that no \
+         version names yet (hint: --before with an earlier date)"
+    );
+    let mut rows = Rows::new("lake_vacuum", ["table", "files_removed", "bytes_freed"]);
+    for table in Table::ALL {
+        let done = lake.vacuum(table, before.start()).await?;
+        let counts = [Value::Int(done.files), Value::Int(done.bytes)];
+        rows.push([vec![Value::text(table.name())], counts.to_vec()].concat());
+    }
+    Ok(rows)
 }

@@ -1,23 +1,25 @@
 //! `tidegauge serve`: the same figures, live.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::Context;
 use tidegauge_effect::{Active, Bootstrap, Stratify, Windows, removal::removal};
-use tidegauge_model::count::{Dimension, Query, Release};
+use tidegauge_model::count::{Census, Dimension, Query, Release};
 use tidegauge_model::estimate::{Estimate, ReleasedEstimate};
 use tidegauge_model::panel::Panel;
 use tidegauge_model::policy::Timeline;
-use tidegauge_model::{Country, Coverage, DayRange, ProductId, SectorId};
+use tidegauge_model::{Country, Coverage, DayRange, Month, ProductId, SectorId};
+use tidegauge_publish::report::Expansion;
 use tidegauge_publish::serve::{
     Answer, Comparison, Counts, CountsError, Scope, Settings as PageSettings, router,
 };
-use tokio::sync::Mutex;
+use tidegauge_store::Table;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::opened::{Audience, Opened};
 use crate::settings::Settings;
-use crate::verb::report;
+use crate::verb::{assess, report};
 use crate::{Outcome, args, knowledge};
 
 /// Serves until it is interrupted.
@@ -30,8 +32,10 @@ pub(crate) async fn run(
     let rules = knowledge::rules(settings)?;
     let live = Live {
         evidence: verb.evidence.clone(),
+        remembered: Mutex::default(),
         audience: Mutex::new(Audience::new(verb.evidence.internal)),
         timeline: knowledge::timeline(settings)?,
+        expansion: simulated.as_ref().map(|s| s.expansion.clone()),
         sector_names: rules
             .sectors
             .iter()
@@ -59,12 +63,16 @@ async fn interrupted() {
     }
 }
 
-/// Answers pages from the lake.
+/// Answers pages from the lake, and remembers answers until the lake changes.
+///
+/// **Invariant:** what is remembered is of one version of the sightings.
 struct Live {
     opened: Opened,
+    remembered: Mutex<Remembered>,
     evidence: args::Evidence,
     audience: Mutex<Audience>,
     timeline: Timeline,
+    expansion: Option<Expansion>,
     sector_names: Vec<(SectorId, String)>,
 }
 
@@ -94,7 +102,7 @@ impl Live {
             asked: "a window that ends before it begins".to_owned(),
             hint: "swap the windows".to_owned(),
         })?;
-        let mut panel = self.panel(product, days).await?;
+        let mut panel = Panel::clone(&*self.panel(product, days).await?);
         panel.histories.retain(|history| {
             let in_country = asked.countries.is_empty()
                 || history.country.is_some_and(|c| asked.countries.contains(&c));
@@ -123,13 +131,14 @@ impl Live {
                 countries: vec![],
                 sectors: vec![],
                 days: None,
+                compared: None,
             });
         };
         let query = Query {
             by: vec![Dimension::Product, Dimension::Country, Dimension::Sector],
             ..self.opened.query(&self.evidence, days).map_err(failed)?
         };
-        let census = self.opened.counter.census(&query).await.map_err(failed)?;
+        let census = self.census(&query).await?;
         let values = |index: usize| -> BTreeSet<String> {
             census
                 .cells
@@ -146,8 +155,13 @@ impl Live {
         let sectors = values(2);
         let named =
             self.sector_names.iter().filter(|(id, _)| sectors.contains(id.as_str()));
+        let mut products: Vec<(ProductId, String)> =
+            values(0).iter().map(name).collect();
+        products.sort_by_key(|(id, _)| self.rank(id));
+        let compared = products.first().and_then(|(id, _)| self.compared(id, days));
         Ok(Scope {
-            products: values(0).iter().map(name).collect(),
+            compared,
+            products,
             countries,
             sectors: named.cloned().collect(),
             days: Some(days),
@@ -155,10 +169,36 @@ impl Live {
     }
 }
 
+impl Live {
+    /// Products that somebody acted on come first, controls last.
+    fn rank(&self, product: &ProductId) -> (bool, bool) {
+        let acted = self.timeline.policies.iter().any(|p| p.product == *product);
+        let control =
+            self.opened.catalog.product(product.as_str()).is_some_and(|p| p.control);
+        (control, !acted)
+    }
+
+    /// The windows of the last act on `product` whose windows were covered.
+    fn compared(
+        &self,
+        product: &ProductId,
+        covered: DayRange,
+    ) -> Option<(Month, Month)> {
+        let acts = self.timeline.policies.iter().filter(|p| p.product == *product);
+        let windows =
+            acts.filter_map(|p| assess::windows(&args::Compared::default(), p).ok());
+        let inside = |w: &Windows| {
+            covered.contains(w.before().first()) && covered.contains(w.after().last())
+        };
+        let last = windows.filter(inside).max_by_key(|w| w.after().first())?;
+        Some((last.before().first().month(), last.after().first().month()))
+    }
+}
+
 impl Counts for Live {
     fn release<'a>(&'a self, query: &'a Query) -> Answer<'a, Release> {
         Box::pin(async move {
-            let census = self.opened.counter.census(query).await.map_err(failed)?;
+            let census = self.census(query).await?;
             let mut audience = self.audience.lock().await;
             audience.release(census).map_err(|withheld| CountsError::Refused {
                 asked: "this table beside those published before".to_owned(),
@@ -182,11 +222,18 @@ impl Counts for Live {
         Box::pin(async { Ok(self.timeline.clone()) })
     }
 
+    fn expansion(&self) -> Option<Expansion> {
+        self.expansion.clone()
+    }
+
     fn scope(&self) -> Answer<'_, Scope> {
         Box::pin(self.scoped())
     }
 }
 
+/// Readers get only "the count failed"; the operator gets the cause.
 fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CountsError {
-    CountsError::Failed(error.into())
+    let error = error.into();
+    tracing::error!("{error}");
+    CountsError::Failed(error)
 }

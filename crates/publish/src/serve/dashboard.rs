@@ -67,14 +67,15 @@ struct Choice {
 impl Choice {
     fn default_of(scope: &Scope, days: DayRange) -> Self {
         let (from, to) = (days.first().month(), days.last().month());
+        let (before, after) = scope.compared.unwrap_or((from, to));
         Self {
             product: scope.products.first().map(|p| p.0.clone()),
             country: None,
             sector: None,
             from,
             to,
-            before: from,
-            after: to,
+            before,
+            after,
         }
     }
 
@@ -82,6 +83,12 @@ impl Choice {
         let known = Self::default_of(scope, days);
         let from = asked.one("from")?.unwrap_or(known.from);
         let to = asked.one("to")?.unwrap_or(known.to);
+        let within = |month: Month| from <= month && month <= to;
+        let (before, after) = if within(known.before) && within(known.after) {
+            (known.before, known.after)
+        } else {
+            (from, to)
+        };
         let choice = Self {
             product: asked
                 .one::<String>("product")?
@@ -91,8 +98,8 @@ impl Choice {
             sector: asked.one::<String>("sector")?.map(SectorId::new),
             from,
             to,
-            before: asked.one("before")?.unwrap_or(from),
-            after: asked.one("after")?.unwrap_or(to),
+            before: asked.one("before")?.unwrap_or(before),
+            after: asked.one("after")?.unwrap_or(after),
         };
         if choice.from > choice.to {
             return Err(Problem::asked(

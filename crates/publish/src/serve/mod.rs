@@ -20,7 +20,7 @@ use axum::routing::get;
 use tidegauge_model::count::{Dimension, Query, Release};
 use tidegauge_model::estimate::ReleasedEstimate;
 use tidegauge_model::policy::Timeline;
-use tidegauge_model::{Country, Coverage, DayRange, ProductId, SectorId};
+use tidegauge_model::{Country, Coverage, DayRange, Month, ProductId, SectorId};
 
 use crate::report::{self, Expansion, Synthetic};
 use answer::Problem;
@@ -109,6 +109,9 @@ pub struct Scope {
     pub sectors: Vec<(SectorId, String)>,
     /// The days that have coverage; `None` if the lake is empty.
     pub days: Option<DayRange>,
+    /// The months to compare unless the reader asks for others; `None` for the first and
+    /// the last of the period.
+    pub compared: Option<(Month, Month)>,
 }
 
 /// Why there is no answer.

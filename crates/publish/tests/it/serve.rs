@@ -75,6 +75,7 @@ impl Counts for Made {
             countries: vec!["US".parse().unwrap(), "DE".parse().unwrap()],
             sectors: vec![("health".into(), "<script>Health".to_owned())],
             days: (!self.empty).then(sample::year),
+            compared: None,
         })))
     }
 }
