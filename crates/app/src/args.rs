@@ -172,7 +172,7 @@ pub(crate) struct Ingest {
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// Where it was seen; described by `vantages/NAME.toml`, if that exists
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = vantage_name)]
     pub(crate) vantage: VantageId,
     /// Folder of vantage descriptions [default: `vantages` in --data, else ./vantages]
     #[arg(long, value_name = "DIR")]
@@ -184,7 +184,7 @@ pub(crate) struct Ingest {
     #[arg(long, default_value = "1", value_name = "N")]
     pub(crate) control_sampling: std::num::NonZeroU32,
     /// Share of lost input, 0 to 1, beyond which the exit code is 3 [default: 0.05]
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
     pub(crate) loss_max: Option<f64>,
 }
 
@@ -432,6 +432,25 @@ pub(crate) enum Lake {
 pub(crate) struct Sql {
     /// The query
     pub(crate) query: String,
+}
+
+/// A share from 0 to 1.
+fn share(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=1.0).contains(&value) {
+        Ok(value)
+    } else {
+        Err("not from 0 to 1".to_owned())
+    }
+}
+
+/// A name that can be that of a file: letters, digits, `-`, `_` and `.`, not first.
+fn vantage_name(text: &str) -> Result<VantageId, String> {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if text.is_empty() || text.starts_with('.') || !text.chars().all(plain) {
+        return Err("a name has letters, digits, `-`, `_` and `.`".to_owned());
+    }
+    Ok(VantageId::new(text))
 }
 
 /// The defaults of the flags, for verbs that ask on a user's behalf.

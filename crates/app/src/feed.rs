@@ -20,12 +20,21 @@ pub(crate) struct Feed<'a> {
     /// Pieces lost, over all inputs.
     pub(crate) losses: u64,
     losses_of_input: u64,
+    flows_of_input: u64,
 }
 
 impl<'a> Feed<'a> {
     pub(crate) fn new(observer: Observer<'a>) -> Self {
         let input = String::new();
-        Self { observer, input, told: 0, flows: 0, losses: 0, losses_of_input: 0 }
+        Self {
+            observer,
+            input,
+            told: 0,
+            flows: 0,
+            losses: 0,
+            losses_of_input: 0,
+            flows_of_input: 0,
+        }
     }
 
     /// From now on, records come from the input of this name.
@@ -34,6 +43,7 @@ impl<'a> Feed<'a> {
         input.clone_into(&mut self.input);
         self.told = 0;
         self.losses_of_input = 0;
+        self.flows_of_input = 0;
     }
 
     /// A row that cannot match the catalog: it counts for coverage alone.
@@ -44,12 +54,18 @@ impl<'a> Feed<'a> {
         sampling: std::num::NonZeroU32,
     ) {
         self.flows += 1;
+        self.flows_of_input += 1;
         self.observer.other(originator, start, sampling);
     }
 
     /// Whether a flow without a name to this address can be a contact.
     pub(crate) fn may_match(&self, responder: tidegauge_model::Address) -> bool {
         self.observer.may_match(responder)
+    }
+
+    /// Whether something of this input was lost and nothing could be used.
+    pub(crate) fn lost_all(&self) -> bool {
+        self.losses_of_input > 0 && self.flows_of_input == 0
     }
 
     /// The observer, with everything it was fed.
@@ -69,6 +85,7 @@ impl<'a> Feed<'a> {
 impl Sink for Feed<'_> {
     fn flow(&mut self, flow: Flow) {
         self.flows += 1;
+        self.flows_of_input += 1;
         self.observer.flow(&flow);
     }
 

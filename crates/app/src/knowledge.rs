@@ -86,6 +86,9 @@ fn texts(
     folder: &str,
     built_in: &[(&str, &str)],
 ) -> anyhow::Result<Vec<NamedText>> {
+    if let Some(data) = &settings.data {
+        anyhow::ensure!(data.is_dir(), "--data {} is not a folder", data.display());
+    }
     let own =
         settings.data.as_ref().map(|data| data.join(folder)).filter(|f| f.is_dir());
     let Some(own) = own else {

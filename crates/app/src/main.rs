@@ -10,6 +10,7 @@ mod args;
 mod clock;
 mod feed;
 mod knowledge;
+mod live;
 mod opened;
 mod output;
 mod pipeline;

@@ -3,12 +3,14 @@
 //! **Invariant:** every verb that counts gets the same catalog, the same atlas and the
 //! same memory limit.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use futures::TryStreamExt;
 use tidegauge_census::Counter;
-use tidegauge_census::disclosure::{Internal, Ledger, Public};
+use tidegauge_census::disclosure::{BesideTables, Internal, Ledger, Public};
+use tidegauge_effect::Windows;
 use tidegauge_enrich::atlas::{Atlas, Rules};
 use tidegauge_enrich::catalog::Catalog;
 use tidegauge_model::count::{Census, Dating, Query, Release};
@@ -99,6 +101,70 @@ impl Opened {
         }
     }
 
+    /// Fails where a window was not covered at all: what nobody looked at is not gone.
+    /// Warns where the two were not covered alike.
+    pub(crate) async fn require_covered(&self, windows: Windows) -> anyhow::Result<()> {
+        let mut covered = Vec::new();
+        for window in [windows.before(), windows.after()] {
+            let coverage = self.lake.coverage(window).await?;
+            let days: BTreeSet<Day> =
+                coverage.iter().filter(|c| c.flows > 0).map(|c| c.day).collect();
+            if days.is_empty() {
+                bail!(
+                    "no vantage covered {window}, so nothing can be said about it: not \
+                     identified (hint: --before and --after choose other months)"
+                );
+            }
+            covered.push(days.len());
+        }
+        let length = windows.length_days();
+        if covered.iter().any(|days| u32::try_from(*days) != Ok(length)) {
+            tracing::warn!(
+                "of {length} days, {} were covered before and {} after",
+                covered[0],
+                covered[1]
+            );
+        }
+        Ok(())
+    }
+
+    /// What a reader of the counts of `query` must know besides them.
+    pub(crate) async fn doubts(&self, query: &Query) -> anyhow::Result<Vec<String>> {
+        let mut doubts = Vec::new();
+        let outside = self.covered.is_none_or(|c| {
+            query.days.last() < c.first() || c.last() < query.days.first()
+        });
+        if outside {
+            doubts.push(format!("the lake has nothing of {}", query.days));
+        }
+        let earliest = self.atlas.notes().tables.iter().map(|t| t.snapshot).min();
+        let on = match query.on {
+            Dating::Frozen(day) => day,
+            Dating::EachDay => query.days.first(),
+        };
+        if let Some(earliest) = earliest
+            && on < earliest
+        {
+            doubts.push(format!(
+                "no table of holders is older than {earliest}: holders on {on} are carried \
+                 back from it"
+            ));
+        }
+        let is_control =
+            |p: &ProductId| self.catalog.product(p.as_str()).is_some_and(|p| p.control);
+        if query.products.is_empty() || query.products.iter().any(is_control) {
+            let coverage = self.lake.coverage(query.days).await?;
+            let coarsest = coverage.iter().map(|c| c.control_sampling).max();
+            if let Some(one_in) = coarsest.filter(|one_in| *one_in > 1) {
+                doubts.push(format!(
+                    "sightings of control products are kept for one client in {one_in}; \
+                     their counts are not expanded"
+                ));
+            }
+        }
+        Ok(doubts)
+    }
+
     /// The query that the evidence flags ask over `days`.
     pub(crate) fn query(
         &self,
@@ -158,11 +224,21 @@ impl Audience {
         }
     }
 
-    /// The estimate as this audience may see it.
-    pub(crate) fn estimate(&self, estimate: Estimate) -> ReleasedEstimate {
+    /// The estimate as this audience may see it, beside `tables` over the same windows.
+    pub(crate) fn estimates(
+        &self,
+        estimates: impl IntoIterator<Item = Estimate>,
+        tables: &[Release],
+    ) -> Vec<ReleasedEstimate> {
+        let estimates = estimates.into_iter();
         match self {
-            Self::Public(_) => ReleasedEstimate::by(&Public::default(), estimate),
-            Self::Internal => ReleasedEstimate::by(&Internal, estimate),
+            Self::Public(_) => {
+                let rule = BesideTables::new(Public::default(), tables);
+                estimates.map(|e| ReleasedEstimate::by(&rule, e)).collect()
+            }
+            Self::Internal => {
+                estimates.map(|e| ReleasedEstimate::by(&Internal, e)).collect()
+            }
         }
     }
 }

@@ -25,6 +25,8 @@ pub(crate) enum Value {
     Float(f64, usize),
     /// Not known.
     Unknown,
+    /// Held by nobody known: a value of counts.
+    Unattributed,
     /// Known, but not to be shown.
     Suppressed,
 }
@@ -44,8 +46,18 @@ impl Value {
             Self::Int(count) => count.to_string(),
             Self::Float(value, decimals) => format!("{value:.decimals$}"),
             Self::Unknown => "unknown".to_owned(),
+            Self::Unattributed => "unattributed".to_owned(),
             Self::Suppressed => "suppressed".to_owned(),
         }
+    }
+
+    /// As a field of CSV. Spreadsheets run text that begins like a formula, and names come
+    /// from strangers: such text gets an apostrophe in front (OWASP, CSV injection).
+    fn cell(&self) -> String {
+        let plain = self.plain();
+        let formula = matches!(self, Self::Text(_))
+            && plain.starts_with(['=', '+', '-', '@', '\t', '\r']);
+        if formula { format!("'{plain}") } else { plain }
     }
 
     fn json(&self) -> serde_json::Value {
@@ -53,7 +65,7 @@ impl Value {
             Self::Text(text) => text.as_str().into(),
             Self::Int(count) => (*count).into(),
             Self::Float(value, _) => (*value).into(),
-            Self::Unknown => serde_json::Value::Null,
+            Self::Unknown | Self::Unattributed => serde_json::Value::Null,
             Self::Suppressed => "suppressed".into(),
         }
     }
@@ -145,7 +157,7 @@ impl Rows {
         let mut writer = csv::Writer::from_writer(out);
         writer.write_record(&self.columns)?;
         for row in &self.rows {
-            writer.write_record(row.iter().map(Value::plain))?;
+            writer.write_record(row.iter().map(Value::cell))?;
         }
         writer.flush().context("writing CSV")
     }
@@ -185,7 +197,7 @@ impl Rows {
             return Arc::new(floats.collect::<Float64Array>());
         }
         let texts = values().map(|v| match v {
-            Value::Unknown => None,
+            Value::Unknown | Value::Unattributed => None,
             other => Some(other.plain()),
         });
         Arc::new(texts.collect::<StringArray>())

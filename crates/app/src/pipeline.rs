@@ -6,7 +6,7 @@
 //! **Invariant:** either the whole batch gets in or none of it; running it again changes
 //! nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -91,7 +91,7 @@ pub(crate) async fn ingest(lake: &Lake, plan: &Plan<'_>) -> anyhow::Result<Summa
         },
     );
     let mut feed = Feed::new(observer);
-    read(&sources, plan, started, &mut feed, &mut summary)?;
+    let unused = read(&sources, plan, started, &mut feed, &mut summary)?;
     summary.flows = feed.flows;
     let observed = feed.finish().finish();
     for coverage in &observed.coverage {
@@ -112,8 +112,9 @@ pub(crate) async fn ingest(lake: &Lake, plan: &Plan<'_>) -> anyhow::Result<Summa
     }
     summary.sightings = count(observed.sightings.len());
     summary.days = count(observed.coverage.len());
+    let fingerprints = sources.iter().map(|s| s.fingerprint);
     let inputs: Vec<Fingerprint> =
-        sources.iter().filter(|s| s.has_bytes()).map(|s| s.fingerprint).collect();
+        fingerprints.filter(|fingerprint| !unused.contains(fingerprint)).collect();
     let run = run_record(plan, &sources, started, &summary);
     if inputs.is_empty() {
         return Ok(summary);
@@ -136,6 +137,9 @@ pub(crate) async fn ingest(lake: &Lake, plan: &Plan<'_>) -> anyhow::Result<Summa
 
 fn open_all(plan: &Plan<'_>, summary: &mut Summary) -> Vec<Source> {
     let (paths, mut unreadable) = source::files(plan.paths);
+    if paths.is_empty() {
+        tracing::warn!("there are no files to read");
+    }
     let bar = progress::steps("opening", count(paths.len()));
     let mut sources = Vec::new();
     for path in bar.wrap_iter(paths.iter()) {
@@ -149,7 +153,7 @@ fn open_all(plan: &Plan<'_>, summary: &mut Summary) -> Vec<Source> {
     }
     summary.unreadable = count(unreadable.len());
     // The same bytes under two names are one input.
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     sources.retain(|source| !source.has_bytes() || seen.insert(source.fingerprint));
     sources
 }
@@ -169,16 +173,19 @@ async fn leave_out_known(
     Ok(())
 }
 
-/// Reads names, then flows, from every source.
+/// Reads names, then flows, from every source. Returns the inputs of which nothing could
+/// be used: they are not remembered, so that they can be read again, with a mapping or by
+/// a newer program.
 fn read(
     sources: &[Source],
     plan: &Plan<'_>,
     latest: Instant,
     feed: &mut Feed<'_>,
     summary: &mut Summary,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<BTreeSet<Fingerprint>> {
     let bytes: u64 = sources.iter().map(|s| s.bytes).sum();
     let bar = progress::bytes("reading", bytes * 2);
+    let mut unused = BTreeSet::new();
     let mut decoder = Decoder::new(latest);
     for source in sources {
         if let Kind::Telemetry(format) = source.kind
@@ -197,6 +204,9 @@ fn read(
     for source in sources {
         feed.begin(&source.name);
         let kind = read_flows(source, plan, latest, &mut decoder, feed)?;
+        if !source.has_bytes() || feed.lost_all() {
+            unused.insert(source.fingerprint);
+        }
         *summary.inputs.entry(kind).or_default() += 1;
         bar.inc(source.bytes);
     }
@@ -209,7 +219,7 @@ fn read(
         );
     }
     bar.finish_and_clear();
-    Ok(())
+    Ok(unused)
 }
 
 /// Reads the flows of one source; returns what kind of input it was.

@@ -73,12 +73,33 @@ fn walk(path: &Path, found: &mut Vec<PathBuf>, unreadable: &mut Vec<Unreadable>)
         std::fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     match listed {
         Ok(entries) => {
-            for entry in entries {
-                let hidden = entry.file_name().to_string_lossy().starts_with('.');
-                if !hidden {
-                    walk(&entry.path(), found, unreadable);
-                }
-            }
+            entries.iter().for_each(|entry| walk_entry(entry, found, unreadable))
+        }
+        Err(error) => {
+            unreadable.push(Unreadable { name: path.display().to_string(), error });
+        }
+    }
+}
+
+/// What was named is read, whatever it is; what was only met on the way is read if it is a
+/// regular file, or a link to one. Links to folders may lead in circles, and reading a
+/// pipe may never end.
+fn walk_entry(
+    entry: &std::fs::DirEntry,
+    found: &mut Vec<PathBuf>,
+    unreadable: &mut Vec<Unreadable>,
+) {
+    let path = entry.path();
+    if entry.file_name().to_string_lossy().starts_with('.') {
+        return;
+    }
+    match entry.file_type() {
+        Ok(kind) if kind.is_dir() => walk(&path, found, unreadable),
+        Ok(kind) if kind.is_file() || (kind.is_symlink() && path.is_file()) => {
+            found.push(path);
+        }
+        Ok(_) => {
+            tracing::warn!("{}: neither a file nor a folder; left out", path.display())
         }
         Err(error) => {
             unreadable.push(Unreadable { name: path.display().to_string(), error });

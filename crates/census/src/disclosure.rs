@@ -33,7 +33,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tidegauge_model::count::{
     Cell, Census, Counts, Dimension, Disclosure, Query, Release,
 };
-use tidegauge_model::estimate::{Estimate, EstimateDisclosure};
+use tidegauge_model::estimate::{Estimate, EstimateDisclosure, Quantity};
 
 /// The fewest organisations in a cell that strangers may see. Ten is the usual threshold
 /// of official business statistics where the population is not itself published.
@@ -88,13 +88,60 @@ impl Disclosure for Public {
 impl EstimateDisclosure for Public {
     fn statement(&self) -> String {
         format!(
-            "estimates over fewer than {} organisations are not shown",
+            "estimates are not shown where the cohort, those who left or those who stayed \
+             are fewer than {} organisations",
             self.organisations_min
         )
     }
 
+    /// Numerator and denominator follow the rule of cells, and so does what a share leaves:
+    /// `k = n · value` gives each of them away.
     fn permits(&self, estimate: &Estimate) -> bool {
+        let enough = |n: u64| n == 0 || n >= self.organisations_min;
+        let rest_counts = estimate.quantity != Quantity::NetChange;
         estimate.n >= self.organisations_min
+            && enough(estimate.k)
+            && (!rest_counts || enough(estimate.n.saturating_sub(estimate.k)))
+    }
+}
+
+/// The public rule for estimates shown beside tables: an estimate of a stratum whose cell
+/// a table hides, for its own sake or another's, is hidden too.
+#[derive(Clone, Debug, Default)]
+pub struct BesideTables {
+    rule: Public,
+    hidden: BTreeSet<Vec<(String, String)>>,
+}
+
+impl BesideTables {
+    /// The rule beside `tables`, none of which is filtered by country or sector.
+    pub fn new<'a>(
+        rule: Public,
+        tables: impl IntoIterator<Item = &'a Release>,
+    ) -> Self {
+        let mut hidden = BTreeSet::new();
+        for table in tables {
+            let by = &table.query().by;
+            for row in table.rows().iter().filter(|row| row.counts.is_none()) {
+                let pairs = by.iter().zip(&row.key).map(|(dimension, value)| {
+                    let value = value.clone().unwrap_or_else(|| "unknown".to_owned());
+                    (dimension.to_string(), value)
+                });
+                hidden.insert(pairs.collect());
+            }
+        }
+        Self { rule, hidden }
+    }
+}
+
+impl EstimateDisclosure for BesideTables {
+    fn statement(&self) -> String {
+        EstimateDisclosure::statement(&self.rule)
+    }
+
+    fn permits(&self, estimate: &Estimate) -> bool {
+        EstimateDisclosure::permits(&self.rule, estimate)
+            && !self.hidden.contains(&estimate.stratum)
     }
 }
 
@@ -481,23 +528,54 @@ mod tests {
         );
     }
 
-    #[test]
-    fn an_estimate_needs_ten_organisations() {
-        let estimate = |n| Estimate {
-            quantity: Quantity::CohortRemoval,
-            stratum: Vec::new(),
+    fn estimate(quantity: Quantity, n: u64, k: u64) -> Estimate {
+        Estimate {
+            quantity,
+            stratum: vec![("country".to_owned(), "EE".to_owned())],
             before: days(),
             after: days(),
             value: 0.5,
             n,
-            k: n / 2,
+            k,
             intervals: Vec::new(),
             method: String::new(),
             identified: Identification::Identified,
+        }
+    }
+
+    #[test]
+    fn an_estimate_gives_no_small_count_away() {
+        let permits = |quantity, n, k| {
+            EstimateDisclosure::permits(&Public::default(), &estimate(quantity, n, k))
         };
-        let permits = |n| EstimateDisclosure::permits(&Public::default(), &estimate(n));
-        assert!(permits(10) && !permits(9));
-        assert!(EstimateDisclosure::permits(&Internal, &estimate(1)));
+        let removal = Quantity::CohortRemoval;
+        assert!(permits(removal, 20, 10) && permits(removal, 10, 0));
+        assert!(!permits(removal, 9, 0), "a small cohort");
+        assert!(!permits(removal, 26, 6), "few stayed");
+        assert!(!permits(removal, 26, 20), "few left");
+        assert!(permits(Quantity::NetChange, 26, 20), "26 and 20 are counts of cells");
+        assert!(!permits(Quantity::NetChange, 26, 6));
+        assert!(EstimateDisclosure::permits(&Internal, &estimate(removal, 1, 1)));
+    }
+
+    #[test]
+    fn an_estimate_is_hidden_beside_a_table_that_hides_its_cell() {
+        let counts = |n| Counts { organisations: n, ..Counts::default() };
+        let cell = |country: &str, n| Cell {
+            key: vec![Some(country.to_owned())],
+            counts: counts(n),
+        };
+        let query = Query { by: vec![Country], ..Query::new(days()) };
+        let cells = vec![cell("EE", 6), cell("US", 40)];
+        let census = Census { query, cells, unattributed_share: 0.0 };
+        let table = Release::by(&Public::default(), census);
+        let rule = BesideTables::new(Public::default(), [&table]);
+        let of = |country: &str| {
+            let mut estimate = estimate(Quantity::NetChange, 30, 20);
+            estimate.stratum[0].1 = country.to_owned();
+            EstimateDisclosure::permits(&rule, &estimate)
+        };
+        assert!(!of("EE") && of("US"));
     }
 
     /// The attack of the module's documentation, in both orders of publication.

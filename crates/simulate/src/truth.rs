@@ -44,6 +44,8 @@ former identity of the holder; where only the first snapshot has it, following t
 registry day by day shows one organisation that leaves and one that comes.
 The exchange names servers by the DNS answers that it saw, so that sampled packets have a
 server name.
+The holder of the office's vantage is one more organisation that counts find in the months of
+its logs; the tables here leave it out.
 The default seed is one of many that were tried: with it, groups of a hundred organisations
 also lie close to their targets. Another seed moves such a group by a few per cent.
 ";

@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use tidegauge_effect::removal::removal;
 use tidegauge_effect::window::window_from;
 use tidegauge_effect::{Active, Bootstrap, Stratify, Windows};
-use tidegauge_model::count::Dimension;
+use tidegauge_model::count::{Dimension, Query};
 use tidegauge_model::estimate::{Estimate, Identification, Quantity, ReleasedEstimate};
 use tidegauge_model::panel::Panel;
 use tidegauge_model::policy::PolicyEvent;
@@ -36,14 +36,25 @@ pub(crate) async fn run(
         evidence.product = vec![policy.product.clone()];
     }
     let product = opened.one_product(&evidence.product)?;
+    opened.require_covered(windows).await?;
     let days = DayRange::new(windows.before().first(), windows.after().last())
         .context("the window after ends before the one before begins")?;
     let panel = opened.counter.panel(&product, &opened.query(&evidence, days)?).await?;
-    let audience = Audience::new(evidence.internal);
-    let mut estimates = Vec::new();
-    for stratify in [Stratify::All, stratify(&verb.by)?] {
-        let of = estimates_by(&panel, windows, &evidence, &verb.compared, stratify);
-        estimates.extend(of.into_iter().map(|e| audience.estimate(e)));
+    let mut audience = Audience::new(evidence.internal);
+    let stratify = stratify(&verb.by)?;
+    let mut tables = Vec::new();
+    for window in [windows.before(), windows.after()] {
+        for by in [Dimension::Country, Dimension::Sector] {
+            let query = Query { by: vec![by], ..opened.query(&evidence, window)? };
+            tables.push(audience.release(opened.counter.census(&query).await?)?);
+        }
+    }
+    let of =
+        |stratify| estimates_by(&panel, windows, &evidence, &verb.compared, stratify);
+    let estimates = [Stratify::All, stratify].into_iter().flat_map(of);
+    let estimates = audience.estimates(estimates, &tables);
+    if estimates.is_empty() {
+        tracing::warn!("nobody was active in {}", windows.before());
     }
     rows(&estimates, policy, windows).print(settings.format)?;
     Ok(Outcome::Done)

@@ -14,7 +14,10 @@ use tidegauge_wire::Inflate;
 
 use crate::output::{Rows, Value};
 use crate::settings::Settings;
-use crate::{Outcome, args, opened};
+use crate::{Outcome, args, clock, opened};
+
+/// How many lost rows of a table are told one by one; the others are only counted.
+const TOLD_MAX: u64 = 3;
 
 /// Imports, looks up or compares.
 pub(crate) async fn run(
@@ -24,6 +27,10 @@ pub(crate) async fn run(
     let lake = Lake::open(&settings.lake).await?;
     match verb {
         args::Atlas::Import { source, name, snapshot, files } => {
+            anyhow::ensure!(
+                *snapshot <= clock::today(),
+                "a snapshot of {snapshot} cannot have been made yet"
+            );
             let kind: SourceKind = source.parse()?;
             let name = SourceId::new(name.as_deref().unwrap_or(source));
             for file in files {
@@ -51,6 +58,7 @@ pub(crate) async fn import(
     let file = std::fs::File::open(path).with_context(at)?;
     let mut input = BufReader::new(Hashing::new(Inflate::new(file)));
     let mut observations: Vec<Observation> = Vec::new();
+    let mut told = 0;
     let loaded = load(
         kind,
         name,
@@ -58,6 +66,10 @@ pub(crate) async fn import(
         &mut input,
         |observation| observations.push(observation),
         |loss| {
+            told += 1;
+            if told > TOLD_MAX {
+                return;
+            }
             let line =
                 loss.line.map_or_else(String::new, |line| format!("line {line}: "));
             tracing::warn!("{}: {line}lost ({})", path.display(), loss.reason);
@@ -71,6 +83,15 @@ pub(crate) async fn import(
             damage.offset
         );
     }
+    if told > TOLD_MAX {
+        tracing::warn!("{}: {} more rows were lost", path.display(), told - TOLD_MAX);
+    }
+    anyhow::ensure!(
+        !observations.is_empty(),
+        "{}: no row is of the form of {kind}; nothing was stored (hint: --source names the \
+         form)",
+        path.display()
+    );
     let fingerprint = input.get_ref().fingerprint();
     let appended =
         lake.append_observations(name, snapshot, &fingerprint, observations).await?;

@@ -18,6 +18,12 @@ pub(crate) fn run(
     match verb {
         args::Catalog::Check => check(&catalog, settings),
         args::Catalog::List { product } => {
+            if let Some(product) = product {
+                anyhow::ensure!(
+                    catalog.product(product.as_str()).is_some(),
+                    "the catalog has no product `{product}` (hint: `tidegauge catalog list`)"
+                );
+            }
             list(&catalog, product.as_ref()).print(settings.format)?;
             Ok(Outcome::Done)
         }

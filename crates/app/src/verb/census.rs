@@ -1,5 +1,8 @@
 //! `tidegauge census`: distinct addresses and organisations.
 
+use std::collections::BTreeSet;
+
+use anyhow::bail;
 use tidegauge_model::count::{Query, Release};
 
 use crate::opened::{Audience, Opened};
@@ -20,9 +23,15 @@ pub(crate) async fn run(
         sectors: verb.sector.clone(),
         ..opened.query(&verb.evidence, days)?
     };
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = query.by.iter().find(|d| !seen.insert(**d)) {
+        bail!("--by names {twice} twice");
+    }
     let census = opened.counter.census(&query).await?;
     let release = Audience::new(verb.evidence.internal).release(census)?;
-    rows(&release).print(settings.format)?;
+    let mut rows = rows(&release);
+    rows.notes.extend(opened.doubts(&query).await?);
+    rows.print(settings.format)?;
     Ok(Outcome::Done)
 }
 
@@ -40,8 +49,11 @@ pub(crate) fn rows(release: &Release) -> Rows {
     ];
     let mut rows = Rows::new("census", keys.chain(counts.map(str::to_owned)));
     for row in release.rows() {
-        let mut values: Vec<Value> =
-            row.key.iter().map(|key| Value::optional(key.as_ref())).collect();
+        let mut values: Vec<Value> = row
+            .key
+            .iter()
+            .map(|key| key.as_ref().map_or(Value::Unattributed, Value::text))
+            .collect();
         match &row.counts {
             None => values.extend(counts.map(|_| Value::Suppressed)),
             Some(c) => values.extend(

@@ -1,11 +1,14 @@
 //! `tidegauge exposure`: which of our assets and suppliers are still in contact.
 
+use std::collections::BTreeSet;
+
 use anyhow::Context;
 use futures::TryStreamExt;
 use tidegauge_enrich::score;
 use tidegauge_exposure::{
     Evidence, Portfolio, Settings as FindingSettings, Subject, findings,
 };
+use tidegauge_model::ProductId;
 use tidegauge_model::finding::{Finding, FindingState};
 use tidegauge_model::{Coverage, DayRange, Footprint, Prefix};
 
@@ -49,13 +52,17 @@ pub(crate) async fn run(
     );
     let run = format!("exposure:{}", clock::now().0);
     opened.lake.append_findings(&run, clock::now(), &found).await?;
-    // Of a portfolio and two dozen products most pairs are "not seen": those are told for
-    // the products that were asked for, and summed up otherwise.
-    let told = |f: &&Finding| {
-        !verb.evidence.product.is_empty()
-            || !matches!(f.state, FindingState::NotSeen | FindingState::NotVisible)
-    };
-    rows(found.iter().filter(told)).print(settings.format)?;
+    // Of a portfolio and two dozen products most pairs say nothing: unless the products
+    // were asked for, a subject that is silent for all of them gets one row.
+    let told = if verb.evidence.product.is_empty() { summed_up(found) } else { found };
+    rows(&told).print(settings.format)?;
+    if !portfolio.bad_rows.is_empty() {
+        tracing::warn!(
+            "{} rows of the portfolio were left out",
+            portfolio.bad_rows.len()
+        );
+        return Ok(Outcome::Incomplete);
+    }
     Ok(Outcome::Done)
 }
 
@@ -112,7 +119,27 @@ impl Seen {
     }
 }
 
-fn rows<'a>(findings: impl Iterator<Item = &'a Finding>) -> Rows {
+/// Findings with contacts as they are; of a subject without any, the first alone, about
+/// every product.
+fn summed_up(findings: Vec<Finding>) -> Vec<Finding> {
+    let loud: BTreeSet<String> =
+        findings.iter().filter(|f| f.days > 0).map(|f| f.subject.clone()).collect();
+    let mut told = BTreeSet::new();
+    let mut kept = Vec::new();
+    for mut finding in findings {
+        if finding.days > 0 {
+            kept.push(finding);
+        } else if !loud.contains(&finding.subject)
+            && told.insert(finding.subject.clone())
+        {
+            finding.product = ProductId::new("any");
+            kept.push(finding);
+        }
+    }
+    kept
+}
+
+fn rows(findings: &[Finding]) -> Rows {
     let columns = [
         "finding",
         "subject",

@@ -14,6 +14,12 @@ pub(crate) async fn run(
     settings: &Settings,
 ) -> anyhow::Result<Outcome> {
     let lake = Lake::open(&settings.lake).await?;
+    anyhow::ensure!(
+        lake.snapshot(Table::Sightings).await?.version >= 0
+            || lake.snapshot(Table::Atlas).await?.version >= 0,
+        "there is no lake at {} (hint: --lake DIR; `tidegauge ingest` makes one)",
+        lake.url()
+    );
     match verb {
         args::Lake::Stat => stat(&lake).await?.print(settings.format)?,
         args::Lake::Check => return check(&lake, settings).await,

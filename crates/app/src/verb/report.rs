@@ -56,6 +56,7 @@ pub(crate) async fn make(
         .with_context(|| format!("there is no policy `{}`", verb.compared.policy))?
         .clone();
     let mut desk = Desk::new(opened, verb, &policy)?;
+    opened.require_covered(desk.windows).await?;
     let rank_panel = match &verb.rank_panel {
         Some(path) => Some(rank::read(path, &desk.product, &opened.catalog)?),
         None => None,
@@ -66,6 +67,11 @@ pub(crate) async fn make(
         .product(desk.product.as_str())
         .map_or_else(|| desk.product.to_string(), |p| p.name.clone());
     let run = format!("report:{}", clock::now().0);
+    let months_frozen = desk.months(desk.frozen).await?;
+    let countries = desk.paired(Dimension::Country, &[], &[]).await?;
+    let all_sectors = desk.paired(Dimension::Sector, &[], &[]).await?;
+    let tables: Vec<Release> =
+        [&countries, &all_sectors].into_iter().flat_map(both).collect();
     let report = Report {
         product: desk.product.clone(),
         product_name,
@@ -73,15 +79,15 @@ pub(crate) async fn make(
         period: desk.period,
         before: desk.windows.before(),
         after: desk.windows.after(),
-        months_frozen: desk.months(desk.frozen).await?,
+        months_frozen,
         months_each_day: desk.months(Dating::EachDay).await?,
-        countries: desk.paired(Dimension::Country, &[], &[]).await?,
+        countries,
         sectors: desk.paired(Dimension::Sector, &[desk.focus], &[]).await?,
         government: desk
             .paired(Dimension::Country, &[], &[SectorId::new(GOVERNMENT)])
             .await?,
-        estimates: desk.estimates(&panel),
-        retention: desk.retention(&panel),
+        estimates: desk.estimates(&panel, &tables),
+        retention: desk.retention(&panel, &tables),
         coverage: opened.lake.coverage(desk.period).await?,
         timeline,
         sector_names: sector_names(settings)?,
@@ -187,17 +193,17 @@ impl<'a> Desk<'a> {
         Ok(self.counter().panel(&self.product, &query).await?)
     }
 
-    fn estimates(&self, panel: &Panel) -> Vec<ReleasedEstimate> {
+    fn estimates(&self, panel: &Panel, tables: &[Release]) -> Vec<ReleasedEstimate> {
         let split = [Stratify::All, Stratify::Country, Stratify::Sector];
         let of = |stratify| {
             let (evidence, compared) = (&self.verb.evidence, &self.verb.compared);
             assess::estimates_by(panel, self.windows, evidence, compared, stratify)
         };
         let estimates = split.into_iter().flat_map(of);
-        estimates.map(|e| self.audience.estimate(e)).collect()
+        self.audience.estimates(estimates, tables)
     }
 
-    fn retention(&self, panel: &Panel) -> Vec<ReleasedEstimate> {
+    fn retention(&self, panel: &Panel, tables: &[Release]) -> Vec<ReleasedEstimate> {
         let active = Active { days_min: self.verb.evidence.active_days };
         let baseline = self.windows.before();
         let focus = [("country".to_owned(), self.focus.to_string())];
@@ -205,8 +211,7 @@ impl<'a> Desk<'a> {
         let of_focus = retention(panel, baseline, active, &focus, |h| {
             h.country == Some(self.focus)
         });
-        let both = all.into_iter().chain(of_focus);
-        both.map(|e| self.audience.estimate(e)).collect()
+        self.audience.estimates(all.into_iter().chain(of_focus), tables)
     }
 }
 
@@ -248,17 +253,16 @@ fn provenance(
     }
 }
 
+fn both(paired: &Option<Paired>) -> Vec<Release> {
+    paired.iter().flat_map(|p| [p.before.clone(), p.after.clone()]).collect()
+}
+
 /// Keeps every published count as it was published.
 async fn record(opened: &Opened, report: &Report, run: &str) -> anyhow::Result<()> {
-    let pair = |pair: &Option<Paired>| {
-        pair.iter()
-            .flat_map(|p| [p.before.clone(), p.after.clone()])
-            .collect::<Vec<_>>()
-    };
     let months = [&report.months_frozen, &report.months_each_day];
     let mut releases: Vec<Release> = months.into_iter().flatten().cloned().collect();
     for paired in [&report.countries, &report.sectors, &report.government] {
-        releases.extend(pair(paired));
+        releases.extend(both(paired));
     }
     let made = clock::now();
     for (index, release) in releases.iter().enumerate() {

@@ -257,7 +257,8 @@ pub(super) async fn scope(
     asked: Asked,
 ) -> Result<Response, Problem> {
     asked.only(&[])?;
-    let Scope { products, countries, sectors, days } = shared.counts.scope().await?;
+    let Scope { products, countries, sectors, days, .. } =
+        shared.counts.scope().await?;
     let products = products.into_iter().map(|(id, name)| (id.to_string(), name));
     let sectors = sectors.into_iter().map(|(id, name)| (id.to_string(), name));
     Ok(ok(ScopeAnswer {

@@ -1,0 +1,363 @@
+//! The lake behind the live pages.
+//!
+//! **Invariant:** what is remembered is of one version of the sightings; what is released
+//! in public is of populations that the operator chose, coarse tables first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tidegauge_effect::removal::removal;
+use tidegauge_effect::{Active, Bootstrap, Stratify, Windows};
+use tidegauge_model::count::{Census, Dimension, Query, Release};
+use tidegauge_model::estimate::{Estimate, ReleasedEstimate};
+use tidegauge_model::panel::Panel;
+use tidegauge_model::policy::Timeline;
+use tidegauge_model::{Country, Coverage, DayRange, Month, ProductId, SectorId};
+use tidegauge_publish::report::Expansion;
+use tidegauge_publish::serve::{Answer, Comparison, Counts, CountsError, Scope};
+use tidegauge_store::Table;
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::opened::{Audience, Opened};
+use crate::settings::Settings;
+use crate::verb::assess;
+use crate::verb::report::Simulated;
+use crate::{args, knowledge};
+
+/// How many answers are kept: a page asks for a dozen, a few readers look at a few dozen
+/// pages. Picked by hand, revisit.
+const REMEMBERED_MAX: usize = 512;
+
+/// The shortest period counted in public: the shortest month.
+const WINDOW_DAYS_MIN: u32 = 28;
+
+/// Answers pages from the lake, and remembers answers until the lake changes.
+pub(crate) struct Live {
+    opened: Opened,
+    remembered: Mutex<Remembered>,
+    evidence: args::Evidence,
+    audience: Mutex<Audience>,
+    timeline: Timeline,
+    expansion: Option<Expansion>,
+    sector_names: Vec<(SectorId, String)>,
+}
+
+/// Answers by what was asked.
+#[derive(Default)]
+struct Remembered {
+    version: i64,
+    censuses: BTreeMap<String, Census>,
+    panels: BTreeMap<String, Arc<Panel>>,
+}
+
+impl Live {
+    /// Answers from an opened lake with one rule of evidence.
+    pub(crate) fn new(
+        opened: Opened,
+        evidence: args::Evidence,
+        settings: &Settings,
+        simulated: &Option<Simulated>,
+    ) -> anyhow::Result<Self> {
+        let rules = knowledge::rules(settings)?;
+        Ok(Self {
+            opened,
+            remembered: Mutex::default(),
+            audience: Mutex::new(Audience::new(evidence.internal)),
+            evidence,
+            timeline: knowledge::timeline(settings)?,
+            expansion: simulated.as_ref().map(|s| s.expansion.clone()),
+            sector_names: rules
+                .sectors
+                .iter()
+                .map(|s| (s.id.clone(), s.label.clone()))
+                .collect(),
+        })
+    }
+
+    /// What is remembered of the newest version of the lake.
+    async fn memory(&self) -> Result<MutexGuard<'_, Remembered>, CountsError> {
+        let snapshot =
+            self.opened.lake.snapshot(Table::Sightings).await.map_err(failed)?;
+        let mut memory = self.remembered.lock().await;
+        let full = memory.censuses.len() + memory.panels.len() > REMEMBERED_MAX;
+        if memory.version != snapshot.version || full {
+            *memory = Remembered { version: snapshot.version, ..Remembered::default() };
+        }
+        Ok(memory)
+    }
+
+    async fn census(&self, query: &Query) -> Result<Census, CountsError> {
+        let key = format!("{query:?}");
+        if let Some(census) = self.memory().await?.censuses.get(&key) {
+            return Ok(census.clone());
+        }
+        let census = self.opened.counter.census(query).await.map_err(failed)?;
+        self.memory().await?.censuses.insert(key, census.clone());
+        Ok(census)
+    }
+
+    /// Refuses what, in public, would open a way around the rule: populations that a
+    /// reader can choose freely can be subtracted from each other.
+    fn allowed(&self, query: &Query) -> Result<(), CountsError> {
+        if self.evidence.internal {
+            return Ok(());
+        }
+        let refused = |asked: &str, hint: &str| {
+            Err(CountsError::Refused { asked: asked.to_owned(), hint: hint.to_owned() })
+        };
+        let begins = query.days.first().month().first() == query.days.first();
+        if !begins || query.days.length_days() < WINDOW_DAYS_MIN {
+            return refused(
+                "a period of days",
+                "from the first of a month, four weeks or longer",
+            );
+        }
+        if query.countries.len() > 1 || query.sectors.len() > 1 {
+            return refused(
+                "several countries or sectors at once",
+                "ask for one, or split by it",
+            );
+        }
+        let own = self.opened.query(&self.evidence, query.days).map_err(failed)?;
+        let same = own.roles == query.roles
+            && own.weight_min == query.weight_min
+            && own.organisation_kinds == query.organisation_kinds
+            && own.active_days_min == query.active_days_min;
+        if !same {
+            return refused(
+                "another rule of evidence",
+                "leave role, weight, kind and active_days away",
+            );
+        }
+        Ok(())
+    }
+
+    /// Releases a query after those that a page always shows of the same population, so
+    /// that the order in which readers ask decides nothing; and only if the value it is
+    /// filtered by is shown where it is not filtered.
+    async fn released(&self, query: &Query) -> Result<Release, CountsError> {
+        self.allowed(query)?;
+        if let ([_], _) | (_, [_]) = (&query.countries[..], &query.sectors[..]) {
+            self.shown_unfiltered(query).await?;
+        }
+        for by in [Dimension::Month, Dimension::Country, Dimension::Sector] {
+            let always = Query { by: vec![by], ..query.clone() };
+            self.publish(&always).await?;
+        }
+        self.publish(query).await
+    }
+
+    async fn shown_unfiltered(&self, query: &Query) -> Result<(), CountsError> {
+        let country =
+            query.countries.first().map(|c| (Dimension::Country, c.to_string()));
+        let sector = query.sectors.first().map(|s| (Dimension::Sector, s.to_string()));
+        for (dimension, value) in country.into_iter().chain(sector) {
+            let mut slice = Query { by: vec![dimension], ..query.clone() };
+            match dimension {
+                Dimension::Country => slice.countries.clear(),
+                _ => slice.sectors.clear(),
+            }
+            let table = self.publish(&slice).await?;
+            let hidden = table.rows().iter().any(|row| {
+                row.key.first() == Some(&Some(value.clone())) && row.counts.is_none()
+            });
+            if hidden && !self.evidence.internal {
+                return Err(CountsError::Refused {
+                    asked: format!("{dimension} {value} in this period"),
+                    hint: "too few organisations to show; ask for a longer period"
+                        .to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn publish(&self, query: &Query) -> Result<Release, CountsError> {
+        let census = self.census(query).await?;
+        let mut audience = self.audience.lock().await;
+        audience.release(census).map_err(|withheld| CountsError::Refused {
+            asked: "this table beside those always shown".to_owned(),
+            hint: withheld.to_string(),
+        })
+    }
+
+    async fn panel(
+        &self,
+        product: &ProductId,
+        days: DayRange,
+    ) -> Result<Arc<Panel>, CountsError> {
+        let query = self.opened.query(&self.evidence, days).map_err(failed)?;
+        let key = format!("{product} {query:?}");
+        if let Some(panel) = self.memory().await?.panels.get(&key) {
+            return Ok(Arc::clone(panel));
+        }
+        let panel = self.opened.counter.panel(product, &query).await.map_err(failed)?;
+        let panel = Arc::new(panel);
+        self.memory().await?.panels.insert(key, Arc::clone(&panel));
+        Ok(panel)
+    }
+
+    async fn estimated(
+        &self,
+        asked: &Comparison,
+    ) -> Result<Vec<ReleasedEstimate>, CountsError> {
+        let [product] = asked.products.as_slice() else {
+            return Err(CountsError::Refused {
+                asked: "a comparison of several products at once".to_owned(),
+                hint: "name one product".to_owned(),
+            });
+        };
+        let windows = Windows::new(asked.before(), asked.after()).map_err(failed)?;
+        let days = DayRange::new(windows.before().first(), windows.after().last());
+        self.opened.require_covered(windows).await.map_err(|error| {
+            CountsError::Refused {
+                asked: "this comparison".to_owned(),
+                hint: error.to_string(),
+            }
+        })?;
+        let days = days.ok_or_else(|| CountsError::Refused {
+            asked: "a window that ends before it begins".to_owned(),
+            hint: "swap the windows".to_owned(),
+        })?;
+        let mut panel = Panel::clone(&*self.panel(product, days).await?);
+        panel.histories.retain(|history| {
+            let in_country = asked.countries.is_empty()
+                || history.country.is_some_and(|c| asked.countries.contains(&c));
+            let in_sector = asked.sectors.is_empty()
+                || history.sector.as_ref().is_some_and(|s| asked.sectors.contains(s));
+            in_country && in_sector
+        });
+        let mut split = vec![Stratify::All];
+        match asked.by {
+            Some(Dimension::Country) => split.push(Stratify::Country),
+            Some(Dimension::Sector) => split.push(Stratify::Sector),
+            _ => {}
+        }
+        let active = Active { days_min: self.evidence.active_days };
+        let of =
+            |stratify| removal(&panel, windows, active, stratify, Bootstrap::default());
+        let estimates: Vec<Estimate> = split.into_iter().flat_map(of).collect();
+        let mut tables = Vec::new();
+        for window in [windows.before(), windows.after()] {
+            let query = Query {
+                products: vec![product.clone()],
+                countries: asked.countries.clone(),
+                sectors: asked.sectors.clone(),
+                ..self.opened.query(&self.evidence, window).map_err(failed)?
+            };
+            for by in [Dimension::Country, Dimension::Sector] {
+                tables.push(
+                    self.released(&Query { by: vec![by], ..query.clone() }).await?,
+                );
+            }
+        }
+        let audience = self.audience.lock().await;
+        Ok(audience.estimates(estimates, &tables))
+    }
+
+    async fn scoped(&self) -> Result<Scope, CountsError> {
+        let Some(days) = self.opened.covered else {
+            return Ok(Scope {
+                products: vec![],
+                countries: vec![],
+                sectors: vec![],
+                days: None,
+                compared: None,
+            });
+        };
+        let query = Query {
+            by: vec![Dimension::Product, Dimension::Country, Dimension::Sector],
+            ..self.opened.query(&self.evidence, days).map_err(failed)?
+        };
+        let census = self.census(&query).await?;
+        let values = |index: usize| -> BTreeSet<String> {
+            census
+                .cells
+                .iter()
+                .filter_map(|cell| cell.key.get(index).cloned().flatten())
+                .collect()
+        };
+        let name = |id: &String| {
+            let known = self.opened.catalog.product(id);
+            (ProductId::new(id), known.map_or_else(|| id.clone(), |p| p.name.clone()))
+        };
+        let countries =
+            values(1).iter().filter_map(|c| c.parse::<Country>().ok()).collect();
+        let sectors = values(2);
+        let named =
+            self.sector_names.iter().filter(|(id, _)| sectors.contains(id.as_str()));
+        let mut products: Vec<(ProductId, String)> =
+            values(0).iter().map(name).collect();
+        products.sort_by_key(|(id, _)| self.rank(id));
+        let compared = products.first().and_then(|(id, _)| self.compared(id, days));
+        Ok(Scope {
+            compared,
+            products,
+            countries,
+            sectors: named.cloned().collect(),
+            days: Some(days),
+        })
+    }
+}
+
+impl Live {
+    /// Products that somebody acted on come first, controls last.
+    fn rank(&self, product: &ProductId) -> (bool, bool) {
+        let acted = self.timeline.policies.iter().any(|p| p.product == *product);
+        let control =
+            self.opened.catalog.product(product.as_str()).is_some_and(|p| p.control);
+        (control, !acted)
+    }
+
+    /// The windows of the last act on `product` whose windows were covered.
+    fn compared(
+        &self,
+        product: &ProductId,
+        covered: DayRange,
+    ) -> Option<(Month, Month)> {
+        let acts = self.timeline.policies.iter().filter(|p| p.product == *product);
+        let windows =
+            acts.filter_map(|p| assess::windows(&args::Compared::default(), p).ok());
+        let inside = |w: &Windows| {
+            covered.contains(w.before().first()) && covered.contains(w.after().last())
+        };
+        let last = windows.filter(inside).max_by_key(|w| w.after().first())?;
+        Some((last.before().first().month(), last.after().first().month()))
+    }
+}
+
+impl Counts for Live {
+    fn release<'a>(&'a self, query: &'a Query) -> Answer<'a, Release> {
+        Box::pin(self.released(query))
+    }
+
+    fn estimates<'a>(
+        &'a self,
+        asked: &'a Comparison,
+    ) -> Answer<'a, Vec<ReleasedEstimate>> {
+        Box::pin(self.estimated(asked))
+    }
+
+    fn coverage(&self, days: DayRange) -> Answer<'_, Vec<Coverage>> {
+        Box::pin(async move { self.opened.lake.coverage(days).await.map_err(failed) })
+    }
+
+    fn timeline(&self) -> Answer<'_, Timeline> {
+        Box::pin(async { Ok(self.timeline.clone()) })
+    }
+
+    fn expansion(&self) -> Option<Expansion> {
+        self.expansion.clone()
+    }
+
+    fn scope(&self) -> Answer<'_, Scope> {
+        Box::pin(self.scoped())
+    }
+}
+
+/// Readers get only "the count failed"; the operator gets the cause.
+fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CountsError {
+    let error = error.into();
+    tracing::error!("{error}");
+    CountsError::Failed(error)
+}
