@@ -158,7 +158,7 @@ pub(crate) struct Demo {
     #[arg(long, default_value = "demo", value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Popularity of host names over time, for a figure of its own (CSV with the columns
-    /// snapshot_date, vendor, role, host, best_tier)
+    /// `snapshot_date`, `vendor`, `role`, `host`, `best_tier`)
     #[arg(long, value_name = "FILE")]
     pub(crate) rank_panel: Option<PathBuf>,
     /// Compare the counts with the published figures; fail if one is missed by over 3 %

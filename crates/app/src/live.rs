@@ -56,7 +56,7 @@ impl Live {
         opened: Opened,
         evidence: args::Evidence,
         settings: &Settings,
-        simulated: &Option<Simulated>,
+        simulated: Option<&Simulated>,
     ) -> anyhow::Result<Self> {
         let rules = knowledge::rules(settings)?;
         Ok(Self {
@@ -65,7 +65,7 @@ impl Live {
             audience: Mutex::new(Audience::new(evidence.internal)),
             evidence,
             timeline: knowledge::timeline(settings)?,
-            expansion: simulated.as_ref().map(|s| s.expansion.clone()),
+            expansion: simulated.map(|s| s.expansion.clone()),
             sector_names: rules
                 .sectors
                 .iter()

@@ -32,6 +32,10 @@ pub(crate) enum Value {
 }
 
 impl Value {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers have borrowed and owned values alike"
+    )]
     pub(crate) fn text(text: impl ToString) -> Self {
         Self::Text(text.to_string())
     }
@@ -72,6 +76,7 @@ impl Value {
 }
 
 /// Rows with a name and named columns.
+#[expect(clippy::struct_field_names, reason = "rows of cells are rows")]
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Rows {
     /// What they are: `census`.

@@ -66,7 +66,9 @@ pub(crate) fn read(
         bail!("{} has no rows", path.display());
     }
     let mut hosts: Vec<RankSeries> = series.into_values().collect();
-    hosts.iter_mut().for_each(|h| h.points.sort_unstable());
+    for host in &mut hosts {
+        host.points.sort_unstable();
+    }
     hosts.sort_by(|a, b| {
         (a.part, &a.vendor, &a.host).cmp(&(b.part, &b.vendor, &b.host))
     });

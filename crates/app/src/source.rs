@@ -73,7 +73,9 @@ fn walk(path: &Path, found: &mut Vec<PathBuf>, unreadable: &mut Vec<Unreadable>)
         std::fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     match listed {
         Ok(entries) => {
-            entries.iter().for_each(|entry| walk_entry(entry, found, unreadable))
+            for entry in &entries {
+                walk_entry(entry, found, unreadable);
+            }
         }
         Err(error) => {
             unreadable.push(Unreadable { name: path.display().to_string(), error });
@@ -99,7 +101,7 @@ fn walk_entry(
             found.push(path);
         }
         Ok(_) => {
-            tracing::warn!("{}: neither a file nor a folder; left out", path.display())
+            tracing::warn!("{}: neither a file nor a folder; left out", path.display());
         }
         Err(error) => {
             unreadable.push(Unreadable { name: path.display().to_string(), error });

@@ -32,7 +32,7 @@ enum Source<R: Read> {
     /// Not looked at yet.
     New(R),
     Plain(Sniffed<R>),
-    Gzip(MultiGzDecoder<BufReader<Watched<Sniffed<R>>>>),
+    Gzip(Box<MultiGzDecoder<BufReader<Watched<Sniffed<R>>>>>),
     /// At its end, or damaged, or failed.
     Ended,
 }
@@ -147,7 +147,7 @@ fn sniff<R: Read>(mut input: R) -> io::Result<Source<R>> {
     let whole = Cursor::new(magic).take(length).chain(input);
     Ok(if length == 2 && magic == GZIP_MAGIC {
         let watched = Watched { inner: whole, failed: false };
-        Source::Gzip(MultiGzDecoder::new(BufReader::new(watched)))
+        Source::Gzip(Box::new(MultiGzDecoder::new(BufReader::new(watched))))
     } else {
         Source::Plain(whole)
     })

@@ -103,7 +103,9 @@ struct Seen(Vec<Prefix>);
 impl Seen {
     fn new(coverage: &[Coverage]) -> Self {
         let mut all = Footprint::default();
-        coverage.iter().for_each(|day| all.merge(&day.footprint));
+        for day in coverage {
+            all.merge(&day.footprint);
+        }
         let mut prefixes: Vec<Prefix> = all.prefixes().collect();
         prefixes.sort_unstable_by_key(|p| p.first());
         Self(prefixes)

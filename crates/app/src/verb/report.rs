@@ -71,7 +71,7 @@ pub(crate) async fn make(
     let countries = desk.paired(Dimension::Country, &[], &[]).await?;
     let all_sectors = desk.paired(Dimension::Sector, &[], &[]).await?;
     let tables: Vec<Release> =
-        [&countries, &all_sectors].into_iter().flat_map(both).collect();
+        [&countries, &all_sectors].into_iter().flat_map(|p| both(p.as_ref())).collect();
     let report = Report {
         product: desk.product.clone(),
         product_name,
@@ -92,7 +92,7 @@ pub(crate) async fn make(
         timeline,
         sector_names: sector_names(settings)?,
         rank_panel,
-        provenance: provenance(opened, &desk, &simulated, &run),
+        provenance: provenance(opened, &desk, simulated.as_ref(), &run),
         synthetic: simulated.as_ref().map(|s| s.synthetic.clone()),
         expansion: simulated.map(|s| s.expansion),
     };
@@ -223,7 +223,7 @@ fn sector_names(settings: &Settings) -> anyhow::Result<BTreeMap<SectorId, String
 fn provenance(
     opened: &Opened,
     desk: &Desk<'_>,
-    simulated: &Option<Simulated>,
+    simulated: Option<&Simulated>,
     run: &str,
 ) -> Provenance {
     let tables: Vec<String> = opened
@@ -238,7 +238,7 @@ fn provenance(
         catalog: opened.catalog.version(),
         atlas: if tables.is_empty() { "empty".to_owned() } else { tables.join("; ") },
         run: run.to_owned(),
-        seed: simulated.as_ref().map(|s| s.seed),
+        seed: simulated.map(|s| s.seed),
         more: vec![
             ("lake".to_owned(), opened.lake.url().to_string()),
             ("policy".to_owned(), desk.verb.compared.policy.to_string()),
@@ -253,8 +253,8 @@ fn provenance(
     }
 }
 
-fn both(paired: &Option<Paired>) -> Vec<Release> {
-    paired.iter().flat_map(|p| [p.before.clone(), p.after.clone()]).collect()
+fn both(paired: Option<&Paired>) -> Vec<Release> {
+    paired.into_iter().flat_map(|p| [p.before.clone(), p.after.clone()]).collect()
 }
 
 /// Keeps every published count as it was published.
@@ -262,7 +262,7 @@ async fn record(opened: &Opened, report: &Report, run: &str) -> anyhow::Result<(
     let months = [&report.months_frozen, &report.months_each_day];
     let mut releases: Vec<Release> = months.into_iter().flatten().cloned().collect();
     for paired in [&report.countries, &report.sectors, &report.government] {
-        releases.extend(both(paired));
+        releases.extend(both(paired.as_ref()));
     }
     let made = clock::now();
     for (index, release) in releases.iter().enumerate() {

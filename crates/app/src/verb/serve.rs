@@ -18,7 +18,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<Outcome> {
     let opened = Opened::open(settings, verb.evidence.known).await?;
     let simulated = report::simulated(&opened).await?;
-    let live = Live::new(opened, verb.evidence.clone(), settings, &simulated)?;
+    let live = Live::new(opened, verb.evidence.clone(), settings, simulated.as_ref())?;
     let pages = PageSettings {
         program: format!("tidegauge {}", env!("CARGO_PKG_VERSION")),
         synthetic: simulated.map(|s| s.synthetic),
