@@ -131,3 +131,66 @@ fn a_bad_registry_row_costs_only_itself() {
     let rows = house.rows(&["atlas", "lookup", "198.18.0.1", "--on", "2024-04-01"]);
     assert!(rows.iter().any(|r| r["what"] == "organisation" && r["value"] == "a"));
 }
+
+#[test]
+fn an_import_with_a_wrong_mapping_can_be_mended() {
+    let house = House::new();
+    house.file(
+        "flows.csv",
+        "t,a,b,sni\n1712059200,198.18.0.9,203.0.113.5,s07.upd.kaspersky.com\n",
+    );
+    let mapping = |unit: &str| {
+        format!(
+            "originator = \"a\"\nresponder = \"b\"\nprotocol = 6\n\
+             start = {{ column = \"t\", unit = \"{unit}\" }}\n\
+             server_name = {{ column = \"sni\", origin = \"tls\" }}\n"
+        )
+    };
+    house.file("wrong.toml", mapping("ms"));
+    house.file("right.toml", mapping("s"));
+    let ingest = |mapping| {
+        house.run(&["ingest", "flows.csv", "--vantage", "v", "--mapping", mapping])
+    };
+    assert_eq!(ingest("wrong.toml").code, 3, "1970 is lost");
+    let ended = ingest("right.toml");
+    assert_eq!(ended.code, 0, "{}", ended.words);
+    let contacts = ended.out.lines().find(|l| l.starts_with("contacts"));
+    assert!(contacts.is_some_and(|l| l.ends_with('1')), "{}", ended.out);
+}
+
+#[test]
+fn typing_errors_in_names_and_folders_are_told() {
+    let house = House::new();
+    house.file("good.log", GOOD);
+    for name in ["", "../x", ".hidden"] {
+        assert_eq!(
+            house.run(&["ingest", "good.log", "--vantage", name]).code,
+            2,
+            "{name}"
+        );
+    }
+    for share in ["7", "nan", "-1"] {
+        let flag = format!("--loss-max={share}");
+        let ended = house.run(&["ingest", "good.log", "--vantage", "v", &flag]);
+        assert_eq!(ended.code, 2, "{share}");
+    }
+    let absent = house.run(&["--data", "absent", "catalog", "check"]);
+    assert!(absent.code == 1 && absent.words.contains("absent is not a folder"));
+    let lake = house.run(&["--lake", "nowhere", "lake", "check"]);
+    assert!(
+        lake.code == 1 && lake.words.contains("there is no lake"),
+        "{}",
+        lake.words
+    );
+}
+
+#[test]
+fn a_table_of_another_form_is_not_stored() {
+    let house = House::new();
+    house.file("names.csv", "\"asn\",\"name\"\n1,\"A\"\n2,\"B\"\n3,\"C\"\n4,\"D\"\n");
+    let import = ["atlas", "import", "--source", "ip2asn", "--snapshot", "2024-01-01"];
+    let ended = house.run(&[&import[..], &["names.csv"]].concat());
+    assert_eq!(ended.code, 1);
+    assert!(ended.words.contains("nothing was stored"), "{}", ended.words);
+    assert!(ended.words.contains("more rows were lost"), "{}", ended.words);
+}

@@ -157,6 +157,30 @@ fn removal_stands_beside_net_change_with_intervals() {
 }
 
 #[test]
+fn a_window_that_nobody_covered_is_not_identified() {
+    let house = filled();
+    let months = ["--before", "2024-04", "--after", "2025-11"];
+    for verb in [&["assess"][..], &["report", "--out", "r"]] {
+        let ended = house.run(&[verb, &months].concat());
+        assert_eq!(ended.code, 1, "{}", ended.words);
+        assert!(ended.words.contains("not identified"), "{}", ended.words);
+    }
+}
+
+#[test]
+fn estimates_give_no_hidden_cell_away() {
+    let house = filled();
+    let rows = house.rows(&["assess"]);
+    let germany: Vec<_> =
+        rows.iter().filter(|r| r["stratum"] == "country=DE").collect();
+    assert!(!germany.is_empty());
+    for row in germany {
+        assert_eq!(row["still_or_after"], "suppressed", "three stayed: {row:?}");
+        assert_eq!(row["value"], "suppressed");
+    }
+}
+
+#[test]
 fn unequal_windows_are_refused() {
     let house = filled();
     let months = ["--before", "2024-04", "--after", "2024-03"];
