@@ -94,8 +94,8 @@ impl Sink for Feed<'_> {
     }
 
     fn loss(&mut self, loss: Loss) {
-        self.losses += 1;
-        self.losses_of_input += 1;
+        self.losses += loss.count;
+        self.losses_of_input += loss.count;
         if self.told < TOLD_PER_INPUT {
             self.told += 1;
             let place = match loss.line {
@@ -135,5 +135,9 @@ fn hint(reason: tidegauge_model::Reason) -> &'static str {
         R::Limit => "a limit was reached; ingest in smaller pieces",
         R::Snapped => "the capture cut this packet short; raise its snap length",
         R::Address => "the originator cannot be a client",
+        R::Template => {
+            "no template for this data came; exporters repeat theirs, so start earlier"
+        }
+        R::Gap => "the exporter sent more than came here; is a buffer or a link full?",
     }
 }

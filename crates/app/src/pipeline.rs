@@ -230,7 +230,14 @@ fn read_flows(
     decoder: &mut Decoder,
     feed: &mut Feed<'_>,
 ) -> anyhow::Result<String> {
-    let lost = |reason| Loss { offset: 0, line: None, reason, day: None };
+    let lost = |reason| Loss {
+        offset: 0,
+        line: None,
+        reason,
+        day: None,
+        count: 1,
+        exporter: None,
+    };
     match source.kind {
         Kind::Telemetry(format) => {
             if format.has_flows() {

@@ -97,5 +97,6 @@ fn flow(n: u32, named: bool) -> Flow {
         tcp_flags: None,
         sampling: NonZeroU32::MIN,
         name,
+        exporter: None,
     }
 }

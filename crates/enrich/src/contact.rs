@@ -161,7 +161,7 @@ impl<'a> Observer<'a> {
             Some(day) => &mut self.day(day).losses,
             None => &mut self.undated,
         };
-        *losses.entry(loss.reason).or_default() += 1;
+        *losses.entry(loss.reason).or_default() += loss.count;
     }
 
     /// Everything seen. Losses without a day are given to the first day that has flows.

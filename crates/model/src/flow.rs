@@ -34,6 +34,9 @@ pub struct Flow {
     pub sampling: NonZeroU32,
     /// The name of the server, if the telemetry told.
     pub name: Option<ServerName>,
+    /// The device that sent the record (RFC 7011, section 2: Exporter), for telemetry that
+    /// is exported; `None` for logs and captures.
+    pub exporter: Option<Address>,
 }
 
 /// Bytes and packets of one direction, at the IP layer where the source tells it, as

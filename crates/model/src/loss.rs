@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::Day;
+use crate::{Address, Day};
 
 /// One unusable piece of input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,18 @@ pub struct Loss {
     /// The UTC day it belongs to, as far as the input tells: that of the nearest good
     /// record before it.
     pub day: Option<Day>,
+    /// How many records it is, at least 1: where the input tells (a gap of an exporter's
+    /// sequence numbers, in the unit in which it counts), more.
+    pub count: u64,
+    /// Whose record it was, for telemetry that is exported.
+    pub exporter: Option<Address>,
+}
+
+impl Loss {
+    /// One record, of which nothing but its place is known.
+    pub fn at(offset: u64, reason: Reason) -> Self {
+        Self { offset, line: None, reason, day: None, count: 1, exporter: None }
+    }
 }
 
 /// Why a piece of input could not be used.
@@ -52,11 +64,15 @@ pub enum Reason {
     Snapped,
     /// An address that cannot be a client, such as multicast, as originator.
     Address,
+    /// Records whose template never came, or was over the bounds of what is held.
+    Template,
+    /// Records that an exporter counted and we never received: a gap in its sequence.
+    Gap,
 }
 
 impl Reason {
     /// Every reason, in the order of the enum: for tables and metrics.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Truncated,
         Self::Compression,
         Self::ColumnCount,
@@ -71,6 +87,8 @@ impl Reason {
         Self::Limit,
         Self::Snapped,
         Self::Address,
+        Self::Template,
+        Self::Gap,
     ];
 
     /// The word used in columns, metrics and messages.
@@ -90,6 +108,8 @@ impl Reason {
             Self::Limit => "limit",
             Self::Snapped => "snapped",
             Self::Address => "address",
+            Self::Template => "template",
+            Self::Gap => "gap",
         }
     }
 }

@@ -91,12 +91,7 @@ impl<R: Read> Inflate<R> {
                 Ok(count) => count,
                 Err(error) if decoder.get_ref().get_ref().failed => return Err(error),
                 Err(_) => {
-                    self.damage = Some(Loss {
-                        offset: self.produced,
-                        line: None,
-                        reason: Reason::Compression,
-                        day: None,
-                    });
+                    self.damage = Some(Loss::at(self.produced, Reason::Compression));
                     0
                 }
             },

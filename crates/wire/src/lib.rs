@@ -13,10 +13,15 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::as_conversions))]
 
 pub mod decoder;
+pub mod export;
 pub mod format;
 pub mod inflate;
 pub mod pcap;
 pub mod zeek;
+
+mod lines;
+mod stamp;
+mod way;
 
 pub use decoder::Decoder;
 pub use format::{Format, recognise};

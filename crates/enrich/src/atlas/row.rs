@@ -41,7 +41,14 @@ impl Row {
 
     /// The loss of this row.
     pub(super) fn loss(&self, reason: Reason, snapshot: Day) -> Loss {
-        Loss { offset: self.offset, line: Some(self.line), reason, day: Some(snapshot) }
+        Loss {
+            offset: self.offset,
+            line: Some(self.line),
+            reason,
+            day: Some(snapshot),
+            count: 1,
+            exporter: None,
+        }
     }
 }
 

@@ -93,6 +93,7 @@ mod tests {
             tcp_flags,
             sampling: NonZeroU32::MIN,
             name: None,
+            exporter: None,
         }
     }
 

@@ -48,6 +48,7 @@ fn flow(from: &str, to: &str, seconds: i64) -> Flow {
         tcp_flags: Some(0x1b),
         sampling: NonZeroU32::MIN,
         name: None,
+        exporter: None,
     }
 }
 
@@ -213,7 +214,14 @@ fn the_vantage_knows_its_sampling_and_its_private_prefixes() {
 
 #[test]
 fn a_loss_without_a_day_goes_to_the_first_day_with_flows() {
-    let loss = |day| Loss { offset: 0, line: None, reason: Reason::Value, day };
+    let loss = |day| Loss {
+        offset: 0,
+        line: None,
+        reason: Reason::Value,
+        day,
+        count: 1,
+        exporter: None,
+    };
     let undated = Input::Loss(loss(None));
     let dated = Input::Loss(loss(Some(DAY.plus(-3))));
     let flow = Input::Flow(flow("10.0.0.1", CDN, NOON));
@@ -343,7 +351,14 @@ fn any_input() -> impl Strategy<Value = Input> {
         });
     let lost = prop::option::of(0i32..3).prop_map(|day| {
         let day = day.map(|d| DAY.plus(d));
-        Input::Loss(Loss { offset: 0, line: None, reason: Reason::Value, day })
+        Input::Loss(Loss {
+            offset: 0,
+            line: None,
+            reason: Reason::Value,
+            day,
+            count: 1,
+            exporter: None,
+        })
     });
     prop_oneof![6 => any_flow().prop_map(Input::Flow), 2 => answered, 1 => lost]
 }

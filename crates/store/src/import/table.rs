@@ -179,7 +179,14 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn loss(&self, place: Place, reason: Reason) -> Loss {
-        Loss { offset: place.offset, line: Some(place.line), reason, day: self.day }
+        Loss {
+            offset: place.offset,
+            line: Some(place.line),
+            reason,
+            day: self.day,
+            count: 1,
+            exporter: None,
+        }
     }
 }
 
@@ -277,6 +284,7 @@ impl<'a> Bodies<'a> {
             tcp_flags: flags.map(narrow).transpose()?,
             sampling: head.sampling,
             name: self.name(row),
+            exporter: None,
         })
     }
 

@@ -86,6 +86,7 @@ fn expected_flows() -> Vec<Flow> {
         tcp_flags: Some(0x1b),
         sampling: NonZeroU32::MIN,
         name: name.and_then(|n| ServerName::new(n, NameOrigin::TlsSni)),
+        exporter: None,
     };
     vec![flow("198.51.100.1", Some("dnl-01.kaspersky.com")), flow("203.0.113.1", None)]
 }

@@ -31,12 +31,8 @@ use tidegauge_model::{Answer, Day, Flow, Instant, Loss, Protocol, Reason};
 use self::file::{Frame, Frames, Piece};
 use self::packet::{Fragments, Packet};
 use self::table::Table;
-use crate::Sink;
+use crate::{Sink, stamp};
 
-/// 1990-01-01T00:00:00Z: no capture format is older.
-const EARLIEST: Instant = Instant(631_152_000_000_000);
-/// How far after `latest` a time may lie: clocks and time zones are off by up to a day.
-const AHEAD_SECONDS: i64 = 86_400;
 /// Port of DNS over UDP and TCP (RFC 1035, 4.2).
 pub(crate) const DNS_PORT: u16 = 53;
 
@@ -86,7 +82,6 @@ fn decode(
     let mut frames = Frames::new(input);
     let mut fragments = Fragments::new();
     let mut table = Table::new();
-    let latest = latest.plus_seconds(AHEAD_SECONDS);
     let mut day: Option<Day> = None;
     let end = loop {
         let (offset, reason) = match frames.next() {
@@ -106,7 +101,7 @@ fn decode(
             Ok(None) => break Ok(()),
             Err(error) => break Err(error),
         };
-        sink.loss(Loss { offset, line: None, reason, day });
+        sink.loss(Loss { offset, line: None, reason, day, count: 1, exporter: None });
     };
     table.finish(sink);
     end
@@ -118,9 +113,7 @@ fn packet_of<'a>(
     latest: Instant,
     fragments: &mut Fragments,
 ) -> Result<Packet<'a>, Reason> {
-    if frame.at < EARLIEST || frame.at > latest {
-        return Err(Reason::Time);
-    }
+    stamp::believable(frame.at, latest)?;
     let cut = frame.wire_length.saturating_sub(frame.data.len());
     let short = if cut > 0 { Reason::Snapped } else { Reason::Length };
     let network = link::network(frame.link, frame.data, short)?;

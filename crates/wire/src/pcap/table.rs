@@ -32,6 +32,7 @@ use super::dialogue::{Dialogue, Heard};
 use super::dns::{self, Saying};
 use super::packet::Packet;
 use crate::Sink;
+use crate::way::SYSTEM_PORTS;
 
 /// Silence that ends a TCP flow: Zeek's `tcp_inactivity_timeout`.
 const IDLE_TCP_SECONDS: i64 = 300;
@@ -55,8 +56,6 @@ const HELD_BYTES_MAX: usize = 256 << 20;
 /// Names of one flow that are remembered as told. A resolver that asks from one port has
 /// more; it then tells some of them again.
 const NAMES_MAX: usize = 4096;
-/// Ports below this are those of services (RFC 6335, 6: system ports).
-const SYSTEM_PORTS: u16 = 1024;
 
 /// Queues of entries by what they wait for, and the seconds until it comes.
 const QUEUES: [i64; 4] =
@@ -601,6 +600,7 @@ impl Entry {
             tcp_flags: self.tcp_flags,
             sampling: NonZeroU32::MIN,
             name: self.name.clone(),
+            exporter: None,
         }
     }
 

@@ -65,6 +65,7 @@ impl Ends {
             tcp_flags: None,
             sampling: NonZeroU32::MIN,
             name: None,
+            exporter: None,
         }
     }
 }

@@ -12,7 +12,6 @@
 
 mod conn;
 mod join;
-mod line;
 mod named;
 mod row;
 mod table;
@@ -26,15 +25,10 @@ pub use join::{CONNS_MAX, HOSTS_PER_UID_MAX, UIDS_MAX};
 pub use named::REQUEST_BYTES_MAX;
 
 use crate::Sink;
-use line::{Line, Lines};
+use crate::lines::{Line, Lines};
+use crate::stamp::believable;
 use row::Row;
 use table::Header;
-
-/// Times before this are not believed: 1990-01-01T00:00:00Z, before there was a web.
-const EARLIEST: Instant = Instant(631_152_000_000_000);
-
-/// How far after the time of reading a record may be: a clock in another time zone.
-const AHEAD_SECONDS_MAX: i64 = 86_400;
 
 /// Which log of Zeek an input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -209,6 +203,8 @@ fn read(
                 line: Some(line.number),
                 reason,
                 day,
+                count: 1,
+                exporter: None,
             }),
         }
     }
@@ -255,11 +251,6 @@ fn rows<'a>(
 
 fn syntax(error: &serde_json::Error, line: &Line<'_>) -> Reason {
     if error.is_eof() && !line.ended { Reason::Truncated } else { Reason::Syntax }
-}
-
-fn believable(at: Instant, latest: Instant) -> Result<(), Reason> {
-    let believed = EARLIEST <= at && at <= latest.plus_seconds(AHEAD_SECONDS_MAX);
-    if believed { Ok(()) } else { Err(Reason::Time) }
 }
 
 #[cfg(test)]

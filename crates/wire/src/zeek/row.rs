@@ -8,7 +8,9 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use tidegauge_model::{Address, Day, Instant, Reason};
+use tidegauge_model::{Address, Instant, Reason};
+
+use crate::stamp::{decimal_micros, iso_8601, micros_of};
 
 macro_rules! columns {
     ($($field:ident = $name:literal $(| $other:literal)*;)*) => {
@@ -178,67 +180,6 @@ impl Cell<'_> {
             _ => Err(Reason::Value),
         }
     }
-}
-
-/// Microseconds of seconds, rounded; negative, too many, or not a number is a wrong value.
-fn micros_of(seconds: f64) -> Result<u64, Reason> {
-    let duration = Duration::try_from_secs_f64(seconds).map_err(|_| Reason::Value)?;
-    let micros = (duration.as_nanos() + 500) / 1_000;
-    u64::try_from(micros).map_err(|_| Reason::Value)
-}
-
-/// Microseconds of a plain decimal number of seconds, `1517336042.090842`: the form in
-/// which Zeek writes all times and intervals. Digits after the sixth are cut. `None` for
-/// any other form.
-fn decimal_micros(text: &str) -> Option<u64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    if whole.is_empty() || !digits(whole) || !digits(fraction) {
-        return None;
-    }
-    let mut micros = whole.parse::<u64>().ok()?.checked_mul(1_000_000)?;
-    let mut unit = 100_000;
-    for digit in fraction.bytes().take(6) {
-        micros = micros.checked_add(u64::from(digit - b'0') * unit)?;
-        unit /= 10;
-    }
-    Some(micros)
-}
-
-/// Reads `2018-01-30T18:14:02.279652Z`, also with an offset such as `+01:00` or `+0100`.
-fn iso_8601(text: &str) -> Option<Instant> {
-    let (date, time) = text.split_once('T')?;
-    let day: Day = date.parse().ok()?;
-    let zone_at = time.find(['Z', '+', '-'])?;
-    let (clock, zone) = time.split_at_checked(zone_at)?;
-    let mut parts = clock.splitn(3, ':');
-    let mut part = |max: u64| {
-        let text = parts.next().filter(|text| text.len() == 2)?;
-        text.parse::<u64>().ok().filter(|value| *value <= max)
-    };
-    let (hours, minutes) = (part(23)?, part(59)?);
-    let seconds =
-        decimal_micros(parts.next()?).filter(|micros| *micros < 61_000_000)?;
-    let micros = (hours * 3_600 + minutes * 60) * 1_000_000 + seconds;
-    let start = day.start().0.checked_add(i64::try_from(micros).ok()?)?;
-    start.checked_sub(offset_micros(zone)?).map(Instant)
-}
-
-/// How far local time is ahead of UTC: `Z`, `+01:00`, `+0100`, `-05`.
-fn offset_micros(zone: &str) -> Option<i64> {
-    if zone == "Z" {
-        return Some(0);
-    }
-    let (sign, digits) = zone.split_at_checked(1)?;
-    let digits: String = digits.chars().filter(|c| *c != ':').collect();
-    let value: i64 = digits.parse().ok()?;
-    let minutes = match digits.len() {
-        2 => value * 60,
-        4 => value / 100 * 60 + value % 100,
-        _ => return None,
-    };
-    let micros = minutes * 60_000_000;
-    Some(if sign == "-" { -micros } else { micros })
 }
 
 impl<'de> Deserialize<'de> for Row<'de> {

@@ -99,5 +99,12 @@ fn at_end(input: &mut impl BufRead) -> bool {
 }
 
 fn unrecognised() -> Loss {
-    Loss { offset: 0, line: None, reason: Reason::Format, day: None }
+    Loss {
+        offset: 0,
+        line: None,
+        reason: Reason::Format,
+        day: None,
+        count: 1,
+        exporter: None,
+    }
 }

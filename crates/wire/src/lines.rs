@@ -6,23 +6,23 @@ use std::io::{self, BufRead, Read};
 
 /// The longest line that is read, in bytes without its end. The longest in the logs this
 /// was made with is 40 KiB (a JSON `http` line); picked by hand above it, revisit.
-pub(super) const LINE_BYTES_MAX: u64 = 1024 * 1024;
+pub(crate) const LINE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// One line of an input.
-pub(super) struct Line<'a> {
+pub(crate) struct Line<'a> {
     /// Byte offset of its beginning.
-    pub(super) offset: u64,
+    pub(crate) offset: u64,
     /// Number, from 1.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     /// Its bytes without the line end, or `None` if there are more than
     /// [`LINE_BYTES_MAX`].
-    pub(super) bytes: Option<&'a [u8]>,
+    pub(crate) bytes: Option<&'a [u8]>,
     /// Whether a line end follows; the last line may have none.
-    pub(super) ended: bool,
+    pub(crate) ended: bool,
 }
 
 /// Reads lines one after the other.
-pub(super) struct Lines<'i> {
+pub(crate) struct Lines<'i> {
     input: &'i mut dyn BufRead,
     buffer: Vec<u8>,
     offset: u64,
@@ -30,12 +30,12 @@ pub(super) struct Lines<'i> {
 }
 
 impl<'i> Lines<'i> {
-    pub(super) fn new(input: &'i mut dyn BufRead) -> Self {
+    pub(crate) fn new(input: &'i mut dyn BufRead) -> Self {
         Self { input, buffer: Vec::new(), offset: 0, number: 0 }
     }
 
     /// The next line, or `None` at the end of the input.
-    pub(super) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         self.buffer.clear();
         let mut limited = (&mut *self.input).take(LINE_BYTES_MAX + 1);
         let taken = limited.read_until(b'\n', &mut self.buffer)?;
