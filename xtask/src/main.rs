@@ -5,6 +5,8 @@
 //! * `tidy`: the rules of the house that no compiler checks, in seconds;
 //! * `docs [--check]`: writes (or compares) the generated pages of `docs/reference/`;
 //! * `calibrate`: the synthetic world at full size against its targets (not in CI);
+//! * `fuzz [--smoke | INPUTS] [TARGET…]`: every decoder against hostile bytes
+//!   ([`fuzz`]); ten million inputs each unless told;
 //! * `bench`: measures, and prints rows for `docs/benchmarks.md` (not in CI).
 //!
 //! **Invariant:** std only, so that it builds in seconds on a fresh machine.
@@ -13,6 +15,7 @@ mod bench;
 mod browser;
 mod calibrate;
 mod docs;
+mod fuzz;
 mod run;
 mod test;
 mod tidy;
@@ -29,7 +32,8 @@ fn main() -> ExitCode {
         ["docs", "--check"] => docs::docs(docs::Mode::Check),
         ["calibrate"] => calibrate::calibrate(),
         ["bench"] => bench::bench(),
-        _ => Err("usage: cargo xtask test | tidy | docs [--check] | calibrate | bench"
+        ["fuzz", words @ ..] => fuzz::fuzz(words),
+        _ => Err("usage: cargo xtask test | tidy | docs [--check] | calibrate | fuzz | bench"
             .into()),
     };
     match outcome {

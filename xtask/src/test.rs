@@ -1,7 +1,7 @@
 //! Everything CI runs, cheapest first, so that a mistake is told early.
 
 use crate::run::{Outcome, root, run, say, target};
-use crate::{browser, docs, tidy};
+use crate::{browser, docs, fuzz, tidy};
 
 /// Size of the demo in tests: a twentieth of the world, so that an unoptimised build
 /// ingests it within a minute or two while the largest cells stay publishable.
@@ -14,6 +14,7 @@ pub(crate) fn test() -> Outcome {
     run("cargo", &["test", "--workspace", "--locked", "--quiet", "--no-run"])?;
     run("cargo", &["test", "--workspace", "--locked"])?;
     docs::docs(docs::Mode::Check)?;
+    fuzz::fuzz(&["--smoke"])?;
     let demo = target().join("demo");
     let demo = demo.to_str().ok_or("the target folder's path is not UTF-8")?;
     if std::fs::exists(demo).unwrap_or(false) {
