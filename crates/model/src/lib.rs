@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! Flow ─► Contact ─► Sighting ─► Cell / Panel ─► Estimate ─► Finding
-//!   └ Loss, Answer     └ Coverage (with its Footprint)
+//!   ├ Loss, Answer     └ Coverage (with its Footprint)
+//!   └ Resolution: a look-up without a client; kept, never counted as one
 //! ```
 //!
 //! **Invariant:** nothing here does I/O, reads the clock, is async or knows Arrow.
@@ -23,6 +24,7 @@ pub mod observation;
 pub mod organisation;
 pub mod panel;
 pub mod policy;
+pub mod resolution;
 pub mod sector;
 pub mod sighting;
 pub mod time;
@@ -40,6 +42,7 @@ pub use name::{
 };
 pub use observation::{Gap, Observation, Standing};
 pub use organisation::{Country, Organisation};
+pub use resolution::{Resolution, ResolvedDay};
 pub use sector::{Sector, Sectors};
 pub use sighting::Sighting;
 pub use time::{Day, DayRange, Instant, Month, Week};

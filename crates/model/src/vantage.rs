@@ -28,6 +28,20 @@ pub struct Vantage {
     pub exporters: Vec<Exporter>,
     /// Sampling that overrides what the telemetry claims: one packet in so many.
     pub sampling: Option<std::num::NonZeroU32>,
+    /// Who asks the DNS server that is seen here.
+    pub clients: Clients,
+}
+
+/// Who the addresses are that ask a DNS server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Clients {
+    /// Machines that use what they ask for: the server is a recursive one for them.
+    #[default]
+    Hosts,
+    /// Resolvers that ask for others: the server is authoritative, or forwarders stand
+    /// before it. Their addresses are no clients.
+    Resolvers,
 }
 
 /// Before or after address translation.
@@ -75,6 +89,7 @@ impl Vantage {
             time_zone: "UTC".to_owned(),
             exporters: Vec::new(),
             sampling: None,
+            clients: Clients::default(),
             id,
         }
     }
@@ -107,6 +122,7 @@ impl Vantage {
         vantage.time_zone = file.time_zone.unwrap_or(vantage.time_zone);
         vantage.exporters = file.exporters;
         vantage.sampling = file.sampling;
+        vantage.clients = file.clients;
         Ok(vantage)
     }
 
@@ -146,6 +162,8 @@ struct File {
     #[serde(default)]
     exporters: Vec<Exporter>,
     sampling: Option<std::num::NonZeroU32>,
+    #[serde(default)]
+    clients: Clients,
 }
 
 #[derive(Deserialize)]
@@ -168,6 +186,7 @@ mod tests {
             site = "berlin"
             private = ["198.51.100.0/24"]
             position = "inside"
+            clients = "resolvers"
             [holder]
             name = "Example AG"
             country = "DE"
@@ -178,6 +197,7 @@ mod tests {
         assert_eq!(client("10.1.2.3"), Some("berlin".into()));
         assert_eq!(client("198.51.100.9"), Some("berlin".into()));
         assert_eq!(client("203.0.113.9"), None);
+        assert_eq!(vantage.clients, Clients::Resolvers);
         assert_eq!(vantage.holder.country.unwrap().as_str(), "DE");
     }
 

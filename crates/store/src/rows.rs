@@ -17,7 +17,7 @@ use roaring::{RoaringBitmap, RoaringTreemap};
 use serde::{Deserialize, Serialize};
 use tidegauge_model::endpoint::Port;
 use tidegauge_model::finding::Finding;
-use tidegauge_model::vantage::{Exporter, Position};
+use tidegauge_model::vantage::{Clients, Exporter, Position};
 use tidegauge_model::{
     Address, Asn, Client, Country, Coverage, Day, DayRange, Endpoint, EndpointId,
     Footprint, Instant, Observation, OrgId, Organisation, Pattern, ProductId, Protocol,
@@ -336,6 +336,11 @@ pub(crate) fn to_vantages(rows: &RecordBatch) -> Read<Vec<Vantage>> {
                 time_zone: rest.time_zone,
                 exporters: rest.exporters.into_iter().map(Exporter::from).collect(),
                 sampling: rest.sampling,
+                clients: if rest.resolvers_ask {
+                    Clients::Resolvers
+                } else {
+                    Clients::Hosts
+                },
             })
         })
         .collect()
@@ -350,6 +355,9 @@ struct Definition {
     exporters: Vec<ExporterText>,
     sampling: Option<NonZeroU32>,
     other_sectors: Vec<String>,
+    /// Not in vantages that were described before there was a choice.
+    #[serde(default)]
+    resolvers_ask: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -374,6 +382,7 @@ impl From<&Vantage> for Definition {
             exporters: exporters.collect(),
             sampling: vantage.sampling,
             other_sectors: sectors.map(|s| s.as_str().to_owned()).collect(),
+            resolvers_ask: vantage.clients == Clients::Resolvers,
         }
     }
 }

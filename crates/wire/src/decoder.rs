@@ -7,7 +7,9 @@
 use std::io::{self, BufRead};
 
 use tidegauge_model::Instant;
+use tidegauge_model::vantage::Clients;
 
+use crate::dns::dnstap;
 use crate::format::Format;
 use crate::zeek::{Join, Log};
 use crate::{Sink, pcap};
@@ -16,6 +18,7 @@ use crate::{Sink, pcap};
 /// [`Self::finish`].
 pub struct Decoder {
     latest: Instant,
+    clients: Clients,
     join: Join,
 }
 
@@ -23,7 +26,14 @@ impl Decoder {
     /// A decoder of a new batch. Records later than a day after `latest`, or before 1990,
     /// are losses.
     pub fn new(latest: Instant) -> Self {
-        Self { latest, join: Join::default() }
+        Self { latest, clients: Clients::default(), join: Join::default() }
+    }
+
+    /// The same, for the logs of a DNS server that is asked by `clients`.
+    #[must_use]
+    pub fn asked_by(mut self, clients: Clients) -> Self {
+        self.clients = clients;
+        self
     }
 
     /// The first pass: reads names and emits the answers of DNS. The losses of inputs
@@ -39,6 +49,7 @@ impl Decoder {
             Format::Zeek(_) if !format.has_names() => Ok(()),
             Format::Zeek(log) => self.join.names(log, input, self.latest, sink),
             Format::Pcap | Format::Pcapng => pcap::names(input, self.latest, sink),
+            Format::Dnstap => dnstap::names(input, self.clients, self.latest, sink),
         }
     }
 
@@ -54,6 +65,7 @@ impl Decoder {
             Format::Zeek(Log::Conn) => self.join.flows(input, self.latest, sink),
             Format::Zeek(_) => Ok(()),
             Format::Pcap | Format::Pcapng => pcap::flows(input, self.latest, sink),
+            Format::Dnstap => dnstap::flows(input, self.clients, self.latest, sink),
         }
     }
 

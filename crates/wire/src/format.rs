@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** recognising never fails on bytes; what is not known is `None`.
 
+use crate::dns::dnstap;
 use crate::zeek;
 
 /// A format that this crate reads.
@@ -13,6 +14,8 @@ pub enum Format {
     Pcap,
     /// A capture in the pcapng format.
     Pcapng,
+    /// A frame stream of dnstap.
+    Dnstap,
 }
 
 impl Format {
@@ -23,7 +26,10 @@ impl Format {
 
     /// Whether the second pass of a decoder reads such an input.
     pub fn has_flows(self) -> bool {
-        matches!(self, Self::Zeek(zeek::Log::Conn) | Self::Pcap | Self::Pcapng)
+        matches!(
+            self,
+            Self::Zeek(zeek::Log::Conn) | Self::Pcap | Self::Pcapng | Self::Dnstap
+        )
     }
 
     /// The word used in messages and metrics.
@@ -32,6 +38,7 @@ impl Format {
             Self::Zeek(log) => log.as_str(),
             Self::Pcap => "pcap",
             Self::Pcapng => "pcapng",
+            Self::Dnstap => "dnstap",
         }
     }
 }
@@ -51,6 +58,7 @@ pub fn recognise(head: &[u8]) -> Option<Format> {
     let capture = MAGICS.iter().find(|(magic, _)| head.starts_with(magic));
     match capture {
         Some(&(_, format)) => Some(format),
+        None if dnstap::recognise(head) => Some(Format::Dnstap),
         None => zeek::recognise(head).map(Format::Zeek),
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! bytes ─► inflate ─► format ─► zeek ─┐
-//!          (gzip)     (what     pcap ─┴─► Decoder ─► Sink: Flow, Answer, Loss
-//!                      is it)
+//!          (gzip)     (what     pcap ─┼─► Decoder ─► Sink: Flow, Answer, Resolution, Loss
+//!                      is it)   dns ──┘
 //! ```
 //!
 //! **Invariant:** nothing that came from outside can make this crate panic; what cannot be
@@ -13,6 +13,7 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::as_conversions))]
 
 pub mod decoder;
+pub mod dns;
 pub mod export;
 pub mod format;
 pub mod inflate;
@@ -20,6 +21,7 @@ pub mod pcap;
 pub mod zeek;
 
 mod lines;
+mod pass;
 mod stamp;
 mod way;
 
@@ -27,7 +29,7 @@ pub use decoder::Decoder;
 pub use format::{Format, recognise};
 pub use inflate::Inflate;
 
-use tidegauge_model::{Answer, Flow, Loss};
+use tidegauge_model::{Answer, Flow, Loss, Resolution};
 
 /// Takes what a decoder returns, one record at a time.
 pub trait Sink {
@@ -35,6 +37,11 @@ pub trait Sink {
     fn flow(&mut self, flow: Flow);
     /// A DNS answer that a client received.
     fn answer(&mut self, answer: Answer);
+    /// A look-up whose client is unknown. A sink that keeps no account of these, such as
+    /// one of a format that has none, need not say so.
+    fn resolution(&mut self, resolution: Resolution) {
+        drop(resolution);
+    }
     /// A piece of input that could not be used.
     fn loss(&mut self, loss: Loss);
 }

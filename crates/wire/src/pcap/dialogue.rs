@@ -12,7 +12,8 @@ use tidegauge_model::ServerName;
 
 use super::packet::Segment;
 use super::stream::{Run, Stream};
-use super::{dns, http, tls};
+use super::{http, tls};
+use crate::dns::message as dns;
 
 /// The longest hello or request head that is read: the record limit of TLS (RFC 8446, 5.1),
 /// and above what common servers accept as a head (8 KiB).

@@ -3,7 +3,7 @@
 //! ```text
 //! bytes ─► file ─► link ─► packet ──► table ─────────────► Flow
 //!          (frames) (Ethernet, (IPv4, IPv6, └ dialogue ─► Answer, names
-//!                    VLAN, …)   TCP, UDP,     (stream, dns, http, tls)
+//!                    VLAN, …)   TCP, UDP,     (stream, http, tls, ../dns)
 //!                               fragments)
 //! ```
 //!
@@ -15,7 +15,6 @@
 //! not read), and link layers other than those of `link`.
 
 mod dialogue;
-pub mod dns;
 mod file;
 mod http;
 mod link;
@@ -26,15 +25,14 @@ mod tls;
 
 use std::io::{self, BufRead};
 
-use tidegauge_model::{Answer, Day, Flow, Instant, Loss, Protocol, Reason};
+use tidegauge_model::{Day, Instant, Loss, Protocol, Reason};
 
 use self::file::{Frame, Frames, Piece};
 use self::packet::{Fragments, Packet};
 use self::table::Table;
+use crate::dns::DNS_PORT;
+use crate::pass::{AnswersOnly, FlowsAndLosses};
 use crate::{Sink, stamp};
-
-/// Port of DNS over UDP and TCP (RFC 1035, 4.2).
-pub(crate) const DNS_PORT: u16 = 53;
 
 /// Reads a capture for what it teaches of names: hands an [`Answer`] to `sink` for each DNS
 /// answer over UDP or TCP port 53 that holds an address. Flows and losses are those of
@@ -118,28 +116,4 @@ fn packet_of<'a>(
     let short = if cut > 0 { Reason::Snapped } else { Reason::Length };
     let network = link::network(frame.link, frame.data, short)?;
     packet::read(network, network.len().saturating_add(cut), short, frame.at, fragments)
-}
-
-/// Lets answers through.
-struct AnswersOnly<'s>(&'s mut dyn Sink);
-
-impl Sink for AnswersOnly<'_> {
-    fn flow(&mut self, _: Flow) {}
-    fn answer(&mut self, answer: Answer) {
-        self.0.answer(answer);
-    }
-    fn loss(&mut self, _: Loss) {}
-}
-
-/// Lets flows and losses through.
-struct FlowsAndLosses<'s>(&'s mut dyn Sink);
-
-impl Sink for FlowsAndLosses<'_> {
-    fn flow(&mut self, flow: Flow) {
-        self.0.flow(flow);
-    }
-    fn answer(&mut self, _: Answer) {}
-    fn loss(&mut self, loss: Loss) {
-        self.0.loss(loss);
-    }
 }

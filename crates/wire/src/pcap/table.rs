@@ -27,11 +27,11 @@ use std::sync::Arc;
 use tidegauge_model::flow::tcp_flag::{ACK, FIN, RST, SYN};
 use tidegauge_model::{Address, Answer, Flow, Instant, Protocol, ServerName, Volume};
 
-use super::DNS_PORT;
 use super::dialogue::{Dialogue, Heard};
-use super::dns::{self, Saying};
 use super::packet::Packet;
 use crate::Sink;
+use crate::dns::DNS_PORT;
+use crate::dns::message::{self as dns, Saying};
 use crate::way::SYSTEM_PORTS;
 
 /// Silence that ends a TCP flow: Zeek's `tcp_inactivity_timeout`.

@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use tidegauge_model::{Answer, Flow, Instant, Loss, Reason};
+use tidegauge_model::{Answer, Flow, Instant, Loss, Reason, Resolution};
 use tidegauge_wire::{Decoder, Format, Inflate, Sink, recognise};
 
 /// 2026-01-01T00:00:00Z: when the tests believe they read.
@@ -12,6 +12,7 @@ pub(crate) const LATEST: Instant = Instant(1_767_225_600_000_000);
 pub(crate) struct Batch {
     pub(crate) flows: Vec<Flow>,
     pub(crate) answers: Vec<Answer>,
+    pub(crate) resolutions: Vec<Resolution>,
     pub(crate) losses: Vec<Loss>,
     pub(crate) repeated: u64,
     /// What each input was recognised as.
@@ -27,6 +28,11 @@ impl Sink for Batch {
     fn answer(&mut self, answer: Answer) {
         assert!(!answer.addresses.is_empty());
         self.answers.push(answer);
+    }
+
+    fn resolution(&mut self, resolution: Resolution) {
+        assert!(resolution.first <= resolution.last && resolution.count > 0);
+        self.resolutions.push(resolution);
     }
 
     fn loss(&mut self, loss: Loss) {

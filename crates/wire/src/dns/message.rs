@@ -11,7 +11,8 @@ use domain::base::iana::{Class, Opcode, Rcode};
 use domain::base::{Message, ParsedName};
 use domain::rdata::{A, Aaaa, Cname};
 use tidegauge_model::flow::canonical_host;
-use tidegauge_model::{Address, NameOrigin, ServerName};
+use tidegauge_model::resolution::client_network;
+use tidegauge_model::{Address, NameOrigin, Prefix, ServerName};
 
 /// CNAMEs followed: BIND's `max-query-restarts` is 11, Unbound's is 12.
 const CHAIN_MAX: usize = 16;
@@ -27,13 +28,13 @@ pub enum Saying {
         /// The question, if its name can be a host name.
         asked: Option<ServerName>,
         /// What it was answered with.
-        resolution: Option<Resolution>,
+        resolution: Option<Resolved>,
     },
 }
 
 /// The addresses of a name.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Resolution {
+pub struct Resolved {
     /// The name asked for.
     pub host: Arc<str>,
     /// In the order of the message.
@@ -72,6 +73,27 @@ pub fn read(bytes: &[u8]) -> Option<Saying> {
     Some(Saying::Reply { asked, resolution })
 }
 
+/// The network of the client, where the sender of the message tells it (RFC 7871, 6).
+pub fn client_subnet(bytes: &[u8]) -> Option<Prefix> {
+    let options = Message::from_octets(bytes).ok()?.opt()?;
+    let subnet = options.opt().client_subnet()?;
+    client_network(subnet.addr().into(), subnet.source_prefix_len())
+}
+
+/// Whether this is a whole message of DNS that asks for no host: a notice or an update (RFC
+/// 1035, 4.1.1: OPCODE), a query without a question (RFC 7873, 5.4), or one about a name that
+/// cannot be a host's.
+pub fn asks_for_no_host(bytes: &[u8]) -> bool {
+    let Ok(message) = Message::from_octets(bytes) else { return false };
+    message.header().opcode() != Opcode::QUERY
+        || message.question().all(|question| question.is_ok())
+}
+
+/// The identifier that a query and its answer share (RFC 1035, 4.1.1).
+pub fn id(bytes: &[u8]) -> Option<u16> {
+    bytes.first_chunk().map(|id| u16::from_be_bytes(*id))
+}
+
 /// One record of the answer that matters here.
 struct Record {
     owner: String,
@@ -85,7 +107,7 @@ enum Data {
 }
 
 /// Follows the chain of CNAMEs from `host` to its addresses.
-fn resolution(message: &Message<&[u8]>, host: Arc<str>) -> Option<Resolution> {
+fn resolution(message: &Message<&[u8]>, host: Arc<str>) -> Option<Resolved> {
     let records = records(message);
     let mut ttl_seconds = u32::MAX;
     let mut chain = vec![host.to_string()];
@@ -110,7 +132,7 @@ fn resolution(message: &Message<&[u8]>, host: Arc<str>) -> Option<Resolution> {
             }
         }
     }
-    (!addresses.is_empty()).then_some(Resolution { host, addresses, ttl_seconds })
+    (!addresses.is_empty()).then_some(Resolved { host, addresses, ttl_seconds })
 }
 
 /// The readable records of the answer section with an address or an alias.
