@@ -9,7 +9,7 @@ use std::io::{self, BufRead};
 use tidegauge_model::Instant;
 use tidegauge_model::vantage::Clients;
 
-use crate::dns::dnstap;
+use crate::dns::{dnstap, passive, querylog};
 use crate::format::Format;
 use crate::zeek::{Join, Log};
 use crate::{Sink, pcap};
@@ -50,6 +50,7 @@ impl Decoder {
             Format::Zeek(log) => self.join.names(log, input, self.latest, sink),
             Format::Pcap | Format::Pcapng => pcap::names(input, self.latest, sink),
             Format::Dnstap => dnstap::names(input, self.clients, self.latest, sink),
+            Format::PassiveDns | Format::QueryLog => Ok(()),
         }
     }
 
@@ -66,6 +67,8 @@ impl Decoder {
             Format::Zeek(_) => Ok(()),
             Format::Pcap | Format::Pcapng => pcap::flows(input, self.latest, sink),
             Format::Dnstap => dnstap::flows(input, self.clients, self.latest, sink),
+            Format::PassiveDns => passive::read(input, self.latest, sink),
+            Format::QueryLog => querylog::read(input, self.clients, self.latest, sink),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** recognising never fails on bytes; what is not known is `None`.
 
-use crate::dns::dnstap;
+use crate::dns::{dnstap, passive, querylog};
 use crate::zeek;
 
 /// A format that this crate reads.
@@ -16,19 +16,33 @@ pub enum Format {
     Pcapng,
     /// A frame stream of dnstap.
     Dnstap,
+    /// Passive DNS in the common output format, JSON lines.
+    PassiveDns,
+    /// The query log of a DNS server.
+    QueryLog,
 }
 
 impl Format {
     /// Whether the first pass of a decoder reads such an input.
     pub fn has_names(self) -> bool {
-        !matches!(self, Self::Zeek(zeek::Log::Conn | zeek::Log::Other))
+        !matches!(
+            self,
+            Self::Zeek(zeek::Log::Conn | zeek::Log::Other)
+                | Self::PassiveDns
+                | Self::QueryLog
+        )
     }
 
     /// Whether the second pass of a decoder reads such an input.
     pub fn has_flows(self) -> bool {
         matches!(
             self,
-            Self::Zeek(zeek::Log::Conn) | Self::Pcap | Self::Pcapng | Self::Dnstap
+            Self::Zeek(zeek::Log::Conn)
+                | Self::Pcap
+                | Self::Pcapng
+                | Self::Dnstap
+                | Self::PassiveDns
+                | Self::QueryLog
         )
     }
 
@@ -39,6 +53,8 @@ impl Format {
             Self::Pcap => "pcap",
             Self::Pcapng => "pcapng",
             Self::Dnstap => "dnstap",
+            Self::PassiveDns => "passive_dns",
+            Self::QueryLog => "query_log",
         }
     }
 }
@@ -59,6 +75,10 @@ pub fn recognise(head: &[u8]) -> Option<Format> {
     match capture {
         Some(&(_, format)) => Some(format),
         None if dnstap::recognise(head) => Some(Format::Dnstap),
-        None => zeek::recognise(head).map(Format::Zeek),
+        None => zeek::recognise(head).map(Format::Zeek).or_else(|| {
+            // Last, for these look at every line of the head.
+            let dns = passive::recognise(head).then_some(Format::PassiveDns);
+            dns.or_else(|| querylog::recognise(head).then_some(Format::QueryLog))
+        }),
     }
 }

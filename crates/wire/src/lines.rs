@@ -4,6 +4,10 @@
 
 use std::io::{self, BufRead, Read};
 
+use tidegauge_model::{Instant, Loss, Reason};
+
+use crate::Sink;
+
 /// The longest line that is read, in bytes without its end. The longest in the logs this
 /// was made with is 40 KiB (a JSON `http` line); picked by hand above it, revisit.
 pub(crate) const LINE_BYTES_MAX: u64 = 1024 * 1024;
@@ -70,6 +74,40 @@ impl<'i> Lines<'i> {
             }
         }
     }
+}
+
+/// Reads a text of one record a line. `read` hands a line's record to the sink and returns
+/// its time, or nothing for a line that is known to hold none. Each line that it cannot read
+/// is one loss; blank lines are none.
+pub(crate) fn records(
+    input: &mut dyn BufRead,
+    sink: &mut dyn Sink,
+    read: &mut dyn FnMut(&str, &mut dyn Sink) -> Result<Option<Instant>, Reason>,
+) -> io::Result<()> {
+    let mut lines = Lines::new(input);
+    let mut day = None;
+    while let Some(line) = lines.next()? {
+        let text = line
+            .bytes
+            .ok_or(Reason::Limit)
+            .and_then(|bytes| std::str::from_utf8(bytes).map_err(|_| Reason::Syntax));
+        let record = match text.map(str::trim_ascii) {
+            Ok("") => continue,
+            Ok(text) => read(text, sink),
+            Err(reason) => Err(reason),
+        };
+        match record {
+            Ok(at) => day = at.map(Instant::day).or(day),
+            Err(reason) => {
+                let cut = !line.ended
+                    && matches!(reason, Reason::Syntax | Reason::Value | Reason::Time);
+                let reason = if cut { Reason::Truncated } else { reason };
+                let number = Some(line.number);
+                sink.loss(Loss { line: number, day, ..Loss::at(line.offset, reason) });
+            }
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

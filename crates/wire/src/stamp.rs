@@ -63,6 +63,49 @@ pub(crate) fn iso_8601(text: &str) -> Option<Instant> {
     start.checked_sub(offset_micros(zone)?).map(Instant)
 }
 
+/// Reads `2018-01-30T18:14:02.279652` with or without an offset; without one it is UTC.
+pub(crate) fn iso_8601_or_utc(text: &str) -> Option<Instant> {
+    iso_8601(text).or_else(|| iso_8601(&format!("{text}Z")))
+}
+
+/// The English short names of the months, as most logs write them (RFC 3164, 4.1.2).
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+/// The number of a month by its English short name.
+pub(crate) fn month(name: &str) -> Option<i8> {
+    let at = MONTHS.iter().position(|month| *month == name)?;
+    i8::try_from(at + 1).ok()
+}
+
+/// A day of the month and a time of the day, `24` and `07:26:09.906`, both in UTC.
+pub(crate) fn in_month(
+    year: i16,
+    month: i8,
+    day: &str,
+    clock: &str,
+) -> Option<Instant> {
+    let day = Day::from_date(year, month, day.parse().ok()?)?;
+    iso_8601(&format!("{day}T{clock}Z"))
+}
+
+/// A date without a year: that which puts the time nearest before `latest`, or up to a day
+/// after it. Logs are read soon after they are written, and never before.
+pub(crate) fn without_year(
+    month: i8,
+    day: &str,
+    clock: &str,
+    latest: Instant,
+) -> Option<Instant> {
+    let bound = latest.plus_seconds(AHEAD_SECONDS_MAX);
+    let year = bound.day().date().year();
+    // A 29 February may be eight years back (1896 to 1904, 2096 to 2104).
+    let years = (0..=8).filter_map(|back| year.checked_sub(back));
+    let mut times = years.filter_map(|year| in_month(year, month, day, clock));
+    times.find(|at| *at <= bound)
+}
+
 /// How far local time is ahead of UTC: `Z`, `+01:00`, `+0100`, `-05`.
 fn offset_micros(zone: &str) -> Option<i64> {
     if zone == "Z" {
@@ -78,4 +121,35 @@ fn offset_micros(zone: &str) -> Option<i64> {
     };
     let micros = minutes * 60_000_000;
     Some(if sign == "-" { -micros } else { micros })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn yearless(month: i8, day: &str, latest: &str) -> String {
+        let latest = iso_8601(latest).unwrap();
+        let at = without_year(month, day, "23:59:59", latest).unwrap();
+        at.day().to_string()
+    }
+
+    #[test]
+    fn a_date_without_a_year_is_the_nearest_before_the_reading() {
+        let read = "2026-11-24T07:00:00Z";
+        assert_eq!(yearless(11, "24", read), "2026-11-24", "a clock may be ahead");
+        assert_eq!(yearless(11, "26", read), "2025-11-26");
+        assert_eq!(yearless(12, "31", "2026-01-01T00:00:01Z"), "2025-12-31");
+        assert_eq!(yearless(1, "1", "2025-12-31T23:59:59Z"), "2026-01-01");
+        assert_eq!(yearless(2, "29", read), "2024-02-29");
+        assert_eq!(without_year(2, "30", "00:00:00", Instant(0)), None);
+        assert_eq!(without_year(2, "3", "24:00:00", Instant(0)), None);
+    }
+
+    #[test]
+    fn a_time_without_an_offset_is_utc() {
+        let utc = iso_8601("2026-11-24T07:26:09.906Z");
+        assert_eq!(iso_8601_or_utc("2026-11-24T07:26:09.906"), utc);
+        assert_eq!(iso_8601_or_utc("2026-11-24T08:26:09.906+01:00"), utc);
+        assert_eq!(iso_8601_or_utc("2026-11-24"), None);
+    }
 }

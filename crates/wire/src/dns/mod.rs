@@ -17,6 +17,8 @@ pub mod message;
 mod fstrm;
 mod look_up;
 mod pairs;
+pub(crate) mod passive;
+pub(crate) mod querylog;
 
 /// Port of DNS over UDP and TCP (RFC 1035, 4.2).
 pub(crate) const DNS_PORT: u16 = 53;

@@ -43,8 +43,15 @@ impl Sink for Batch {
 impl Batch {
     /// Decodes `inputs`: recognised by content, names first, then flows.
     pub(crate) fn decode<I: AsRef<[u8]>>(inputs: &[I]) -> Self {
+        Self::decode_by(Decoder::new(LATEST), inputs)
+    }
+
+    /// The same, by a decoder with settings of its own.
+    pub(crate) fn decode_by<I: AsRef<[u8]>>(
+        mut decoder: Decoder,
+        inputs: &[I],
+    ) -> Self {
         let mut batch = Self::default();
-        let mut decoder = Decoder::new(LATEST);
         for input in inputs {
             let mut input = Inflate::new(input.as_ref());
             let format = recognise(input.head().unwrap());
