@@ -6,19 +6,21 @@
 use std::io::BufRead;
 
 use tidegauge_model::flow::canonical_host;
-use tidegauge_model::{Answer, Flow, Instant, Loss};
+use tidegauge_model::{Answer, Flow, Instant, Loss, Resolution};
 use tidegauge_wire::{Decoder, Format, Inflate, Sink};
 
 /// 2026-01-01T00:00:00Z: when the inputs are taken to be read.
-const LATEST: Instant = Instant(1_767_225_600_000_000);
+pub const LATEST: Instant = Instant(1_767_225_600_000_000);
 
 /// How much of each came out.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Flows.
     pub flows: usize,
     /// Answers of DNS.
     pub answers: usize,
+    /// Look-ups without a client.
+    pub resolutions: usize,
     /// Losses.
     pub losses: usize,
     /// Rows that repeated an earlier one.
@@ -38,6 +40,16 @@ impl Sink for Tally {
     fn answer(&mut self, answer: Answer) {
         assert!(!answer.addresses.is_empty(), "an answer teaches nothing: {answer:?}");
         self.answers += 1;
+    }
+
+    fn resolution(&mut self, resolution: Resolution) {
+        assert!(resolution.first <= resolution.last && resolution.count > 0);
+        if let Some(network) = resolution.client {
+            // 96 bits before an IPv4 address, then 24; or 56 of IPv6.
+            let kept = if network.first().is_v4() { 96 + 24 } else { 56 };
+            assert!(network.length() <= kept, "an address: {resolution:?}");
+        }
+        self.resolutions += 1;
     }
 
     fn loss(&mut self, _: Loss) {

@@ -172,6 +172,9 @@ fn seeds(name: &str) -> Vec<PathBuf> {
         _ => &[],
     };
     let own = root().join("fuzz/seeds").join(name);
-    let folders = others.iter().map(|folder| data.join(folder));
+    // What tests read, where it is also a good beginning.
+    let tested = matches!(name, "dnstap" | "querylog")
+        .then(|| root().join("crates/wire/tests/data/dns"));
+    let folders = others.iter().map(|folder| data.join(folder)).chain(tested);
     std::iter::once(own).chain(folders).filter(|folder| Path::is_dir(folder)).collect()
 }

@@ -1,10 +1,10 @@
 //! From a decoder to an observer: the sink between `wire` and `enrich`.
 //!
-//! **Invariant:** every flow, answer and loss reaches the observer; the first losses of an
+//! **Invariant:** every flow, answer, resolution and loss reaches the observer; the first losses of an
 //! input are also told to the user, with file and place.
 
 use tidegauge_enrich::contact::Observer;
-use tidegauge_model::{Answer, Flow, Loss};
+use tidegauge_model::{Answer, Flow, Loss, Resolution};
 use tidegauge_wire::Sink;
 
 /// How many losses of one input are told one by one; the others are only counted.
@@ -91,6 +91,12 @@ impl Sink for Feed<'_> {
 
     fn answer(&mut self, answer: Answer) {
         self.observer.answer(&answer);
+    }
+
+    fn resolution(&mut self, resolution: Resolution) {
+        self.flows += 1;
+        self.flows_of_input += 1;
+        self.observer.resolution(&resolution);
     }
 
     fn loss(&mut self, loss: Loss) {

@@ -126,6 +126,7 @@ pub(crate) async fn ingest(lake: &Lake, plan: &Plan<'_>) -> anyhow::Result<Summa
         inputs,
         sightings: observed.sightings,
         coverage: observed.coverage,
+        resolutions: observed.resolutions,
         run,
     };
     if lake.append(batch).await? == Appended::AlreadyThere {
@@ -186,7 +187,7 @@ fn read(
     let bytes: u64 = sources.iter().map(|s| s.bytes).sum();
     let bar = progress::bytes("reading", bytes * 2);
     let mut unused = BTreeSet::new();
-    let mut decoder = Decoder::new(latest);
+    let mut decoder = Decoder::new(latest).asked_by(plan.vantage.clients);
     for source in sources {
         if let Kind::Telemetry(format) = source.kind
             && format.has_names()

@@ -116,7 +116,9 @@ async fn fill(lake: &Lake, year: DayRange) -> Result<(), Box<dyn Error>> {
         };
         let inputs = vec![Fingerprint::of(month.to_string().as_bytes())];
         let vantage = "probe".into();
-        lake.append(Batch { vantage, inputs, sightings, coverage, run }).await?;
+        let resolutions = Vec::new();
+        lake.append(Batch { vantage, inputs, sightings, coverage, resolutions, run })
+            .await?;
     }
     Ok(())
 }

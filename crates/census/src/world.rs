@@ -380,6 +380,7 @@ fn batch(name: &str, sightings: Vec<Sighting>, coverage: Vec<Coverage>) -> Batch
         inputs: vec![Fingerprint::of(name.as_bytes())],
         sightings,
         coverage,
+        resolutions: Vec::new(),
         run: RunRecord {
             id: name.to_owned(),
             started: FIRST.start(),

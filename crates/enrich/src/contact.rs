@@ -1,7 +1,8 @@
 //! Flows become contacts, contacts become sightings; every flow leaves its mark on coverage.
 //!
 //! **Invariant:** the order in which flows, answers and losses arrive changes nothing (but
-//! see [`Settings::pending_max`]); each flow is counted once, in `flows` or as a loss.
+//! see [`Settings::pending_max`]); each flow is counted once, in `flows` or as a loss. A
+//! look-up by nobody known, or by a resolver, is a [`Resolution`] and counted apart.
 //!
 //! How an endpoint is recognised, best first:
 //!
@@ -16,6 +17,7 @@
 //! a resolver and that of a CONNECT is a proxy, so their addresses and ports say nothing.
 
 mod learnt;
+mod resolved;
 mod signal;
 mod tally;
 
@@ -23,12 +25,14 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use tidegauge_model::endpoint::Port;
+use tidegauge_model::vantage::Clients;
 use tidegauge_model::{
     Address, Answer, Client, Contact, Coverage, Day, Flow, Grade, Instant, Loss,
-    NameOrigin, Protocol, Reason, Sighting, Vantage,
+    NameOrigin, Protocol, Reason, Resolution, ResolvedDay, Sighting, Vantage,
 };
 
 use self::learnt::Learnt;
+use self::resolved::Resolved;
 use self::tally::Tally;
 use crate::catalog::{Catalog, Probe};
 
@@ -66,6 +70,7 @@ pub struct Observer<'a> {
     pending: Vec<Flow>,
     settled_early: u64,
     tally: Tally,
+    resolved: Resolved,
     coverage: BTreeMap<Day, Coverage>,
     undated: BTreeMap<Reason, u64>,
 }
@@ -75,6 +80,8 @@ pub struct Observer<'a> {
 pub struct Observed {
     /// Sorted by product, address, day, and then the rest of the grain.
     pub sightings: Vec<Sighting>,
+    /// Look-ups that have no client, sorted by endpoint, network and day.
+    pub resolutions: Vec<ResolvedDay>,
     /// One for each day, in order.
     pub coverage: Vec<Coverage>,
     /// Losses that no day could be given, because no flow was seen at all.
@@ -94,6 +101,7 @@ impl<'a> Observer<'a> {
             pending: Vec::new(),
             settled_early: 0,
             tally: Tally::default(),
+            resolved: Resolved::default(),
             coverage: BTreeMap::new(),
             undated: BTreeMap::new(),
         }
@@ -101,13 +109,24 @@ impl<'a> Observer<'a> {
 
     /// Learns a name, if the catalog has it.
     pub fn answer(&mut self, answer: &Answer) {
-        if self.catalog.knows(&answer.host) {
+        // What a resolver was told, it did not ask for itself.
+        if self.vantage.clients == Clients::Hosts && self.catalog.knows(&answer.host) {
             self.learnt.insert(answer);
         }
     }
 
+    /// Notes a look-up that has no client. It leaves no mark on coverage: it says nothing
+    /// of which clients could be seen.
+    pub fn resolution(&mut self, resolution: &Resolution) {
+        self.resolved.add(self.catalog, resolution);
+    }
+
     /// Watches a flow.
     pub fn flow(&mut self, flow: &Flow) {
+        if let Some(resolution) = self.asked_by_resolver(flow) {
+            self.resolution(&resolution);
+            return;
+        }
         let counted = self.cover(flow.originator, flow.start, flow.sampling);
         if !counted {
             return;
@@ -177,10 +196,26 @@ impl<'a> Observer<'a> {
         }
         Observed {
             sightings: self.tally.sightings(&self.vantage.id, self.catalog),
+            resolutions: self.resolved.days(&self.vantage.id, self.catalog),
             coverage: self.coverage.into_values().collect(),
             undated_losses: self.undated,
             settled_early: if no_names { 0 } else { self.settled_early },
         }
+    }
+
+    /// A DNS question at a vantage where only resolvers ask: its originator is no client.
+    fn asked_by_resolver(&self, flow: &Flow) -> Option<Resolution> {
+        let name = flow.name.as_ref()?;
+        let resolver = self.vantage.clients == Clients::Resolvers
+            && name.origin == NameOrigin::DnsQuestion;
+        resolver.then(|| Resolution {
+            host: std::sync::Arc::clone(&name.host),
+            client: None,
+            addresses: Vec::new(),
+            first: flow.start,
+            last: flow.end,
+            count: 1,
+        })
     }
 
     fn day(&mut self, day: Day) -> &mut Coverage {

@@ -7,7 +7,9 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
-use tidegauge_model::{Coverage, Day, EndpointId, Instant, Month, Sighting, VantageId};
+use tidegauge_model::{
+    Coverage, Day, EndpointId, Instant, Month, ResolvedDay, Sighting, VantageId,
+};
 
 use crate::Fingerprint;
 use crate::rows::{footprint_v4, footprint_v6, losses_text};
@@ -23,6 +25,8 @@ pub struct Batch {
     pub sightings: Vec<Sighting>,
     /// What could be seen, one for each day.
     pub coverage: Vec<Coverage>,
+    /// Look-ups that have no client; may be empty.
+    pub resolutions: Vec<ResolvedDay>,
     /// The run that made it.
     pub run: RunRecord,
 }
@@ -71,22 +75,42 @@ pub(crate) struct Prepared {
     pub(crate) months: BTreeMap<Month, Vec<Sighting>>,
     /// Sorted by day.
     pub(crate) coverage: Vec<Coverage>,
+    /// Sorted by month, then as they are stored.
+    pub(crate) resolutions: Vec<ResolvedDay>,
     pub(crate) vantage: VantageId,
     pub(crate) run: RunRecord,
 }
 
 impl From<Batch> for Prepared {
     fn from(batch: Batch) -> Self {
-        let Batch { vantage, mut inputs, sightings, mut coverage, run } = batch;
+        let Batch {
+            vantage,
+            mut inputs,
+            sightings,
+            mut coverage,
+            mut resolutions,
+            run,
+        } = batch;
         inputs.sort_unstable();
         inputs.dedup();
         coverage.sort_by(|a, b| (&a.vantage, a.day).cmp(&(&b.vantage, b.day)));
+        resolutions.sort_by(|a, b| {
+            let month = a.day.month().cmp(&b.day.month());
+            month.then_with(|| {
+                (&a.endpoint, a.client, a.day, &a.vantage).cmp(&(
+                    &b.endpoint,
+                    b.client,
+                    b.day,
+                    &b.vantage,
+                ))
+            })
+        });
         let mut months = by_month(sightings);
         for sightings in months.values_mut() {
             sightings.sort_unstable_by(stored_order);
         }
-        let id = name(&vantage, &inputs, &coverage);
-        Self { id, inputs, months, coverage, vantage, run }
+        let id = name(&vantage, &inputs, &coverage, &resolutions);
+        Self { id, inputs, months, coverage, resolutions, vantage, run }
     }
 }
 
@@ -112,11 +136,16 @@ pub(crate) fn batch_transaction(id: &str) -> String {
     format!("batch:{id}")
 }
 
-/// The name of a batch: a hash over its vantage, its inputs and its coverage. Coverage is
-/// in the name because it is written before the commit that decides: rows that a crashed
-/// attempt left behind must not pass for those of a later attempt that read the same
-/// inputs in another way.
-fn name(vantage: &VantageId, inputs: &[Fingerprint], coverage: &[Coverage]) -> String {
+/// The name of a batch: a hash over its vantage, its inputs, its coverage and resolutions.
+/// The last two are in the name because they are written before the commit that decides:
+/// rows that a crashed attempt left behind must not pass for those of a later attempt that
+/// read the same inputs in another way.
+fn name(
+    vantage: &VantageId,
+    inputs: &[Fingerprint],
+    coverage: &[Coverage],
+    resolutions: &[ResolvedDay],
+) -> String {
     let mut digest = Sha256::new();
     let mut part = |bytes: &[u8]| {
         digest.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_le_bytes());
@@ -137,6 +166,18 @@ fn name(vantage: &VantageId, inputs: &[Fingerprint], coverage: &[Coverage]) -> S
         }
         part(&footprint_v4(&c.footprint));
         part(&footprint_v6(&c.footprint));
+    }
+    for r in resolutions {
+        part(r.vantage.as_str().as_bytes());
+        part(r.endpoint.as_str().as_bytes());
+        let network = r.client.map(|p| (p.first().bits(), p.length()));
+        let (bits, length) = network.map_or((0, u8::MAX), |network| network);
+        part(&bits.to_le_bytes());
+        part(&[length]);
+        part(&r.day.0.to_le_bytes());
+        part(&r.count.to_le_bytes());
+        part(&r.first.0.to_le_bytes());
+        part(&r.last.0.to_le_bytes());
     }
     Fingerprint::from_sha256(digest.finalize().into()).to_string()
 }

@@ -1,8 +1,9 @@
 //! The lake: a folder of tables.
 //!
-//! **Invariant:** two tables cannot commit at once. Coverage is written first, named after
-//! its batch; the commit to `sightings` decides, by carrying the transaction of the batch
-//! and of every input. Coverage whose batch `sightings` does not know is not there.
+//! **Invariant:** two tables cannot commit at once. Coverage and resolutions are written
+//! first, named after their batch; the commit to `sightings` decides, by carrying the
+//! transaction of the batch and of every input. Coverage and resolutions whose batch
+//! `sightings` does not know are not there.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -78,6 +79,7 @@ impl Lake {
             return Ok(Appended::AlreadyThere);
         }
         self.append_coverage(&batch).await?;
+        self.append_resolutions(&batch).await?;
         self.append_sightings(batch).await
     }
 
@@ -197,6 +199,16 @@ impl Lake {
         }
         let rows = rows::from_coverage(&batch.coverage, &batch.id);
         self.append_rows(Table::Coverage, &rows, Some(&batch.transaction())).await?;
+        Ok(())
+    }
+
+    /// Writes the resolutions of a batch, which nobody reads before the batch is in.
+    async fn append_resolutions(&self, batch: &Prepared) -> Result<()> {
+        if batch.resolutions.is_empty() {
+            return Ok(());
+        }
+        let rows = rows::from_resolutions(&batch.resolutions, &batch.id);
+        self.append_rows(Table::Resolutions, &rows, Some(&batch.transaction())).await?;
         Ok(())
     }
 
@@ -375,6 +387,15 @@ mod tests {
             inputs: vec![Fingerprint::of(b"a")],
             sightings: Vec::new(),
             coverage: vec![coverage],
+            resolutions: vec![tidegauge_model::ResolvedDay {
+                vantage: "probe".into(),
+                endpoint: "kaspersky/update".into(),
+                client: None,
+                day,
+                count: flows,
+                first: day.start(),
+                last: day.start(),
+            }],
             run: RunRecord {
                 id: "run".to_owned(),
                 started: Instant(0),
@@ -393,6 +414,11 @@ mod tests {
         lake.coverage(month).await.unwrap().iter().map(|c| c.flows).collect()
     }
 
+    async fn look_ups(lake: &Lake) -> Vec<u64> {
+        let month = tidegauge_model::DayRange::month("2024-04".parse().unwrap());
+        lake.resolutions(month).await.unwrap().iter().map(|r| r.count).collect()
+    }
+
     /// Stops between the two commits, then tries again: once with what was made before,
     /// once with what a corrected program makes of the same input.
     #[tokio::test]
@@ -402,7 +428,9 @@ mod tests {
             let path = folder.path().to_str().unwrap();
             let crashed = Lake::open(path).await.unwrap();
             crashed.log(Table::Sightings).load_or_create().await.unwrap();
-            crashed.append_coverage(&Prepared::from(batch(100))).await.unwrap();
+            let half = Prepared::from(batch(100));
+            crashed.append_coverage(&half).await.unwrap();
+            crashed.append_resolutions(&half).await.unwrap();
             drop(crashed);
 
             let lake = Lake::open(path).await.unwrap();
@@ -410,11 +438,13 @@ mod tests {
                 flows(&lake).await.is_empty(),
                 "nothing is in before the second commit"
             );
+            assert!(look_ups(&lake).await.is_empty());
             let inputs = batch(0).inputs;
             assert_eq!(lake.already(&"probe".into(), &inputs).await.unwrap(), [false]);
             let appended = lake.append(batch(retried)).await.unwrap();
             assert!(matches!(appended, Appended::Stored { .. }));
             assert_eq!(flows(&lake).await, [retried]);
+            assert_eq!(look_ups(&lake).await, [retried]);
             assert_eq!(
                 lake.append(batch(retried)).await.unwrap(),
                 Appended::AlreadyThere

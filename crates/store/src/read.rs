@@ -1,7 +1,7 @@
 //! Typed readers.
 //!
-//! **Invariant:** coverage is read after the sightings that decide about it, and only rows
-//! of appends that were completed.
+//! **Invariant:** coverage and resolutions are read after the sightings that decide about
+//! them, and only rows of appends that were completed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,9 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use tidegauge_model::{Coverage, DayRange, Endpoint, Observation, Sighting, Vantage};
+use tidegauge_model::{
+    Coverage, DayRange, Endpoint, Observation, ResolvedDay, Sighting, Vantage,
+};
 
 use crate::batch::{RunRecord, batch_transaction};
 use crate::error::{Error, Result};
@@ -23,28 +25,64 @@ impl Lake {
     /// appends about one vantage and day are united: flows, contacts and losses summed,
     /// hours and footprints joined.
     pub async fn coverage(&self, days: DayRange) -> Result<Vec<Coverage>> {
-        let Some(decided) = self.log(Table::Sightings).load().await? else {
-            return Ok(Vec::new());
-        };
-        let months: BTreeSet<String> = days.months().map(|m| m.to_string()).collect();
-        let mut snapshot = self.snapshot(Table::Coverage).await?;
-        snapshot.files.retain(|file| {
-            file.partition_month.as_ref().is_none_or(|month| months.contains(month))
-        });
-        let mut records = stream(snapshot, rows::to_coverage);
         let mut united: BTreeMap<_, Coverage> = BTreeMap::new();
-        while let Some((batch, coverage)) = records.try_next().await? {
-            if !days.contains(coverage.day) || !decided.has(&batch_transaction(&batch))
-            {
-                continue;
+        let mut take = |coverage: Coverage| {
+            if !days.contains(coverage.day) {
+                return;
             }
             let key = (coverage.vantage.clone(), coverage.day);
             match united.get_mut(&key) {
                 Some(known) => unite(known, &coverage),
                 None => _ = united.insert(key, coverage),
             }
-        }
+        };
+        self.decided(Table::Coverage, days, rows::to_coverage, &mut take).await?;
         Ok(united.into_values().collect())
+    }
+
+    /// Look-ups of endpoints on each of `days` that have no client, sorted by vantage,
+    /// endpoint, network and day. Several appends about one of these are united.
+    pub async fn resolutions(&self, days: DayRange) -> Result<Vec<ResolvedDay>> {
+        let mut united: BTreeMap<_, ResolvedDay> = BTreeMap::new();
+        let mut take = |r: ResolvedDay| {
+            if !days.contains(r.day) {
+                return;
+            }
+            let key = (r.vantage.clone(), r.endpoint.clone(), r.client, r.day);
+            let known =
+                united.entry(key).or_insert(ResolvedDay { count: 0, ..r.clone() });
+            known.count = known.count.saturating_add(r.count);
+            known.first = known.first.min(r.first);
+            known.last = known.last.max(r.last);
+        };
+        self.decided(Table::Resolutions, days, rows::to_resolutions, &mut take).await?;
+        Ok(united.into_values().collect())
+    }
+
+    /// Hands on the records in a table that is written before the commit that decides:
+    /// those of appends that were completed, from all files that can have some of `days`.
+    async fn decided<T: Send + 'static>(
+        &self,
+        table: Table,
+        days: DayRange,
+        decode: Decode<(String, T)>,
+        take: &mut (dyn FnMut(T) + Send),
+    ) -> Result<()> {
+        let Some(decided) = self.log(Table::Sightings).load().await? else {
+            return Ok(());
+        };
+        let months: BTreeSet<String> = days.months().map(|m| m.to_string()).collect();
+        let mut snapshot = self.snapshot(table).await?;
+        snapshot.files.retain(|file| {
+            file.partition_month.as_ref().is_none_or(|month| months.contains(month))
+        });
+        let mut records = stream(snapshot, decode);
+        while let Some((batch, record)) = records.try_next().await? {
+            if decided.has(&batch_transaction(&batch)) {
+                take(record);
+            }
+        }
+        Ok(())
     }
 
     /// Every sighting of `days`, file by file, each file in its stored order.

@@ -20,8 +20,9 @@ use tidegauge_model::finding::Finding;
 use tidegauge_model::vantage::{Clients, Exporter, Position};
 use tidegauge_model::{
     Address, Asn, Client, Country, Coverage, Day, DayRange, Endpoint, EndpointId,
-    Footprint, Instant, Observation, OrgId, Organisation, Pattern, ProductId, Protocol,
-    Reason, SectorId, Sighting, SiteId, SourceId, Vantage, VantageId,
+    Footprint, Instant, Observation, OrgId, Organisation, Pattern, Prefix, ProductId,
+    Protocol, Reason, ResolvedDay, SectorId, Sighting, SiteId, SourceId, Vantage,
+    VantageId,
 };
 
 use crate::Table;
@@ -161,6 +162,63 @@ pub(crate) fn to_coverage(rows: &RecordBatch) -> Read<Vec<(String, Coverage)>> {
                 },
             };
             Ok((batch.value(i).to_owned(), coverage))
+        })
+        .collect()
+}
+
+/// Resolutions of the append `batch_id` as rows, in the order given.
+pub(crate) fn from_resolutions(
+    resolutions: &[ResolvedDay],
+    batch_id: &str,
+) -> RecordBatch {
+    let half = |pick: fn((i64, i64)) -> i64| {
+        let halves = |r: &ResolvedDay| r.client.map(|p| pick(p.first().halves()));
+        ints_or_null(resolutions.iter().map(halves))
+    };
+    let bits = resolutions.iter().map(|r| r.client.map(|p| i32::from(p.length())));
+    batch(
+        Table::Resolutions,
+        vec![
+            texts(resolutions.iter().map(|r| r.vantage.as_str())),
+            texts(resolutions.iter().map(|r| r.endpoint.as_str())),
+            days(resolutions.iter().map(|r| r.day)),
+            texts(resolutions.iter().map(|_| batch_id)),
+            half(|(hi, _)| hi),
+            half(|(_, lo)| lo),
+            Arc::new(bits.collect::<Int32Array>()),
+            ints(resolutions.iter().map(|r| signed(r.count))),
+            instants(resolutions.iter().map(|r| r.first)),
+            instants(resolutions.iter().map(|r| r.last)),
+            months(resolutions.iter().map(|r| r.day)),
+        ],
+    )
+}
+
+/// Rows as resolutions, each with the id of the append that wrote it.
+pub(crate) fn to_resolutions(rows: &RecordBatch) -> Read<Vec<(String, ResolvedDay)>> {
+    let r = Rows(rows);
+    let (vantage, endpoint) = (r.texts(c::VANTAGE), r.texts(c::ENDPOINT));
+    let (day, batch) = (r.days(c::DAY), r.texts(c::BATCH));
+    let (hi, lo, bits) = (r.ints(c::IP_HI), r.ints(c::IP_LO), r.small(c::PREFIX_BITS));
+    let (first, last) = (r.instants(c::FIRST), r.instants(c::LAST));
+    let counted = r.ints(c::COUNT);
+    (0..rows.num_rows())
+        .map(|i| {
+            let told = hi.is_valid(i) && lo.is_valid(i) && bits.is_valid(i);
+            let client = told.then(|| {
+                let address = Address::from_halves(hi.value(i), lo.value(i));
+                narrow(bits.value(i)).map(|bits| Prefix::containing(address, bits))
+            });
+            let resolution = ResolvedDay {
+                vantage: VantageId::new(vantage.value(i)),
+                endpoint: EndpointId::new(endpoint.value(i)),
+                client: client.transpose()?,
+                day: Day(day.value(i)),
+                count: count(counted.value(i))?,
+                first: Instant(first.value(i)),
+                last: Instant(last.value(i)),
+            };
+            Ok((batch.value(i).to_owned(), resolution))
         })
         .collect()
 }

@@ -64,6 +64,10 @@ pub mod column {
     pub const FOOTPRINT_V4: &str = "footprint_v4";
     /// IPv6 /48s seen: a 64-bit Roaring bitmap in the portable format.
     pub const FOOTPRINT_V6: &str = "footprint_v6";
+    /// Bits of the 128 of an address that are those of a network: an IPv4 /24 is 120.
+    pub const PREFIX_BITS: &str = "prefix_bits";
+    /// Look-ups.
+    pub const COUNT: &str = "count";
     /// Where a fact is known from.
     pub const SOURCE: &str = "source";
     /// The day for which the source's table was made.
@@ -171,6 +175,10 @@ pub enum Table {
     /// What each vantage could see on each day. Read it through [`crate::Lake::coverage`],
     /// which leaves out rows of appends that were never completed.
     Coverage,
+    /// Look-ups of endpoints that have no client: endpoint × network × vantage × day, never
+    /// counted as addresses or organisations. Read it through [`crate::Lake::resolutions`],
+    /// which leaves out rows of appends that were never completed.
+    Resolutions,
     /// Observations about who held an address.
     Atlas,
     /// Organisations, dated.
@@ -191,9 +199,10 @@ pub enum Table {
 
 impl Table {
     /// Every table, in the order the data flows.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Sightings,
         Self::Coverage,
+        Self::Resolutions,
         Self::Atlas,
         Self::Organisations,
         Self::Vantages,
@@ -209,6 +218,7 @@ impl Table {
         match self {
             Self::Sightings => "sightings",
             Self::Coverage => "coverage",
+            Self::Resolutions => "resolutions",
             Self::Atlas => "atlas",
             Self::Organisations => "organisations",
             Self::Vantages => "vantages",
@@ -223,7 +233,9 @@ impl Table {
     /// Columns by which the files are split; they are not in the files.
     pub fn partition_columns(self) -> &'static [&'static str] {
         match self {
-            Self::Sightings | Self::Coverage | Self::State => &[c::MONTH],
+            Self::Sightings | Self::Coverage | Self::Resolutions | Self::State => {
+                &[c::MONTH]
+            }
             _ => &[],
         }
     }
@@ -233,6 +245,7 @@ impl Table {
         let schema = match self {
             Self::Sightings => &SIGHTINGS,
             Self::Coverage => &COVERAGE,
+            Self::Resolutions => &RESOLUTIONS,
             Self::Atlas => &ATLAS,
             Self::Organisations => &ORGANISATIONS,
             Self::Vantages => &VANTAGES,
@@ -261,6 +274,7 @@ impl Table {
             }
             Self::State => &[c::ENDPOINT, c::IP_HI, c::IP_LO],
             Self::Coverage => &[c::VANTAGE, c::DAY],
+            Self::Resolutions => &[c::ENDPOINT, c::IP_HI, c::IP_LO, c::DAY],
             Self::Atlas => &[c::SOURCE, c::SNAPSHOT, c::FIRST_HI, c::FIRST_LO],
             _ => &[],
         }
@@ -271,7 +285,7 @@ impl Table {
     pub(crate) fn bounded_columns(self) -> &'static [&'static str] {
         match self {
             Self::Sightings => &[c::IP_HI, c::IP_LO, c::DAY],
-            Self::Coverage => &[c::DAY],
+            Self::Coverage | Self::Resolutions => &[c::DAY],
             Self::Atlas => &[c::SNAPSHOT],
             _ => &[],
         }
@@ -334,6 +348,22 @@ static COVERAGE: LazyLock<SchemaRef> = LazyLock::new(|| {
         must(c::HOURS, Int32),
         must(c::FOOTPRINT_V4, Binary),
         must(c::FOOTPRINT_V6, Binary),
+        must(c::MONTH, Utf8),
+    ]))
+});
+
+static RESOLUTIONS: LazyLock<SchemaRef> = LazyLock::new(|| {
+    Arc::new(Schema::new(vec![
+        must(c::VANTAGE, Utf8),
+        must(c::ENDPOINT, Utf8),
+        must(c::DAY, DAY),
+        must(c::BATCH, Utf8),
+        may(c::IP_HI, Int64),
+        may(c::IP_LO, Int64),
+        may(c::PREFIX_BITS, Int32),
+        must(c::COUNT, Int64),
+        must(c::FIRST, instant()),
+        must(c::LAST, instant()),
         must(c::MONTH, Utf8),
     ]))
 });

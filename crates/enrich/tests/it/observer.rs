@@ -6,9 +6,10 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use tidegauge_enrich::catalog::Catalog;
 use tidegauge_enrich::contact::{Observed, Observer, Settings, is_kept};
+use tidegauge_model::vantage::Clients;
 use tidegauge_model::{
     Address, Answer, Client, Day, Flow, Grade, Instant, Loss, NameOrigin, Protocol,
-    Reason, ServerName, Signal, Vantage, Volume,
+    Reason, Resolution, ServerName, Signal, Vantage, Volume,
 };
 
 const NOON: i64 = 12 * 3_600;
@@ -24,6 +25,7 @@ enum Input {
     Flow(Flow),
     Answer(Answer),
     Loss(Loss),
+    Resolution(Resolution),
 }
 
 fn at(seconds: i64) -> Instant {
@@ -74,6 +76,7 @@ fn observe_with(vantage: &Vantage, settings: Settings, inputs: &[Input]) -> Obse
             Input::Flow(flow) => observer.flow(flow),
             Input::Answer(answer) => observer.answer(answer),
             Input::Loss(loss) => observer.loss(loss),
+            Input::Resolution(resolution) => observer.resolution(resolution),
         }
     }
     observer.finish()
@@ -112,6 +115,96 @@ fn a_day_of_contacts_is_one_sighting() {
     assert_eq!((one.first, one.last), (at(3_600), at(NOON + 2)));
     assert_eq!(one.client.site, None);
     assert!(observed.coverage[0].footprint.contains(address("192.0.2.99")));
+}
+
+fn resolution(host: &str, client: Option<&str>, from: i64, to: i64) -> Resolution {
+    Resolution {
+        host: host.into(),
+        client: client.map(|prefix| prefix.parse().unwrap()),
+        addresses: Vec::new(),
+        first: at(from),
+        last: at(to),
+        count: 3,
+    }
+}
+
+#[test]
+fn a_look_up_without_a_client_is_kept_apart() {
+    let day = 86_400;
+    let network = Some("198.51.100.0/24");
+    let inputs = [
+        resolution(UPDATE, network, 10, 20),
+        resolution(UPDATE, network, 5, 15),
+        resolution(UPDATE, None, 10, 20),
+        // Passive DNS sums up: filed under its last day.
+        resolution(UPDATE, None, -30 * day, 7),
+        resolution(UPDATE, network, day, day),
+        resolution("unknown.example", network, 10, 20),
+    ];
+    let inputs = inputs.map(Input::Resolution);
+    let mut backwards = inputs.clone();
+    backwards.reverse();
+    let observed = observe(&inputs);
+    assert_eq!(observed, observe(&backwards));
+    let told: Vec<_> = observed
+        .resolutions
+        .iter()
+        .map(|r| {
+            let network = r.client.map(|p| p.to_string());
+            (network, r.day.0 - DAY.0, r.count, r.first, r.last)
+        })
+        .collect();
+    let network = network.map(str::to_owned);
+    assert_eq!(
+        told,
+        [
+            (None, 0, 6, at(-30 * day), at(20)),
+            (network.clone(), 0, 6, at(5), at(20)),
+            (network, 1, 3, at(day), at(day)),
+        ]
+    );
+    assert!(
+        observed.resolutions.iter().all(|r| r.endpoint.as_str() == "kaspersky/upd-s")
+    );
+    assert!(observed.sightings.is_empty(), "nobody is known to have asked");
+    assert!(observed.coverage.is_empty(), "nor to have been looked at");
+}
+
+#[test]
+fn a_look_up_is_matched_at_its_date() {
+    let text = "[product]\nid = \"p\"\nname = \"P\"\nvendor = \"V\"\n\
+        [[endpoint]]\nname = \"a\"\nrole = \"update\"\nmatch = \"exact\"\n\
+        pattern = \"a.example.com\"\nvalid_from = \"2024-04-10\"\nvalid_to = \"2024-04-11\"\n\
+        weight = \"strong\"\nsource = \"s\"\nconfidence = \"high\"\n";
+    let catalog = Catalog::read([("p.toml", text)]).unwrap();
+    let vantage = Vantage::undescribed("v".into());
+    let mut observer = Observer::new(&vantage, &catalog, Settings::default());
+    for day in -1..4 {
+        let noon = day * 86_400 + NOON;
+        observer.resolution(&resolution("a.example.com", None, noon, noon));
+    }
+    let days = observer.finish().resolutions.iter().map(|r| r.day.0 - DAY.0).collect();
+    let days: Vec<i32> = days;
+    assert_eq!(days, [0, 1]);
+}
+
+#[test]
+fn where_resolvers_ask_their_addresses_are_no_clients() {
+    let mut vantage = Vantage::undescribed("v".into());
+    vantage.clients = Clients::Resolvers;
+    let question = named("192.0.2.7", CDN, UPDATE, NameOrigin::DnsQuestion);
+    let inputs = [
+        Input::Flow(question.clone()),
+        Input::Answer(answer("192.0.2.7", UPDATE, CDN, NOON - 100)),
+        Input::Flow(flow("192.0.2.7", CDN, NOON)),
+    ];
+    let observed = observe_with(&vantage, Settings::default(), &inputs);
+    assert!(observed.sightings.is_empty());
+    let [resolved] = observed.resolutions.as_slice() else { panic!("one look-up") };
+    assert_eq!((resolved.client, resolved.count), (None, 1));
+    assert_eq!(observed.coverage[0].flows, 1, "the flow that is no question");
+    let hosts = observe(&[Input::Flow(question)]);
+    assert_eq!(hosts.sightings.len(), 1);
 }
 
 #[test]

@@ -53,6 +53,8 @@ async fn version_1_opens_and_can_be_appended_to() {
     let already =
         lake.already(&"probe".into(), &[Fingerprint::of(b"a")]).await.unwrap();
     assert_eq!(already, [true]);
+    assert_eq!(lake.resolutions(made::year()).await.unwrap(), [], "it has none yet");
     let appended = lake.append(made::batch(&["b"])).await.unwrap();
     assert_eq!(appended, Appended::Stored { version: 2, rows: 4 });
+    assert_eq!(lake.resolutions(made::year()).await.unwrap().len(), 3);
 }

@@ -25,6 +25,7 @@ async fn an_empty_lake_answers_and_is_not_made() {
         assert_eq!(snapshot.schema, table.schema());
     }
     assert!(lake.coverage(made::year()).await.unwrap().is_empty());
+    assert!(lake.resolutions(made::year()).await.unwrap().is_empty());
     assert!(made::sightings(&lake).await.is_empty());
     assert!(lake.runs().await.unwrap().is_empty());
     assert!(lake.endpoints().await.unwrap().is_empty());
@@ -153,6 +154,39 @@ async fn coverage_of_one_day_from_two_appends_is_united() {
     assert_eq!(united.losses[&Reason::Value], 1);
     let prefixes: Vec<_> = united.footprint.prefixes().map(|p| p.to_string()).collect();
     assert_eq!(prefixes, ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"]);
+}
+
+#[tokio::test]
+async fn resolutions_are_kept_beside_sightings_and_never_among_them() {
+    let (lake, folder) = made::lake().await;
+    let batch = made::batch(&["a"]);
+    lake.append(batch.clone()).await.unwrap();
+    let mut stored = batch.resolutions.clone();
+    stored.sort_by_key(|r| (r.client, r.day));
+    for lake in [lake, made::open(&folder).await] {
+        assert_eq!(lake.resolutions(made::year()).await.unwrap(), stored);
+        let may = made::days("2024-05-01", "2024-05-31");
+        assert_eq!(lake.resolutions(may).await.unwrap(), stored[1..2]);
+        assert_eq!(made::sightings(&lake).await.len(), batch.sightings.len());
+        let snapshot = lake.snapshot(Table::Resolutions).await.unwrap();
+        let months: Vec<_> =
+            snapshot.files.iter().map(|f| f.partition_month.as_deref()).collect();
+        assert_eq!(months, [Some("2024-04"), Some("2024-05")]);
+        // The same input again changes nothing; another adds up.
+        assert_eq!(lake.append(batch.clone()).await.unwrap(), Appended::AlreadyThere);
+    }
+    let lake = made::open(&folder).await;
+    let mut second = made::batch(&["b"]);
+    second.resolutions.truncate(1);
+    second.resolutions[0].first = made::day("2023-05-01").start();
+    lake.append(second).await.unwrap();
+    let united = lake.resolutions(made::year()).await.unwrap();
+    assert_eq!(united.len(), 3);
+    assert_eq!(
+        (united[1].count, united[1].first),
+        (14, made::day("2023-05-01").start())
+    );
+    assert!(lake.check().await.is_empty());
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use tidegauge_model::endpoint::Port;
 use tidegauge_model::observation::Field;
 use tidegauge_model::{
     Asn, Client, Confidence, Coverage, Day, DayRange, Endpoint, Footprint, Grade,
-    Instant, Observation, Pattern, Protocol, Reason, Role, Sighting, Signal, Weight,
+    Instant, Observation, Pattern, Protocol, Reason, ResolvedDay, Role, Sighting,
+    Signal, Weight,
 };
 use tidegauge_store::{Batch, Fingerprint, Lake, RunRecord, Table};
 
@@ -59,6 +60,19 @@ pub(crate) fn coverage(on: &str, originators: &[&str]) -> Coverage {
         hours: 1,
         footprint,
         ..Coverage::empty("probe".into(), day(on))
+    }
+}
+
+pub(crate) fn resolved(client: Option<&str>, on: &str) -> ResolvedDay {
+    let first = day(on).start();
+    ResolvedDay {
+        vantage: "probe".into(),
+        endpoint: "kaspersky/update".into(),
+        client: client.map(|prefix| prefix.parse().unwrap()),
+        day: day(on),
+        count: 7,
+        first,
+        last: first.plus_seconds(60),
     }
 }
 
@@ -117,6 +131,11 @@ pub(crate) fn batch(inputs: &[&str]) -> Batch {
         coverage: vec![
             coverage("2024-04-30", &["192.0.2.7", "198.51.100.1"]),
             coverage("2024-05-01", &["2001:db8::7"]),
+        ],
+        resolutions: vec![
+            resolved(Some("198.51.100.0/24"), "2024-05-01"),
+            resolved(None, "2024-04-30"),
+            resolved(Some("2001:db8::/56"), "2024-04-30"),
         ],
         run: run(inputs.first().unwrap_or(&"none")),
     }
