@@ -10,6 +10,7 @@ use tidegauge_model::Instant;
 use tidegauge_model::vantage::Clients;
 
 use crate::dns::{dnstap, passive, querylog};
+use crate::export::{self, Exports};
 use crate::format::Format;
 use crate::zeek::{Join, Log};
 use crate::{Sink, pcap};
@@ -20,13 +21,19 @@ pub struct Decoder {
     latest: Instant,
     clients: Clients,
     join: Join,
+    exports: Exports,
 }
 
 impl Decoder {
     /// A decoder of a new batch. Records later than a day after `latest`, or before 1990,
     /// are losses.
     pub fn new(latest: Instant) -> Self {
-        Self { latest, clients: Clients::default(), join: Join::default() }
+        Self {
+            latest,
+            clients: Clients::default(),
+            join: Join::default(),
+            exports: Exports::new(),
+        }
     }
 
     /// The same, for the logs of a DNS server that is asked by `clients`.
@@ -50,7 +57,7 @@ impl Decoder {
             Format::Zeek(log) => self.join.names(log, input, self.latest, sink),
             Format::Pcap | Format::Pcapng => pcap::names(input, self.latest, sink),
             Format::Dnstap => dnstap::names(input, self.clients, self.latest, sink),
-            Format::PassiveDns | Format::QueryLog => Ok(()),
+            Format::Export | Format::PassiveDns | Format::QueryLog => Ok(()),
         }
     }
 
@@ -65,7 +72,10 @@ impl Decoder {
         match format {
             Format::Zeek(Log::Conn) => self.join.flows(input, self.latest, sink),
             Format::Zeek(_) => Ok(()),
-            Format::Pcap | Format::Pcapng => pcap::flows(input, self.latest, sink),
+            Format::Pcap | Format::Pcapng => {
+                pcap::flows_and_exports(input, self.latest, &mut self.exports, sink)
+            }
+            Format::Export => export::read(&mut self.exports, input, self.latest, sink),
             Format::Dnstap => dnstap::flows(input, self.clients, self.latest, sink),
             Format::PassiveDns => passive::read(input, self.latest, sink),
             Format::QueryLog => querylog::read(input, self.clients, self.latest, sink),
@@ -77,6 +87,7 @@ impl Decoder {
     /// further name of a connection that had several.
     pub fn finish(&mut self, sink: &mut dyn Sink) {
         self.join.finish(sink);
+        self.exports.finish(sink);
     }
 
     /// How many rows of connections repeated an earlier one in every value: they made no

@@ -3,7 +3,7 @@
 //! **Invariant:** recognising never fails on bytes; what is not known is `None`.
 
 use crate::dns::{dnstap, passive, querylog};
-use crate::zeek;
+use crate::{export, zeek};
 
 /// A format that this crate reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,6 +14,8 @@ pub enum Format {
     Pcap,
     /// A capture in the pcapng format.
     Pcapng,
+    /// Messages of NetFlow or IPFIX, one after another.
+    Export,
     /// A frame stream of dnstap.
     Dnstap,
     /// Passive DNS in the common output format, JSON lines.
@@ -28,6 +30,7 @@ impl Format {
         !matches!(
             self,
             Self::Zeek(zeek::Log::Conn | zeek::Log::Other)
+                | Self::Export
                 | Self::PassiveDns
                 | Self::QueryLog
         )
@@ -40,6 +43,7 @@ impl Format {
             Self::Zeek(zeek::Log::Conn)
                 | Self::Pcap
                 | Self::Pcapng
+                | Self::Export
                 | Self::Dnstap
                 | Self::PassiveDns
                 | Self::QueryLog
@@ -52,6 +56,7 @@ impl Format {
             Self::Zeek(log) => log.as_str(),
             Self::Pcap => "pcap",
             Self::Pcapng => "pcapng",
+            Self::Export => "export",
             Self::Dnstap => "dnstap",
             Self::PassiveDns => "passive_dns",
             Self::QueryLog => "query_log",
@@ -74,6 +79,7 @@ pub fn recognise(head: &[u8]) -> Option<Format> {
     let capture = MAGICS.iter().find(|(magic, _)| head.starts_with(magic));
     match capture {
         Some(&(_, format)) => Some(format),
+        None if export::recognise(head) => Some(Format::Export),
         None if dnstap::recognise(head) => Some(Format::Dnstap),
         None => zeek::recognise(head).map(Format::Zeek).or_else(|| {
             // Last, for these look at every line of the head.

@@ -19,8 +19,18 @@ const TEMPLATES_MAX: usize = 1_024;
 const SAMPLERS_MAX: usize = 4_096;
 
 /// Which protocol a stream of datagrams is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[derive(serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Export {
     /// NetFlow v5.
@@ -110,7 +120,8 @@ impl Domain {
     /// is no room for it.
     pub(super) fn define(&mut self, id: u16, template: Template) -> Option<isize> {
         self.tally.announced += 1;
-        let size = |t: &Arc<Template>| isize::try_from(t.fields.len()).unwrap_or(isize::MAX);
+        let size =
+            |t: &Arc<Template>| isize::try_from(t.fields.len()).unwrap_or(isize::MAX);
         if let Some(known) = self.templates.get(&id) {
             if known.fields == template.fields && known.options == template.options {
                 return Some(0);

@@ -23,6 +23,16 @@ const MESSAGE_BYTES_MAX: usize = 65_535;
 /// Bytes read ahead: messages, and where the next one begins.
 const BUFFER_BYTES: usize = 4 * MESSAGE_BYTES_MAX;
 
+/// Ports that collectors of NetFlow and IPFIX listen on by habit: 2055 and 9995, 9996 (Cisco),
+/// 2056, 9555, 9025, 9026 (other vendors), 4739 (RFC 7011, 10.3.4), and 6343 (sFlow).
+pub const PORTS: [u16; 9] = [2055, 2056, 4739, 6343, 9025, 9026, 9555, 9995, 9996];
+
+/// Whether a payload is one message and nothing else, by every length in it: the rule by
+/// which a packet of a capture is taken for an export.
+pub fn is_whole(payload: &[u8], latest: Instant) -> bool {
+    plausible(payload, latest) && length(payload) == Some(payload.len())
+}
+
 /// Whether a file begins with an export message, by the header and the first set of it.
 pub fn recognise(head: &[u8]) -> bool {
     // The clock of the machine is not known here: a time before 2100 will do.
@@ -101,7 +111,7 @@ fn next_message(bytes: &[u8], latest: Instant) -> usize {
 
 /// How long the message at the start of `bytes` is; more than is there if it is cut short,
 /// `None` if it is none.
-pub fn length(bytes: &[u8]) -> Option<usize> {
+fn length(bytes: &[u8]) -> Option<usize> {
     match *bytes {
         [0, 5, ..] => fixed::length(Version::V5, bytes),
         [0, 7, ..] => fixed::length(Version::V7, bytes),
@@ -131,7 +141,8 @@ fn v9_length(bytes: &[u8]) -> usize {
 /// Whether these are the first bytes of a message: the counts fit, the time is believed, and
 /// the first set, if it is there, is one.
 fn plausible(bytes: &[u8], latest: Instant) -> bool {
-    let &[0, version, c0, c1, a0, a1, a2, a3, b0, b1, b2, b3, n0, n1, n2, n3, ..] = bytes
+    let &[0, version, c0, c1, a0, a1, a2, a3, b0, b1, b2, b3, n0, n1, n2, n3, ..] =
+        bytes
     else {
         return false;
     };
@@ -155,7 +166,12 @@ fn plausible(bytes: &[u8], latest: Instant) -> bool {
                 && number(n0, n1, n2, n3) < 1_000_000_000
         }
         9 => believed(number(b0, b1, b2, b3)) && set_begins(20, [0, 1]),
-        10 => count >= 16 && believed(number(a0, a1, a2, a3)) && set_begins(16, [2, 3]),
+        10 => {
+            let empty = count == 16;
+            count >= 16
+                && believed(number(a0, a1, a2, a3))
+                && (empty || set_begins(16, [2, 3]))
+        }
         _ => false,
     }
 }

@@ -62,8 +62,30 @@ impl<'a> Datagram<'a> {
             bytes.split_first_chunk::<HEADER_BYTES>().ok_or(Reason::Truncated)?;
         // Version, count, uptime, seconds, nanoseconds, sequence, engine, sampling.
         let &[
-            _, _, c0, c1, u0, u1, u2, u3, s0, s1, s2, s3, n0, n1, n2, n3, f0, f1, f2, f3,
-            kind, id, r0, r1,
+            _,
+            _,
+            c0,
+            c1,
+            u0,
+            u1,
+            u2,
+            u3,
+            s0,
+            s1,
+            s2,
+            s3,
+            n0,
+            n1,
+            n2,
+            n3,
+            f0,
+            f1,
+            f2,
+            f3,
+            kind,
+            id,
+            r0,
+            r1,
         ] = header;
         let nanos = u32::from_be_bytes([n0, n1, n2, n3]);
         let seconds = u32::from_be_bytes([s0, s1, s2, s3]);
@@ -111,18 +133,52 @@ impl<'a> Datagram<'a> {
         u64::from(self.flows).saturating_sub(u64::try_from(there).unwrap_or(u64::MAX))
     }
 
-    fn flow(
-        &self,
-        record: &[u8],
-        exporter: Option<Address>,
-    ) -> Result<Flow, Reason> {
+    fn flow(&self, record: &[u8], exporter: Option<Address>) -> Result<Flow, Reason> {
         let (record, _) = record.split_first_chunk::<40>().ok_or(Reason::Truncated)?;
         // Source, destination, next hop, interfaces, packets, bytes, first, last, ports,
         // padding or flags, TCP flags, protocol, type of service; AS numbers and masks
         // follow.
         let &[
-            a0, a1, a2, a3, b0, b1, b2, b3, _, _, _, _, _, _, _, _, p0, p1, p2, p3, o0, o1,
-            o2, o3, f0, f1, f2, f3, l0, l1, l2, l3, s0, s1, d0, d1, _, tcp, protocol, _,
+            a0,
+            a1,
+            a2,
+            a3,
+            b0,
+            b1,
+            b2,
+            b3,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            p0,
+            p1,
+            p2,
+            p3,
+            o0,
+            o1,
+            o2,
+            o3,
+            f0,
+            f1,
+            f2,
+            f3,
+            l0,
+            l1,
+            l2,
+            l3,
+            s0,
+            s1,
+            d0,
+            d1,
+            _,
+            tcp,
+            protocol,
+            _,
         ] = record;
         let number = |a, b, c, d| u32::from_be_bytes([a, b, c, d]);
         let address = |a, b, c, d| Address::from(std::net::Ipv4Addr::new(a, b, c, d));

@@ -56,8 +56,28 @@ impl Header {
         };
         match dialect {
             Dialect::V9 => {
-                let &[_, _, _, _, u0, u1, u2, u3, s0, s1, s2, s3, q0, q1, q2, q3, d0, d1, d2, d3] =
-                    bytes.first_chunk::<V9_HEADER_BYTES>().ok_or(Reason::Truncated)?;
+                let &[
+                    _,
+                    _,
+                    _,
+                    _,
+                    u0,
+                    u1,
+                    u2,
+                    u3,
+                    s0,
+                    s1,
+                    s2,
+                    s3,
+                    q0,
+                    q1,
+                    q2,
+                    q3,
+                    d0,
+                    d1,
+                    d2,
+                    d3,
+                ] = bytes.first_chunk::<V9_HEADER_BYTES>().ok_or(Reason::Truncated)?;
                 Ok(Self {
                     clock: clock(number(s0, s1, s2, s3), Some(number(u0, u1, u2, u3))),
                     sequence: number(q0, q1, q2, q3),
@@ -68,7 +88,9 @@ impl Header {
             }
             Dialect::Ipfix => {
                 let &[_, _, l0, l1, s0, s1, s2, s3, q0, q1, q2, q3, d0, d1, d2, d3] =
-                    bytes.first_chunk::<IPFIX_HEADER_BYTES>().ok_or(Reason::Truncated)?;
+                    bytes
+                        .first_chunk::<IPFIX_HEADER_BYTES>()
+                        .ok_or(Reason::Truncated)?;
                 Ok(Self {
                     clock: clock(number(s0, s1, s2, s3), None),
                     sequence: number(q0, q1, q2, q3),

@@ -32,10 +32,10 @@ use std::collections::{HashMap, HashSet};
 
 use tidegauge_model::{Address, Day, Instant, Loss, Reason};
 
-pub use self::domain::{Export, Tally};
 use self::domain::{Domain, Key};
+pub use self::domain::{Export, Tally};
 use self::element::Dialect;
-pub use self::file::{length, read, recognise};
+pub use self::file::{PORTS, is_whole, read, recognise};
 use self::fixed::{Datagram, Version};
 use self::message::Header;
 use self::record::Clock;

@@ -21,9 +21,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use tidegauge_model::flow::NameOrigin;
-use tidegauge_model::{
-    Address, Flow, Instant, Protocol, Reason, ServerName, Volume,
-};
+use tidegauge_model::{Address, Flow, Instant, Protocol, Reason, ServerName, Volume};
 
 use super::element::{Action, Dialect, Slot};
 use crate::stamp::believable;
@@ -397,7 +395,8 @@ pub(super) fn own_rate(values: &Values<'_>) -> Option<NonZeroU32> {
         let rate = of.checked_add(taken / 2)? / taken;
         u32::try_from(rate).ok().and_then(NonZeroU32::new)
     };
-    let one_in = values.nonzero(Slot::SAMPLING).or(values.nonzero(Slot::SAMPLER_INTERVAL));
+    let one_in =
+        values.nonzero(Slot::SAMPLING).or(values.nonzero(Slot::SAMPLER_INTERVAL));
     if let Some(one_in) = one_in {
         return rate(1, one_in);
     }

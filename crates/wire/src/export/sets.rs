@@ -154,7 +154,8 @@ impl Room {
     ) -> Result<(), Reason> {
         let mut rest = content;
         let mut result = Ok(());
-        while let Some((said, after)) = message::template(&reading.key, options, rest)? {
+        while let Some((said, after)) = message::template(&reading.key, options, rest)?
+        {
             rest = after;
             match said {
                 Said::Withdrawn(id) => self.fields -= domain.withdraw(id, options),

@@ -47,7 +47,8 @@ impl Exports {
     pub fn state(&self) -> State {
         let mut all: Vec<_> = self.domains.iter().collect();
         all.sort_unstable_by_key(|(key, _)| **key);
-        let exporters = all.into_iter().map(|(key, domain)| kept(key, domain)).collect();
+        let exporters =
+            all.into_iter().map(|(key, domain)| kept(key, domain)).collect();
         State { version: VERSION, exporters }
     }
 
@@ -79,7 +80,8 @@ impl Exports {
             }
             for layout in kept.templates {
                 let Some(dialect) = key.dialect() else { continue };
-                let template = Template::compile(dialect, layout.options, layout.fields);
+                let template =
+                    Template::compile(dialect, layout.options, layout.fields);
                 if let Some(template) = template.filter(|_| self.room.has_fields()) {
                     self.room.fields += domain.define(layout.id, template).unwrap_or(0);
                 }
@@ -108,7 +110,12 @@ fn kept(key: &Key, domain: &Domain) -> Kept {
         domain: key.domain,
         sequence: domain.sequence.next(),
         sampling: domain.sampling.whole,
-        samplers: domain.sampling.samplers.iter().map(|(id, rate)| (*id, *rate)).collect(),
+        samplers: domain
+            .sampling
+            .samplers
+            .iter()
+            .map(|(id, rate)| (*id, *rate))
+            .collect(),
         init_millis: domain.init_millis,
         templates,
     }

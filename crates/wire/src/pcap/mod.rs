@@ -31,6 +31,7 @@ use self::file::{Frame, Frames, Piece};
 use self::packet::{Fragments, Packet};
 use self::table::Table;
 use crate::dns::DNS_PORT;
+use crate::export::{self, Exports};
 use crate::pass::{AnswersOnly, FlowsAndLosses};
 use crate::{Sink, stamp};
 
@@ -49,7 +50,7 @@ pub fn names(
         matches!(packet.protocol, Protocol::UDP | Protocol::TCP)
             && (packet.source_port == DNS_PORT || packet.destination_port == DNS_PORT)
     };
-    decode(input, latest, &about_names, &mut AnswersOnly(sink))
+    decode(input, latest, &about_names, None, &mut AnswersOnly(sink))
 }
 
 /// Reads a capture into flows, and what could not be used into losses.
@@ -67,7 +68,28 @@ pub fn flows(
     latest: Instant,
     sink: &mut dyn Sink,
 ) -> io::Result<()> {
-    decode(input, latest, &|_| true, &mut FlowsAndLosses(sink))
+    let mut exports = Exports::new();
+    let result = flows_and_exports(input, latest, &mut exports, sink);
+    exports.finish(sink);
+    result
+}
+
+/// As [`flows`], with the state of exporters of other captures: a template may be in one and
+/// its records in another.
+///
+/// A packet of UDP to one of [`export::PORTS`] whose payload is a message of NetFlow or
+/// IPFIX by every length in it is not of the network watched, but a report about it: it
+/// makes the flows that it reports, and none of its own.
+pub fn flows_and_exports(
+    input: &mut dyn BufRead,
+    latest: Instant,
+    exports: &mut Exports,
+    sink: &mut dyn Sink,
+) -> io::Result<()> {
+    let sink = &mut FlowsAndLosses(sink);
+    let result = decode(input, latest, &|_| true, Some(exports), sink);
+    exports.end_input(sink);
+    result
 }
 
 /// Reads all frames and gives those packets that are `wanted` to a flow table.
@@ -75,6 +97,7 @@ fn decode(
     input: &mut dyn BufRead,
     latest: Instant,
     wanted: &dyn Fn(&Packet<'_>) -> bool,
+    mut exports: Option<&mut Exports>,
     sink: &mut dyn Sink,
 ) -> io::Result<()> {
     let mut frames = Frames::new(input);
@@ -88,6 +111,9 @@ fn decode(
                 match packet_of(&frame, latest, &mut fragments) {
                     Ok(packet) => {
                         day = Some(frame.at.day());
+                        if exported(&packet, latest, exports.as_deref_mut(), sink) {
+                            continue;
+                        }
                         if wanted(&packet) {
                             table.add(frame.at, &packet, sink);
                         }
@@ -103,6 +129,21 @@ fn decode(
     };
     table.finish(sink);
     end
+}
+
+/// Whether the packet reports flows; it is decoded then.
+fn exported(
+    packet: &Packet<'_>,
+    latest: Instant,
+    exports: Option<&mut Exports>,
+    sink: &mut dyn Sink,
+) -> bool {
+    let reports = packet.protocol == Protocol::UDP
+        && export::PORTS.contains(&packet.destination_port)
+        && export::is_whole(packet.payload, latest);
+    let Some(exports) = exports.filter(|_| reports) else { return false };
+    exports.datagram(packet.source, packet.source_port, latest, packet.payload, sink);
+    true
 }
 
 /// Peels a frame down to its packet.
