@@ -125,6 +125,7 @@ pub(super) enum Dialect {
 /// Reverse elements (RFC 5103, 6.1).
 const REVERSE: u32 = 29_305;
 const CISCO: u32 = 9;
+const IXIA: u32 = 3_054;
 const NETSCALER: u32 = 5_951;
 const CERT: u32 = 6_871;
 const CESNET: u32 = 8_057;
@@ -144,6 +145,8 @@ pub(super) fn action(dialect: Dialect, enterprise: u32, id: u16) -> Action {
         (Dialect::Ipfix, 0) => iana(id),
         (Dialect::Ipfix, REVERSE) => reverse(id),
         (Dialect::Ipfix, CISCO) => cisco(id),
+        (Dialect::Ipfix, IXIA) if id == 176 => Action::Number(Slot::REVERSE_BYTES),
+        (Dialect::Ipfix, IXIA) if id == 177 => Action::Number(Slot::REVERSE_PACKETS),
         (Dialect::Ipfix, NETSCALER) if id == 142 => Action::Name(NameOrigin::HttpHost),
         (Dialect::Ipfix, CERT) => cert(id),
         (Dialect::Ipfix, CESNET) => cesnet(id),
@@ -303,9 +306,24 @@ impl Action {
         }
     }
 
-    /// Of two actions that fill the same slot, the one with the higher rank is kept: exact
-    /// times before coarse ones.
-    pub(super) fn rank(self) -> u8 {
+    /// Of two actions that fill the same slot, whether the later one is kept. Exact times go
+    /// before coarse ones. Of headers the innermost is kept, for a template names them as
+    /// they lie in the packet (RFC 7011, 8): outside is a tunnel.
+    pub(super) fn better_than(self, before: Self) -> bool {
+        let header = matches!(
+            self.slot(),
+            Some(
+                Slot::SOURCE_PORT
+                    | Slot::DESTINATION_PORT
+                    | Slot::PROTOCOL
+                    | Slot::SOURCE_V4
+                    | Slot::DESTINATION_V4
+            )
+        );
+        self.rank() > before.rank() || header && self.rank() == before.rank()
+    }
+
+    fn rank(self) -> u8 {
         match self {
             Self::Ntp(_) => 5,
             Self::Millis(_) => 4,

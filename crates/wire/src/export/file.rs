@@ -23,14 +23,18 @@ const MESSAGE_BYTES_MAX: usize = 65_535;
 /// Bytes read ahead: messages, and where the next one begins.
 const BUFFER_BYTES: usize = 4 * MESSAGE_BYTES_MAX;
 
-/// Ports that collectors of NetFlow and IPFIX listen on by habit: 2055 and 9995, 9996 (Cisco),
-/// 2056, 9555, 9025, 9026 (other vendors), 4739 (RFC 7011, 10.3.4), and 6343 (sFlow).
-pub const PORTS: [u16; 9] = [2055, 2056, 4739, 6343, 9025, 9026, 9555, 9995, 9996];
-
-/// Whether a payload is one message and nothing else, by every length in it: the rule by
-/// which a packet of a capture is taken for an export.
+/// Whether a payload is one message and nothing else, by every length in it, with at least
+/// one record or set: the rule by which a packet of a capture is taken for an export.
 pub fn is_whole(payload: &[u8], latest: Instant) -> bool {
-    plausible(payload, latest) && length(payload) == Some(payload.len())
+    if !plausible(payload, latest) || length(payload) != Some(payload.len()) {
+        return false;
+    }
+    let [0, 10, ..] = payload else { return payload.len() > 20 };
+    let mut at = 16;
+    while let Some(&[_, _, l0, l1, ..]) = payload.get(at..) {
+        at += usize::from(u16::from_be_bytes([l0, l1])).max(1);
+    }
+    at == payload.len() && at > 16
 }
 
 /// Whether a file begins with an export message, by the header and the first set of it.
@@ -134,6 +138,10 @@ fn v9_length(bytes: &[u8]) -> usize {
             break;
         }
         at += length;
+    }
+    // Zeros up to the next version are padding: some exporters send a fixed length.
+    while bytes.get(at) == Some(&0) && bytes.get(at + 1).is_none_or(|next| *next == 0) {
+        at += 1;
     }
     at
 }

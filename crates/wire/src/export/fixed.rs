@@ -12,6 +12,8 @@ use tidegauge_model::{Address, Flow, Instant, Protocol, Reason, Volume};
 use super::record::{Clock, OneWay};
 use crate::stamp::believable;
 
+/// The longest payload of UDP over IPv4 (RFC 768, RFC 791).
+const DATAGRAM_BYTES_MAX: usize = 65_507;
 /// Both versions.
 const HEADER_BYTES: usize = 24;
 
@@ -87,6 +89,10 @@ impl<'a> Datagram<'a> {
             r0,
             r1,
         ] = header;
+        // More than a datagram can bear: the header is not to be believed.
+        if length(version, bytes).is_none_or(|length| length > DATAGRAM_BYTES_MAX) {
+            return Err(Reason::Value);
+        }
         let nanos = u32::from_be_bytes([n0, n1, n2, n3]);
         let seconds = u32::from_be_bytes([s0, s1, s2, s3]);
         // The upper two bits are the mode of sampling; the rate is in the others.

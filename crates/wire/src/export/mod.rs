@@ -35,7 +35,7 @@ use tidegauge_model::{Address, Day, Instant, Loss, Reason};
 use self::domain::{Domain, Key};
 pub use self::domain::{Export, Tally};
 use self::element::Dialect;
-pub use self::file::{PORTS, is_whole, read, recognise};
+pub use self::file::{is_whole, read, recognise};
 use self::fixed::{Datagram, Version};
 use self::message::Header;
 use self::record::Clock;

@@ -8,14 +8,15 @@
 //!   was exported. An end up to [`SKEW_MICROS_MAX`] before the start is the start; more is
 //!   a [`Reason::Time`].
 //! * **Ways**: a record with volumes both ways (RFC 5103, initiator and responder counters,
-//!   and NetFlow v9 records with "in" and "out" counters that are not zero) names its
+//!   and NetFlow v9 records with "in" and "out" counters, neither of them zero) names its
 //!   originator first, unless it says otherwise (`biflowDirection`, RFC 5103, 6.3). Of any
 //!   other record [`is_reply`] tells whose it is.
 //! * **Packets** are counted as at least one where bytes were seen and the exporter does
 //!   not count packets.
-//! * **Events** (Cisco NSEL, NAT logging): the creation of a connection, its alert and the
-//!   deletion of a translation repeat what a deletion, an update or a creation tells with
-//!   volumes. They make no flow. A connection denied is a flow whose volumes are unknown.
+//! * **Events** (Cisco NSEL, NAT logging): the creation of a connection, or its alert,
+//!   without bytes, and the deletion of a translation repeat what a deletion, an update or a
+//!   creation tells. They make no flow. Those with bytes do, for they are since the last
+//!   record. A connection denied is a flow whose volumes are unknown.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -291,11 +292,14 @@ pub(super) fn assemble(values: &Values<'_>, context: &Context<'_>) -> Outcome {
 /// `firewallEvent` (IANA 233: 1 created, 2 deleted, 3 denied, 4 alert, 5 update) and
 /// `natEvent` (IANA 230: 2 and 5 delete a session; 6 to 17 are of the translator).
 fn repeats(values: &Values<'_>) -> bool {
+    let counters = [Slot::BYTES, Slot::INITIATOR_BYTES, Slot::TOTAL_BYTES];
+    if counters.iter().any(|slot| values.nonzero(*slot).is_some()) {
+        return false;
+    }
     let nat = values.get(Slot::NAT_EVENT).is_some_and(|e| matches!(e, 2 | 5..=17));
-    let counted = values.get(Slot::BYTES).or(values.get(Slot::INITIATOR_BYTES));
     match values.get(Slot::FIREWALL_EVENT) {
         Some(1 | 4) => true,
-        None => nat && counted.is_none(),
+        None => nat,
         Some(_) => false,
     }
 }
@@ -348,7 +352,11 @@ fn volume(bytes: Option<u64>, packets: Option<u64>) -> Option<Volume> {
 
 /// What the source sent.
 fn forward(values: &Values<'_>) -> Option<Volume> {
-    let first = |slots: &[Slot]| slots.iter().find_map(|slot| values.get(*slot));
+    // Where an exporter counts at its way in and at its way out, one of them is zero.
+    let first = |slots: &[Slot]| {
+        let some = slots.iter().find_map(|slot| values.nonzero(*slot));
+        some.or_else(|| slots.iter().find_map(|slot| values.get(*slot)))
+    };
     let bytes = first(&[
         Slot::BYTES,
         Slot::INITIATOR_BYTES,
@@ -373,7 +381,7 @@ fn backward(values: &Values<'_>, dialect: Dialect) -> Option<Volume> {
     );
     // In IPFIX 23 and 24 count the same packets after a middlebox. In v9 beside 1 and 2
     // they are, by habit of firewalls and probes, those of the way back; zero is unused.
-    let both = dialect == Dialect::V9 && values.get(Slot::BYTES).is_some();
+    let both = dialect == Dialect::V9 && values.nonzero(Slot::BYTES).is_some();
     reverse.or_else(|| {
         let bytes = values.nonzero(Slot::OUT_BYTES).filter(|_| both);
         volume(bytes, values.get(Slot::OUT_PACKETS))

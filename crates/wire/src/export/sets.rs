@@ -83,10 +83,8 @@ impl Room {
                     self.set(reading, domain, id, content, here, sink);
                     at += length;
                 }
-                // Padding after the last set: some exporters align messages.
-                Err(_) if rest.len() <= PADDING_MAX && rest.iter().all(|b| *b == 0) => {
-                    break;
-                }
+                // Padding after the last set: some exporters send a fixed length.
+                Err(_) if rest.iter().all(|b| *b == 0) => break,
                 Err(reason) => {
                     reading.units = None;
                     losses.add(here, reason, 1, sink);

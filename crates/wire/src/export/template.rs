@@ -150,7 +150,7 @@ fn keep_best(steps: &mut Vec<Step>, step: Step) {
     };
     match steps.iter().position(same).and_then(|at| steps.get(at).map(|s| (at, *s))) {
         Some((at, other))
-            if other.width != VARIABLE && other.action.rank() < step.action.rank() =>
+            if other.width != VARIABLE && step.action.better_than(other.action) =>
         {
             steps.remove(at);
             steps.push(step);

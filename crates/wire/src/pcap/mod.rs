@@ -33,6 +33,7 @@ use self::table::Table;
 use crate::dns::DNS_PORT;
 use crate::export::{self, Exports};
 use crate::pass::{AnswersOnly, FlowsAndLosses};
+use crate::way::SYSTEM_PORTS;
 use crate::{Sink, stamp};
 
 /// Reads a capture for what it teaches of names: hands an [`Answer`] to `sink` for each DNS
@@ -77,9 +78,10 @@ pub fn flows(
 /// As [`flows`], with the state of exporters of other captures: a template may be in one and
 /// its records in another.
 ///
-/// A packet of UDP to one of [`export::PORTS`] whose payload is a message of NetFlow or
-/// IPFIX by every length in it is not of the network watched, but a report about it: it
-/// makes the flows that it reports, and none of its own.
+/// A packet of UDP to a port above the system ports whose payload is one message of NetFlow
+/// or IPFIX by every length in it ([`export::is_whole`]) is not of the network watched, but
+/// a report about it: it makes the flows that it reports, and none of its own. The port
+/// alone tells nothing: collectors listen on any.
 pub fn flows_and_exports(
     input: &mut dyn BufRead,
     latest: Instant,
@@ -139,7 +141,7 @@ fn exported(
     sink: &mut dyn Sink,
 ) -> bool {
     let reports = packet.protocol == Protocol::UDP
-        && export::PORTS.contains(&packet.destination_port)
+        && packet.destination_port >= SYSTEM_PORTS
         && export::is_whole(packet.payload, latest);
     let Some(exports) = exports.filter(|_| reports) else { return false };
     exports.datagram(packet.source, packet.source_port, latest, packet.payload, sink);

@@ -9,6 +9,10 @@ mod dns_logs;
 #[cfg(test)]
 mod dnstap;
 #[cfg(test)]
+mod export_made;
+#[cfg(test)]
+mod export_shared;
+#[cfg(test)]
 mod join;
 #[cfg(test)]
 mod pcap_made;
