@@ -9,6 +9,7 @@ use std::io::{self, BufRead};
 use tidegauge_model::Instant;
 use tidegauge_model::vantage::Clients;
 
+use crate::cloud::aws;
 use crate::dns::{dnstap, passive, querylog};
 use crate::export::{self, Exports};
 use crate::format::Format;
@@ -57,7 +58,10 @@ impl Decoder {
             Format::Zeek(log) => self.join.names(log, input, self.latest, sink),
             Format::Pcap | Format::Pcapng => pcap::names(input, self.latest, sink),
             Format::Dnstap => dnstap::names(input, self.clients, self.latest, sink),
-            Format::Export | Format::PassiveDns | Format::QueryLog => Ok(()),
+            Format::Export
+            | Format::PassiveDns
+            | Format::QueryLog
+            | Format::AwsFlow => Ok(()),
         }
     }
 
@@ -77,6 +81,7 @@ impl Decoder {
             }
             Format::Export => export::read(&mut self.exports, input, self.latest, sink),
             Format::Dnstap => dnstap::flows(input, self.clients, self.latest, sink),
+            Format::AwsFlow => aws::read(input, self.latest, sink),
             Format::PassiveDns => passive::read(input, self.latest, sink),
             Format::QueryLog => querylog::read(input, self.clients, self.latest, sink),
         }

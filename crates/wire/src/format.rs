@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** recognising never fails on bytes; what is not known is `None`.
 
+use crate::cloud::aws;
 use crate::dns::{dnstap, passive, querylog};
 use crate::{export, zeek};
 
@@ -22,6 +23,8 @@ pub enum Format {
     PassiveDns,
     /// The query log of a DNS server.
     QueryLog,
+    /// A flow log of AWS as text.
+    AwsFlow,
 }
 
 impl Format {
@@ -33,6 +36,7 @@ impl Format {
                 | Self::Export
                 | Self::PassiveDns
                 | Self::QueryLog
+                | Self::AwsFlow
         )
     }
 
@@ -47,6 +51,7 @@ impl Format {
                 | Self::Dnstap
                 | Self::PassiveDns
                 | Self::QueryLog
+                | Self::AwsFlow
         )
     }
 
@@ -60,6 +65,7 @@ impl Format {
             Self::Dnstap => "dnstap",
             Self::PassiveDns => "passive_dns",
             Self::QueryLog => "query_log",
+            Self::AwsFlow => "aws_flow",
         }
     }
 }
@@ -81,6 +87,7 @@ pub fn recognise(head: &[u8]) -> Option<Format> {
         Some(&(_, format)) => Some(format),
         None if export::recognise(head) => Some(Format::Export),
         None if dnstap::recognise(head) => Some(Format::Dnstap),
+        None if aws::recognise(head) => Some(Format::AwsFlow),
         None => zeek::recognise(head).map(Format::Zeek).or_else(|| {
             // Last, for these look at every line of the head.
             let dns = passive::recognise(head).then_some(Format::PassiveDns);

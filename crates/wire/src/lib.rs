@@ -12,6 +12,7 @@
 // A test may index: it panics where it should fail.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::as_conversions))]
 
+pub mod cloud;
 pub mod decoder;
 pub mod dns;
 pub mod export;

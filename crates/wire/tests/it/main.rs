@@ -5,6 +5,8 @@ mod bad_input;
 #[cfg(test)]
 mod batch;
 #[cfg(test)]
+mod cloud;
+#[cfg(test)]
 mod dns_logs;
 #[cfg(test)]
 mod dnstap;
