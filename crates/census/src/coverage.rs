@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidegauge_model::{
-    Coverage, CoverageSummary, Day, DayRange, Footprint, Month, VantageId,
+    Coverage, CoverageSummary, Day, DayRange, Exported, Footprint, Month, VantageId,
 };
 
 /// Hours in a UTC day.
@@ -43,10 +43,15 @@ fn summary(
         DayRange::month(month).days().filter(|day| days.contains(*day)).collect();
     let mut footprint = Footprint::default();
     let mut losses: BTreeMap<String, u64> = BTreeMap::new();
+    let mut exporters: BTreeMap<String, Exported> = BTreeMap::new();
     for day in coverage {
         footprint.merge(&day.footprint);
         for (reason, count) in &day.losses {
             *losses.entry(reason.to_string()).or_default() += count;
+        }
+        for (exporter, sent) in &day.exporters {
+            let of_month = exporters.entry(exporter.to_string());
+            of_month.or_insert_with(Exported::empty).merge(sent);
         }
     }
     let number = |n: usize| u32::try_from(n).expect("a month has 31 days or fewer");
@@ -67,6 +72,7 @@ fn summary(
             .iter()
             .map(|c| HOURS_PER_DAY.saturating_sub(c.hours.count_ones()))
             .sum(),
+        exporters,
     }
 }
 

@@ -127,7 +127,8 @@ impl<'a> Observer<'a> {
             self.resolution(&resolution);
             return;
         }
-        let counted = self.cover(flow.originator, flow.start, flow.sampling);
+        let counted =
+            self.cover(flow.originator, flow.start, flow.sampling, flow.exporter);
         if !counted {
             return;
         }
@@ -141,7 +142,7 @@ impl<'a> Observer<'a> {
     /// Watches a flow that is known not to be a contact: one without a name, for whose
     /// responder [`Self::may_match`] says no, or one whose name the catalog does not know.
     pub fn other(&mut self, originator: Address, start: Instant, sampling: NonZeroU32) {
-        self.cover(originator, start, sampling);
+        self.cover(originator, start, sampling, None);
     }
 
     /// Whether a flow to `responder` can be a contact by its address: of its own, or by
@@ -155,9 +156,10 @@ impl<'a> Observer<'a> {
         &mut self,
         originator: Address,
         start: Instant,
-        sampling: NonZeroU32,
+        announced: NonZeroU32,
+        exporter: Option<Address>,
     ) -> bool {
-        let sampling = self.vantage.sampling.unwrap_or(sampling);
+        let sampling = self.vantage.sampling(exporter, announced);
         let private = self.vantage.is_private(originator);
         let coverage = self.day(start.day());
         if !originator.is_unicast() {
@@ -171,23 +173,48 @@ impl<'a> Observer<'a> {
         if !private {
             coverage.footprint.insert(originator);
         }
+        if let Some(sent) = exporter.and_then(|e| coverage.exporter(e)) {
+            sent.flow(announced.get(), sampling.get());
+        }
         true
     }
 
     /// Notes a loss.
     pub fn loss(&mut self, loss: &Loss) {
-        let losses = match loss.day {
-            Some(day) => &mut self.day(day).losses,
-            None => &mut self.undated,
+        let Some(day) = loss.day else {
+            *self.undated.entry(loss.reason).or_default() += loss.count;
+            return;
         };
-        *losses.entry(loss.reason).or_default() += loss.count;
+        let coverage = self.day(day);
+        *coverage.losses.entry(loss.reason).or_default() += loss.count;
+        if let Some(sent) = loss.exporter.and_then(|e| coverage.exporter(e)) {
+            sent.loss(loss.reason, loss.count);
+        }
     }
 
     /// Everything seen. Losses without a day are given to the first day that has flows.
     pub fn finish(mut self) -> Observed {
+        self.take()
+    }
+
+    /// Everything seen since the last time, for telemetry that never ends. Names learnt
+    /// stay as long as they can hold at `now`, so that the next flows find them.
+    pub fn drain(&mut self, now: Instant) -> Observed {
+        let observed = self.take();
+        self.learnt.forget(now);
+        observed
+    }
+
+    /// How many sightings it holds, and flows that wait: what its memory grows with.
+    pub fn held(&self) -> usize {
+        self.tally.len() + self.pending.len()
+    }
+
+    fn take(&mut self) -> Observed {
         self.settle();
         // Without any answer, waiting could not have changed a thing.
         let no_names = self.learnt.is_empty();
+        let settled_early = std::mem::take(&mut self.settled_early);
         let first = self.coverage.values_mut().find(|coverage| coverage.flows > 0);
         if let Some(first) = first {
             for (reason, count) in std::mem::take(&mut self.undated) {
@@ -195,11 +222,13 @@ impl<'a> Observer<'a> {
             }
         }
         Observed {
-            sightings: self.tally.sightings(&self.vantage.id, self.catalog),
-            resolutions: self.resolved.days(&self.vantage.id, self.catalog),
-            coverage: self.coverage.into_values().collect(),
-            undated_losses: self.undated,
-            settled_early: if no_names { 0 } else { self.settled_early },
+            sightings: std::mem::take(&mut self.tally)
+                .sightings(&self.vantage.id, self.catalog),
+            resolutions: std::mem::take(&mut self.resolved)
+                .days(&self.vantage.id, self.catalog),
+            coverage: std::mem::take(&mut self.coverage).into_values().collect(),
+            undated_losses: std::mem::take(&mut self.undated),
+            settled_early: if no_names { 0 } else { settled_early },
         }
     }
 
@@ -291,7 +320,7 @@ impl<'a> Observer<'a> {
         if control && !is_kept(&client, self.settings.control_share) {
             return;
         }
-        let sampling = self.vantage.sampling.unwrap_or(flow.sampling);
+        let sampling = self.vantage.sampling(flow.exporter, flow.sampling);
         let contact = Contact {
             client,
             endpoint: endpoint.id.clone(),

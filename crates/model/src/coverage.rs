@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use roaring::{RoaringBitmap, RoaringTreemap};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Address, Day, Month, Prefix, Reason, VantageId};
 
@@ -33,6 +33,65 @@ pub struct Coverage {
     pub hours: u32,
     /// The originator networks seen.
     pub footprint: Footprint,
+    /// What each exporter sent, for telemetry that is exported: at most
+    /// [`EXPORTERS_MAX`]; what more of them sent is in the totals alone.
+    pub exporters: BTreeMap<Address, Exported>,
+}
+
+/// Exporters told apart on one day. Anybody can send datagrams with false source addresses;
+/// picked by hand, above what the largest networks have.
+pub const EXPORTERS_MAX: usize = 4_096;
+
+/// What one exporter sent on one UTC day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exported {
+    /// Flows read.
+    pub flows: u64,
+    /// Records lost, by the word of the [`Reason`].
+    pub losses: BTreeMap<String, u64>,
+    /// The finest and the coarsest sampling it announced: one packet in so many. `None`
+    /// without flows.
+    pub announced: Option<(u32, u32)>,
+    /// The finest and the coarsest sampling believed, with the vantage's overrides.
+    pub applied: Option<(u32, u32)>,
+}
+
+impl Exported {
+    /// Nothing yet.
+    pub fn empty() -> Self {
+        Self { flows: 0, losses: BTreeMap::new(), announced: None, applied: None }
+    }
+
+    /// Counts a flow.
+    pub fn flow(&mut self, announced: u32, applied: u32) {
+        self.flows += 1;
+        self.announced = united(self.announced, Some((announced, announced)));
+        self.applied = united(self.applied, Some((applied, applied)));
+    }
+
+    /// Counts lost records.
+    pub fn loss(&mut self, reason: Reason, count: u64) {
+        *self.losses.entry(reason.to_string()).or_default() += count;
+    }
+
+    /// Adds what another batch knows of the same exporter and day.
+    pub fn merge(&mut self, other: &Self) {
+        self.flows = self.flows.saturating_add(other.flows);
+        for (reason, count) in &other.losses {
+            let total = self.losses.entry(reason.clone()).or_default();
+            *total = total.saturating_add(*count);
+        }
+        self.announced = united(self.announced, other.announced);
+        self.applied = united(self.applied, other.applied);
+    }
+}
+
+/// The least and the greatest of two ranges.
+fn united(a: Option<(u32, u32)>, b: Option<(u32, u32)>) -> Option<(u32, u32)> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+        (one, None) | (None, one) => one,
+    }
 }
 
 impl Coverage {
@@ -49,7 +108,18 @@ impl Coverage {
             control_sampling: 1,
             hours: 0,
             footprint: Footprint::default(),
+            exporters: BTreeMap::new(),
         }
+    }
+
+    /// What `exporter` sent, to be counted; `None` beyond [`EXPORTERS_MAX`].
+    pub fn exporter(&mut self, exporter: Address) -> Option<&mut Exported> {
+        if self.exporters.len() >= EXPORTERS_MAX
+            && !self.exporters.contains_key(&exporter)
+        {
+            return None;
+        }
+        Some(self.exporters.entry(exporter).or_insert_with(Exported::empty))
     }
 }
 
@@ -82,6 +152,8 @@ pub struct CoverageSummary {
     pub gaps: Vec<Day>,
     /// Hours without any flow on days that have data.
     pub hours_without_flows: u32,
+    /// What each exporter sent, by its address, for telemetry that is exported.
+    pub exporters: BTreeMap<String, Exported>,
 }
 
 /// The originator networks seen at all: IPv4 /24s and IPv6 /48s of global addresses.

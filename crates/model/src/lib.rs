@@ -33,7 +33,7 @@ pub mod vantage;
 pub use address::{Address, Asn, Client, Prefix};
 pub use attribution::{Attribution, Holders, NetworkKind, Shared, Tenure};
 pub use contact::{Contact, Grade, Signal};
-pub use coverage::{Coverage, CoverageSummary, Footprint};
+pub use coverage::{Coverage, CoverageSummary, Exported, Footprint};
 pub use endpoint::{Confidence, Endpoint, Pattern, Role, Weight};
 pub use flow::{Answer, Flow, NameOrigin, Protocol, ServerName, Volume};
 pub use loss::{Loss, Reason};

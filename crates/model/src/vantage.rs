@@ -24,7 +24,7 @@ pub struct Vantage {
     pub position: Position,
     /// IANA time zone of timestamps without one; UTC unless told.
     pub time_zone: String,
-    /// Exporters that feed it, for collectors.
+    /// Exporters that feed it, and which of them lie about their sampling.
     pub exporters: Vec<Exporter>,
     /// Sampling that overrides what the telemetry claims: one packet in so many.
     pub sampling: Option<std::num::NonZeroU32>,
@@ -55,16 +55,14 @@ pub enum Position {
     Outside,
 }
 
-/// A device that sends flow records.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A device that sends flow records, or several whose addresses share a prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exporter {
     /// Its address, as the collector sees it.
-    pub address: String,
+    pub prefix: Prefix,
     /// Its name, for people.
-    #[serde(default)]
     pub name: String,
-    /// Its true sampling, if it lies about it.
+    /// Its true sampling, if it lies about it: one packet in so many.
     pub sampling: Option<std::num::NonZeroU32>,
 }
 
@@ -120,7 +118,8 @@ impl Vantage {
             .collect::<Result<_, _>>()?;
         vantage.position = file.position;
         vantage.time_zone = file.time_zone.unwrap_or(vantage.time_zone);
-        vantage.exporters = file.exporters;
+        vantage.exporters =
+            file.exporters.into_iter().map(exporter).collect::<Result<_, _>>()?;
         vantage.sampling = file.sampling;
         vantage.clients = file.clients;
         Ok(vantage)
@@ -129,6 +128,21 @@ impl Vantage {
     /// Whether `address` is private here.
     pub fn is_private(&self, address: Address) -> bool {
         !address.is_global() || self.private.iter().any(|p| p.contains(address))
+    }
+
+    /// The sampling to believe where `exporter` announced this one: what is written here for
+    /// the longest prefix around its address, else for the whole vantage, else its word.
+    pub fn sampling(
+        &self,
+        exporter: Option<Address>,
+        announced: std::num::NonZeroU32,
+    ) -> std::num::NonZeroU32 {
+        let of_exporter = exporter.and_then(|address| {
+            let around = self.exporters.iter().filter(|e| e.prefix.contains(address));
+            let nearest = around.filter(|e| e.sampling.is_some());
+            nearest.max_by_key(|e| e.prefix.length())?.sampling
+        });
+        of_exporter.or(self.sampling).unwrap_or(announced)
     }
 
     /// The client that `address` stands for at this vantage.
@@ -147,6 +161,9 @@ pub enum BadVantage {
     /// A private prefix is wrong.
     #[error("in `private`: {0}")]
     Prefix(crate::address::BadPrefix),
+    /// The address of an exporter is neither an address nor a prefix.
+    #[error("in `exporters`: {0}")]
+    Exporter(crate::address::BadPrefix),
 }
 
 #[derive(Deserialize)]
@@ -160,10 +177,29 @@ struct File {
     position: Position,
     time_zone: Option<String>,
     #[serde(default)]
-    exporters: Vec<Exporter>,
+    exporters: Vec<ExporterText>,
     sampling: Option<std::num::NonZeroU32>,
     #[serde(default)]
     clients: Clients,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExporterText {
+    address: String,
+    #[serde(default)]
+    name: String,
+    sampling: Option<std::num::NonZeroU32>,
+}
+
+/// An address stands for itself.
+fn exporter(text: ExporterText) -> Result<Exporter, BadVantage> {
+    let ExporterText { address, name, sampling } = text;
+    let prefix = match address.parse::<Address>() {
+        Ok(address) => Prefix::containing(address, 128),
+        Err(_) => address.parse().map_err(BadVantage::Exporter)?,
+    };
+    Ok(Exporter { prefix, name, sampling })
 }
 
 #[derive(Deserialize)]

@@ -12,7 +12,7 @@ use tidegauge_model::{
 };
 
 use crate::Fingerprint;
-use crate::rows::{footprint_v4, footprint_v6, losses_text};
+use crate::rows::{exporters_text, footprint_v4, footprint_v6, losses_text};
 
 /// What is appended at once: all of it gets in, or none.
 #[derive(Clone, Debug)]
@@ -166,6 +166,7 @@ fn name(
         }
         part(&footprint_v4(&c.footprint));
         part(&footprint_v6(&c.footprint));
+        part(exporters_text(c).unwrap_or_default().as_bytes());
     }
     for r in resolutions {
         part(r.vantage.as_str().as_bytes());

@@ -183,4 +183,9 @@ fn unite(known: &mut Coverage, more: &Coverage) {
     known.control_sampling = known.control_sampling.max(more.control_sampling);
     known.hours |= more.hours;
     known.footprint.merge(&more.footprint);
+    for (exporter, sent) in &more.exporters {
+        if let Some(total) = known.exporter(*exporter) {
+            total.merge(sent);
+        }
+    }
 }

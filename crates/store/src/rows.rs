@@ -20,9 +20,9 @@ use tidegauge_model::finding::Finding;
 use tidegauge_model::vantage::{Clients, Exporter, Position};
 use tidegauge_model::{
     Address, Asn, Client, Country, Coverage, Day, DayRange, Endpoint, EndpointId,
-    Footprint, Instant, Observation, OrgId, Organisation, Pattern, Prefix, ProductId,
-    Protocol, Reason, ResolvedDay, SectorId, Sighting, SiteId, SourceId, Vantage,
-    VantageId,
+    Exported, Footprint, Instant, Observation, OrgId, Organisation, Pattern, Prefix,
+    ProductId, Protocol, Reason, ResolvedDay, SectorId, Sighting, SiteId, SourceId,
+    Vantage, VantageId,
 };
 
 use crate::Table;
@@ -112,6 +112,7 @@ pub(crate) fn to_sightings(rows: &RecordBatch) -> Read<Vec<Sighting>> {
 /// Coverage of the append `batch_id` as rows, in the order given.
 pub(crate) fn from_coverage(coverage: &[Coverage], batch_id: &str) -> RecordBatch {
     let losses: Vec<String> = coverage.iter().map(|c| losses_text(&c.losses)).collect();
+    let exporters: Vec<_> = coverage.iter().map(exporters_text).collect();
     batch(
         Table::Coverage,
         vec![
@@ -127,6 +128,7 @@ pub(crate) fn from_coverage(coverage: &[Coverage], batch_id: &str) -> RecordBatc
             small(coverage.iter().map(|c| c.hours.cast_signed())),
             binaries(coverage.iter().map(|c| footprint_v4(&c.footprint))),
             binaries(coverage.iter().map(|c| footprint_v6(&c.footprint))),
+            texts_or_null(exporters.iter().map(Option::as_deref)),
             months(coverage.iter().map(|c| c.day)),
         ],
     )
@@ -140,7 +142,7 @@ pub(crate) fn to_coverage(rows: &RecordBatch) -> Read<Vec<(String, Coverage)>> {
     let (flows, contacts) = (r.ints(c::FLOWS), r.ints(c::CONTACTS));
     let (least, most) = (r.ints(c::SAMPLING_MIN), r.ints(c::SAMPLING_MAX));
     let (control, hours) = (r.ints(c::CONTROL_SAMPLING), r.small(c::HOURS));
-    let losses = r.texts(c::LOSSES);
+    let (losses, exporters) = (r.texts(c::LOSSES), r.texts(c::EXPORTERS));
     let (v4, v6) = (r.binaries(c::FOOTPRINT_V4), r.binaries(c::FOOTPRINT_V6));
     let bitmap = |error: std::io::Error| format!("a footprint is no bitmap: {error}");
     (0..rows.num_rows())
@@ -160,6 +162,9 @@ pub(crate) fn to_coverage(rows: &RecordBatch) -> Read<Vec<(String, Coverage)>> {
                     v6: RoaringTreemap::deserialize_from(v6.value(i))
                         .map_err(bitmap)?,
                 },
+                exporters: exporters_read(
+                    exporters.is_valid(i).then(|| exporters.value(i)),
+                )?,
             };
             Ok((batch.value(i).to_owned(), coverage))
         })
@@ -392,7 +397,11 @@ pub(crate) fn to_vantages(rows: &RecordBatch) -> Read<Vec<Vantage>> {
                     Position::Inside
                 },
                 time_zone: rest.time_zone,
-                exporters: rest.exporters.into_iter().map(Exporter::from).collect(),
+                exporters: rest
+                    .exporters
+                    .into_iter()
+                    .map(exporter)
+                    .collect::<Read<_>>()?,
                 sampling: rest.sampling,
                 clients: if rest.resolvers_ask {
                     Clients::Resolvers
@@ -428,7 +437,7 @@ struct ExporterText {
 impl From<&Vantage> for Definition {
     fn from(vantage: &Vantage) -> Self {
         let exporters = vantage.exporters.iter().map(|e| ExporterText {
-            address: e.address.clone(),
+            address: e.prefix.to_string(),
             name: e.name.clone(),
             sampling: e.sampling,
         });
@@ -445,10 +454,14 @@ impl From<&Vantage> for Definition {
     }
 }
 
-impl From<ExporterText> for Exporter {
-    fn from(text: ExporterText) -> Self {
-        Self { address: text.address, name: text.name, sampling: text.sampling }
-    }
+/// Vantages described before exporters were prefixes have bare addresses.
+fn exporter(text: ExporterText) -> Read<Exporter> {
+    let ExporterText { address, name, sampling } = text;
+    let prefix = match address.parse::<Address>() {
+        Ok(address) => Prefix::containing(address, 128),
+        Err(_) => word(&address)?,
+    };
+    Ok(Exporter { prefix, name, sampling })
 }
 
 /// Runs as rows.
@@ -540,6 +553,22 @@ pub(crate) fn from_findings(findings: &[Finding], recorded: Instant) -> RecordBa
 pub(crate) fn losses_text(losses: &BTreeMap<Reason, u64>) -> String {
     let words: BTreeMap<_, _> = losses.iter().map(|(r, n)| (r.as_str(), n)).collect();
     json(&words)
+}
+
+/// What each exporter sent, as text; none without exporters.
+pub(crate) fn exporters_text(coverage: &Coverage) -> Option<String> {
+    let words: BTreeMap<_, _> =
+        coverage.exporters.iter().map(|(e, sent)| (e.to_string(), sent)).collect();
+    (!words.is_empty()).then(|| json(&words))
+}
+
+fn exporters_read(text: Option<&str>) -> Read<BTreeMap<Address, Exported>> {
+    let Some(text) = text else { return Ok(BTreeMap::new()) };
+    let words: BTreeMap<String, Exported> = json_read(text)?;
+    let address = |word: String| {
+        word.parse().map_err(|_| format!("`{word}` is not the address of an exporter"))
+    };
+    words.into_iter().map(|(word, sent)| Ok((address(word)?, sent))).collect()
 }
 
 /// The portable form of the IPv4 part.
@@ -644,6 +673,10 @@ pub(crate) fn batch(table: Table, columns: Vec<ArrayRef>) -> RecordBatch {
 
 pub(crate) fn texts<'a>(values: impl Iterator<Item = &'a str>) -> ArrayRef {
     Arc::new(StringArray::from_iter_values(values))
+}
+
+fn texts_or_null<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
+    Arc::new(values.collect::<StringArray>())
 }
 
 fn binaries(values: impl Iterator<Item = Vec<u8>>) -> ArrayRef {

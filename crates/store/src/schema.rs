@@ -68,6 +68,9 @@ pub mod column {
     pub const PREFIX_BITS: &str = "prefix_bits";
     /// Look-ups.
     pub const COUNT: &str = "count";
+    /// JSON: what each exporter sent, by its address: `model::coverage::Exported`; null
+    /// without exporters.
+    pub const EXPORTERS: &str = "exporters";
     /// Where a fact is known from.
     pub const SOURCE: &str = "source";
     /// The day for which the source's table was made.
@@ -348,6 +351,7 @@ static COVERAGE: LazyLock<SchemaRef> = LazyLock::new(|| {
         must(c::HOURS, Int32),
         must(c::FOOTPRINT_V4, Binary),
         must(c::FOOTPRINT_V6, Binary),
+        may(c::EXPORTERS, Utf8),
         must(c::MONTH, Utf8),
     ]))
 });

@@ -51,6 +51,15 @@ impl Learnt {
         }
     }
 
+    /// Forgets what can no longer hold at `now`.
+    pub(super) fn forget(&mut self, now: Instant) {
+        self.names.retain(|_, answers| {
+            answers.retain(|_, (_, until)| *until >= now);
+            !answers.is_empty()
+        });
+        self.servers = self.names.keys().map(|(_, server)| *server).collect();
+    }
+
     /// The name that `client` meant by `server` at this instant.
     pub(super) fn host(
         &self,

@@ -39,6 +39,11 @@ struct Sum {
 }
 
 impl Tally {
+    /// How many sightings there are so far.
+    pub(super) fn len(&self) -> usize {
+        self.sums.len()
+    }
+
     /// Adds a contact with the endpoint at this position of the catalog.
     pub(super) fn add(&mut self, endpoint: usize, contact: Contact) {
         let Contact { client, grade, signal, start, .. } = contact;
