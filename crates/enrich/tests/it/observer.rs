@@ -525,3 +525,65 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_longest_prefix_around_an_exporter_corrects_its_sampling() {
+    let text = r#"
+        sampling = 10
+        exporters = [
+            { address = "198.51.100.0/24", sampling = 100 },
+            { address = "198.51.100.7", sampling = 1000 },
+            { address = "198.51.100.8" },
+        ]
+    "#;
+    let vantage = Vantage::read("v".into(), text).unwrap();
+    let catalog = Catalog::built_in();
+    let mut observer = Observer::new(&vantage, &catalog, Settings::default());
+    let exporters = ["198.51.100.7", "198.51.100.8", "203.0.113.1"];
+    for exporter in exporters {
+        let exporter = Some(address(exporter));
+        observer.flow(&Flow { exporter, ..flow("10.0.0.1", "192.0.2.1", NOON) });
+    }
+    let day = at(NOON).day();
+    let exporter = Some(address("203.0.113.1"));
+    let gap = Loss { day: Some(day), count: 5, exporter, ..Loss::at(0, Reason::Gap) };
+    observer.loss(&gap);
+    let observed = observer.finish();
+    let coverage = &observed.coverage[0];
+    let applied = |exporter: &str| coverage.exporters[&address(exporter)].applied;
+    assert_eq!(exporters.map(applied), [1000, 100, 10].map(|rate| Some((rate, rate))));
+    assert_eq!(coverage.losses[&Reason::Gap], 5);
+    let last = &coverage.exporters[&address("203.0.113.1")];
+    assert_eq!((last.flows, last.losses["gap"]), (1, 5));
+    assert_eq!(last.announced, Some((1, 1)));
+}
+
+#[test]
+fn draining_in_parts_sees_what_one_look_at_the_end_sees() {
+    let (vantage, catalog) = (Vantage::undescribed("v".into()), Catalog::built_in());
+    let host = UPDATE;
+    let answer = Answer {
+        client: address("10.0.0.1"),
+        host: host.into(),
+        addresses: vec![address("192.0.2.1")],
+        ttl_seconds: 3_600,
+        at: at(NOON),
+    };
+    let flows = [60, 600, 1_200].map(|s| flow("10.0.0.1", "192.0.2.1", NOON + s));
+    let mut parts = Observer::new(&vantage, &catalog, Settings::default());
+    parts.answer(&answer);
+    let mut contacts = 0;
+    for flow in &flows {
+        parts.flow(flow);
+        assert_eq!(parts.held(), 1);
+        let observed = parts.drain(flow.start);
+        contacts += observed.sightings.iter().map(|s| s.contacts).sum::<u64>();
+        assert_eq!(observed.coverage.iter().map(|c| c.flows).sum::<u64>(), 1);
+        assert_eq!(parts.held(), 0);
+    }
+    assert_eq!(contacts, 3);
+    // The name held until an hour after it was learnt.
+    parts.drain(at(NOON + 3_601));
+    parts.flow(&flows[0]);
+    assert!(parts.finish().sightings.is_empty());
+}

@@ -9,9 +9,9 @@ use tidegauge_model::endpoint::Port;
 use tidegauge_model::finding::{Finding, FindingState};
 use tidegauge_model::observation::Field;
 use tidegauge_model::{
-    Address, Asn, Client, Coverage, Day, DayRange, Endpoint, Footprint, Grade, Instant,
-    Observation, Pattern, Protocol, Reason, Sighting, Signal, SiteId, SourceId,
-    Vantage,
+    Address, Asn, Client, Coverage, Day, DayRange, Endpoint, Exported, Footprint,
+    Grade, Instant, Observation, Pattern, Protocol, Reason, Sighting, Signal, SiteId,
+    SourceId, Vantage,
 };
 use tidegauge_store::{Appended, Fingerprint, Table};
 
@@ -67,6 +67,19 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn any_exported()(
+        flows: u64,
+        losses in proptest::collection::btree_map(
+            proptest::sample::select(vec!["gap".to_owned(), "template".to_owned()]),
+            any::<u64>(), 0..2),
+        announced: Option<(u32, u32)>,
+        applied: Option<(u32, u32)>,
+    ) -> Exported {
+        Exported { flows, losses, announced, applied }
+    }
+}
+
+prop_compose! {
     fn any_coverage()(
         counts in (any_count(), any_count()),
         losses in proptest::collection::btree_map(
@@ -75,6 +88,8 @@ prop_compose! {
         hours: u32,
         v4 in proptest::collection::vec(0u32..1 << 24, 0..20),
         v6 in proptest::collection::vec(0u64..1 << 48, 0..20),
+        exporters in proptest::collection::btree_map(
+            any::<u128>().prop_map(Address::from_bits), any_exported(), 0..4),
     ) -> Coverage {
         Coverage {
             vantage: "probe".into(), day: made::day("2024-04-01"),
@@ -82,6 +97,7 @@ prop_compose! {
             sampling_min: sampling.0, sampling_max: sampling.1, control_sampling: sampling.2,
             hours,
             footprint: Footprint { v4: v4.into_iter().collect(), v6: v6.into_iter().collect() },
+            exporters,
         }
     }
 }
