@@ -120,6 +120,7 @@ impl Counter {
     /// |---|---|
     /// | `sightings`, `atlas`, `organisations`, `vantages`, `runs`, `releases`, `findings` | as in the lake |
     /// | `coverage` | one row for each vantage and day; losses and footprints as counts |
+    /// | `resolutions` | look-ups that have no client, by the network that asked if known: never to be counted as addresses |
     /// | `catalog` | the endpoints that this counter counts with |
     /// | `holders` | every client that has a sighting, with who held it on which days |
     pub async fn sql(&self, text: &str) -> Result<Vec<RecordBatch>> {

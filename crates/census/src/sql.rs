@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{
     BooleanBuilder, Date32Builder, Int64Builder, RecordBatch, StringBuilder,
+    TimestampMicrosecondBuilder,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::error::DataFusionError;
@@ -61,6 +62,7 @@ impl Tables<'_> {
         let named = state.resolve_table_references(&statement).map_err(wrong)?;
         let days = days(self.engine, &session).await?;
         memory.push(self.add_coverage(&session, days).await?);
+        memory.push(self.add_resolutions(&session).await?);
         let wants_holders = named.iter().any(|t| t.table() == HOLDERS);
         memory.push(self.add_holders(&session, days.filter(|_| wants_holders)).await?);
 
@@ -165,6 +167,40 @@ impl Tables<'_> {
             .zip(numbers.map(|mut column| Arc::new(column.finish()) as _));
         let batch = RecordBatch::try_from_iter(keys.into_iter().chain(numbers));
         self.add(session, Table::Coverage.name(), batch.map_err(Into::into))
+    }
+
+    /// Adds look-ups without a client, of any day: they need no sighting beside them.
+    async fn add_resolutions(
+        &self,
+        session: &SessionContext,
+    ) -> Result<MemoryReservation> {
+        let mut texts: [StringBuilder; 3] = Default::default();
+        let mut day = Date32Builder::new();
+        let mut count = Int64Builder::new();
+        let instants = || TimestampMicrosecondBuilder::new().with_timezone("UTC");
+        let (mut first, mut last) = (instants(), instants());
+        for row in self.lake.resolutions(None).await? {
+            let [vantage, endpoint, network] = &mut texts;
+            vantage.append_value(row.vantage.as_str());
+            endpoint.append_value(row.endpoint.as_str());
+            network.append_option(row.client.map(|prefix| prefix.to_string()));
+            day.append_value(row.day.0);
+            count.append_value(i64::try_from(row.count).unwrap_or(i64::MAX));
+            first.append_value(row.first.0);
+            last.append_value(row.last.0);
+        }
+        let [vantage, endpoint, network] =
+            texts.map(|mut column| Arc::new(column.finish()));
+        let batch = RecordBatch::try_from_iter_with_nullable([
+            (c::VANTAGE, vantage as _, false),
+            (c::ENDPOINT, endpoint as _, false),
+            ("network", network as _, true),
+            (c::DAY, Arc::new(day.finish()) as _, false),
+            (c::COUNT, Arc::new(count.finish()) as _, false),
+            (c::FIRST, Arc::new(first.finish()) as _, false),
+            (c::LAST, Arc::new(last.finish()) as _, false),
+        ]);
+        self.add(session, Table::Resolutions.name(), batch.map_err(Into::into))
     }
 
     /// Adds the holders on `days`; an empty table without them.
@@ -368,9 +404,12 @@ mod tests {
     async fn every_table_opens_in_an_empty_lake() {
         let stored = World::of(Vec::new()).store(0).await;
         let tables = AS_STORED.iter().map(|t| t.name());
-        for table in tables.chain(["coverage", "catalog", "holders"]) {
+        for table in tables.chain(["coverage", "resolutions", "catalog", "holders"]) {
             stored.counter.sql(&format!("SELECT * FROM {table}")).await.unwrap();
         }
+        let look_ups =
+            "SELECT day, network, SUM(count) FROM resolutions GROUP BY day, network";
+        stored.counter.sql(look_ups).await.unwrap();
     }
 
     #[tokio::test]

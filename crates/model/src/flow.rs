@@ -107,7 +107,9 @@ pub fn canonical_host(text: &str) -> Option<String> {
     };
     let host = host.strip_suffix('.').unwrap_or(host);
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-    if host.is_empty() || host.len() > 253 || !host.bytes().all(plain) {
+    // One final dot is the root (RFC 1035, 3.1); two are no name.
+    let rooted = host.is_empty() || host.ends_with('.');
+    if rooted || host.len() > 253 || !host.bytes().all(plain) {
         return None;
     }
     Some(host.to_ascii_lowercase())
@@ -157,6 +159,7 @@ mod tests {
         assert_eq!(host("exa mple.com"), None);
         assert_eq!(host("[::1]:80"), None);
         assert_eq!(host(""), None);
+        assert_eq!(host("example.com.."), None, "its form would have another form");
         assert_eq!(host(&"a".repeat(254)), None);
     }
 }

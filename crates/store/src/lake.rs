@@ -416,7 +416,7 @@ mod tests {
 
     async fn look_ups(lake: &Lake) -> Vec<u64> {
         let month = tidegauge_model::DayRange::month("2024-04".parse().unwrap());
-        lake.resolutions(month).await.unwrap().iter().map(|r| r.count).collect()
+        lake.resolutions(Some(month)).await.unwrap().iter().map(|r| r.count).collect()
     }
 
     /// Stops between the two commits, then tries again: once with what was made before,

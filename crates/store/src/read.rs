@@ -36,16 +36,19 @@ impl Lake {
                 None => _ = united.insert(key, coverage),
             }
         };
-        self.decided(Table::Coverage, days, rows::to_coverage, &mut take).await?;
+        self.decided(Table::Coverage, Some(days), rows::to_coverage, &mut take).await?;
         Ok(united.into_values().collect())
     }
 
-    /// Look-ups of endpoints on each of `days` that have no client, sorted by vantage,
-    /// endpoint, network and day. Several appends about one of these are united.
-    pub async fn resolutions(&self, days: DayRange) -> Result<Vec<ResolvedDay>> {
+    /// Look-ups of endpoints that have no client on each of `days`, or on any day, sorted by
+    /// vantage, endpoint, network and day. Several appends about one of these are united.
+    pub async fn resolutions(
+        &self,
+        days: Option<DayRange>,
+    ) -> Result<Vec<ResolvedDay>> {
         let mut united: BTreeMap<_, ResolvedDay> = BTreeMap::new();
         let mut take = |r: ResolvedDay| {
-            if !days.contains(r.day) {
+            if days.is_some_and(|days| !days.contains(r.day)) {
                 return;
             }
             let key = (r.vantage.clone(), r.endpoint.clone(), r.client, r.day);
@@ -64,18 +67,21 @@ impl Lake {
     async fn decided<T: Send + 'static>(
         &self,
         table: Table,
-        days: DayRange,
+        days: Option<DayRange>,
         decode: Decode<(String, T)>,
         take: &mut (dyn FnMut(T) + Send),
     ) -> Result<()> {
         let Some(decided) = self.log(Table::Sightings).load().await? else {
             return Ok(());
         };
-        let months: BTreeSet<String> = days.months().map(|m| m.to_string()).collect();
         let mut snapshot = self.snapshot(table).await?;
-        snapshot.files.retain(|file| {
-            file.partition_month.as_ref().is_none_or(|month| months.contains(month))
-        });
+        if let Some(days) = days {
+            let months: BTreeSet<String> =
+                days.months().map(|m| m.to_string()).collect();
+            snapshot.files.retain(|file| {
+                file.partition_month.as_ref().is_none_or(|month| months.contains(month))
+            });
+        }
         let mut records = stream(snapshot, decode);
         while let Some((batch, record)) = records.try_next().await? {
             if decided.has(&batch_transaction(&batch)) {

@@ -13,6 +13,10 @@ use etherparse::PacketBuilder;
 use tidegauge_model::{Answer, Flow, Instant, Loss};
 use tidegauge_wire::{Decoder, Sink, recognise};
 
+/// What real servers wrote: see the README beside them.
+const TAP: &[u8] = include_bytes!("../tests/data/dns/unbound.fstrm");
+const LOG: &[u8] = include_bytes!("../tests/data/dns/bind-full.log");
+
 const RECORDS: u32 = 500_000;
 /// 2024-04-01T00:00:00Z.
 const START: u32 = 1_711_929_600;
@@ -41,6 +45,8 @@ fn main() -> io::Result<()> {
     measure("Zeek conn, TSV", &[conn_tsv()])?;
     measure("Zeek conn, JSON", &[conn_json()])?;
     measure("Zeek conn + ssl, TSV, joined", &[conn_tsv(), ssl_tsv()])?;
+    measure("dnstap of Unbound", &[repeated(TAP, 42, 12, 31)])?;
+    measure("query log of BIND", &[repeated(LOG, 0, 0, 7)])?;
     measure("pcap, TCP packets of 60 bytes", &[pcap()])
 }
 
@@ -70,6 +76,14 @@ fn measure(name: &str, inputs: &[Vec<u8>]) -> io::Result<()> {
         count.losses
     );
     Ok(())
+}
+
+/// The `records` of a file over and over, between its first `head` and last `tail` bytes.
+fn repeated(file: &[u8], head: usize, tail: usize, records: u32) -> Vec<u8> {
+    let (head, rest) = file.split_at(head);
+    let (body, tail) = rest.split_at(rest.len() - tail);
+    let times = usize::try_from(RECORDS.div_ceil(records)).expect("32 bits");
+    [head, &body.repeat(times), tail].concat()
 }
 
 fn conn_tsv() -> Vec<u8> {

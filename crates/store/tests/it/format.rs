@@ -53,8 +53,12 @@ async fn version_1_opens_and_can_be_appended_to() {
     let already =
         lake.already(&"probe".into(), &[Fingerprint::of(b"a")]).await.unwrap();
     assert_eq!(already, [true]);
-    assert_eq!(lake.resolutions(made::year()).await.unwrap(), [], "it has none yet");
+    assert_eq!(
+        lake.resolutions(Some(made::year())).await.unwrap(),
+        [],
+        "it has none yet"
+    );
     let appended = lake.append(made::batch(&["b"])).await.unwrap();
     assert_eq!(appended, Appended::Stored { version: 2, rows: 4 });
-    assert_eq!(lake.resolutions(made::year()).await.unwrap().len(), 3);
+    assert_eq!(lake.resolutions(Some(made::year())).await.unwrap().len(), 3);
 }

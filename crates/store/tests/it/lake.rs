@@ -25,7 +25,7 @@ async fn an_empty_lake_answers_and_is_not_made() {
         assert_eq!(snapshot.schema, table.schema());
     }
     assert!(lake.coverage(made::year()).await.unwrap().is_empty());
-    assert!(lake.resolutions(made::year()).await.unwrap().is_empty());
+    assert!(lake.resolutions(Some(made::year())).await.unwrap().is_empty());
     assert!(made::sightings(&lake).await.is_empty());
     assert!(lake.runs().await.unwrap().is_empty());
     assert!(lake.endpoints().await.unwrap().is_empty());
@@ -164,9 +164,9 @@ async fn resolutions_are_kept_beside_sightings_and_never_among_them() {
     let mut stored = batch.resolutions.clone();
     stored.sort_by_key(|r| (r.client, r.day));
     for lake in [lake, made::open(&folder).await] {
-        assert_eq!(lake.resolutions(made::year()).await.unwrap(), stored);
+        assert_eq!(lake.resolutions(Some(made::year())).await.unwrap(), stored);
         let may = made::days("2024-05-01", "2024-05-31");
-        assert_eq!(lake.resolutions(may).await.unwrap(), stored[1..2]);
+        assert_eq!(lake.resolutions(Some(may)).await.unwrap(), stored[1..2]);
         assert_eq!(made::sightings(&lake).await.len(), batch.sightings.len());
         let snapshot = lake.snapshot(Table::Resolutions).await.unwrap();
         let months: Vec<_> =
@@ -180,7 +180,7 @@ async fn resolutions_are_kept_beside_sightings_and_never_among_them() {
     second.resolutions.truncate(1);
     second.resolutions[0].first = made::day("2023-05-01").start();
     lake.append(second).await.unwrap();
-    let united = lake.resolutions(made::year()).await.unwrap();
+    let united = lake.resolutions(None).await.unwrap();
     assert_eq!(united.len(), 3);
     assert_eq!(
         (united[1].count, united[1].first),

@@ -1,5 +1,7 @@
 //! dnstap: streams that others wrote, streams made here, and any bytes.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixListener;
 use std::process::Command;
 
 use domain::base::iana::{OptionCode, Rtype};
@@ -347,6 +349,48 @@ fn a_real_stream_tells_what_the_reference_reader_tells() {
     assert!(query.contains(&format!(".{:06} ", flow.start.0 % 1_000_000)), "{query}");
     assert_eq!(batch.answers[0].addresses, ["216.58.213.68".parse().unwrap()]);
     assert_eq!(batch.answers[0].ttl_seconds, 273);
+}
+
+/// `fstrm_replay` of the library's authors sends a file over a Unix socket, both ways: it
+/// waits to be accepted before it starts, and for the end to be acknowledged.
+#[test]
+fn the_reference_writer_is_content_with_the_replies() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/dns/unbound.fstrm");
+    let latest = Instant(LATEST.0 * 2);
+    let folder = std::env::temp_dir().join(format!("tidegauge-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let socket = folder.join("tap.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let writer = Command::new("fstrm_replay")
+        .args(["-t", "protobuf:dnstap.Dnstap", "-r", path, "-u"])
+        .arg(&socket)
+        .spawn();
+    let Ok(mut writer) = writer else {
+        println!("SKIPPED the_reference_writer…: fstrm_replay is not installed");
+        std::fs::remove_dir_all(&folder).unwrap();
+        return;
+    };
+    let (mut peer, _) = listener.accept().unwrap();
+    let (mut heard, mut stream) = (Heard::default(), Stream::new(Clients::Hosts));
+    let mut bytes = [0; 1000];
+    loop {
+        let length = peer.read(&mut bytes).unwrap();
+        if length == 0 {
+            break;
+        }
+        let reply = stream.push(&bytes[..length], latest, &mut heard).unwrap();
+        peer.write_all(&reply).unwrap();
+    }
+    stream.finish(&mut heard);
+    assert!(stream.is_stopped());
+    assert!(writer.wait().unwrap().success());
+    std::fs::remove_dir_all(&folder).unwrap();
+    let file = std::fs::read(path).unwrap();
+    let mut from_file = Heard::default();
+    let mut stream = Stream::new(Clients::Hosts);
+    stream.push(&file, latest, &mut from_file).unwrap();
+    assert_eq!(heard, from_file);
+    assert_eq!((heard.flows.len(), heard.losses.len()), (9, 0));
 }
 
 fn made() -> impl Strategy<Value = Vec<u8>> {
