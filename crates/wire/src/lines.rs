@@ -76,13 +76,17 @@ impl<'i> Lines<'i> {
     }
 }
 
+/// Reads the record of a line: see [`records`].
+pub(crate) type ReadLine<'r> =
+    dyn FnMut(&str, &mut dyn Sink) -> Result<Option<Instant>, Reason> + 'r;
+
 /// Reads a text of one record a line. `read` hands a line's record to the sink and returns
 /// its time, or nothing for a line that is known to hold none. Each line that it cannot read
 /// is one loss; blank lines are none.
 pub(crate) fn records(
     input: &mut dyn BufRead,
     sink: &mut dyn Sink,
-    read: &mut dyn FnMut(&str, &mut dyn Sink) -> Result<Option<Instant>, Reason>,
+    read: &mut ReadLine<'_>,
 ) -> io::Result<()> {
     let mut lines = Lines::new(input);
     let mut day = None;

@@ -165,8 +165,8 @@ fn decode(
             return Ok(());
         }
         let length = bytes.len();
-        // What a breach of the protocol leaves unread belongs to its one loss.
-        let _: Result<Vec<u8>, Refused> = stream.push(bytes, latest, sink);
+        // Nobody waits for a reply; what a breach leaves unread belongs to its one loss.
+        stream.push(bytes, latest, sink).unwrap_or_default();
         input.consume(length);
     }
 }
@@ -181,9 +181,10 @@ struct Dnstap {
     kind: Option<i32>,
 }
 
-/// `Message` (dnstap.proto). Left out: socket_family = 2 (the length of an address tells),
-/// query_zone = 11, policy = 15, http_protocol = 16.
+/// `Message` (dnstap.proto). Left out: `socket_family` = 2 (the length of an address tells),
+/// `query_zone` = 11, `policy` = 15, `http_protocol` = 16.
 #[derive(Clone, PartialEq, prost::Message)]
+#[expect(clippy::struct_field_names, reason = "the names of dnstap.proto")]
 struct Message {
     #[prost(int32, optional, tag = "1")]
     kind: Option<i32>,
@@ -403,8 +404,8 @@ fn port(number: Option<u32>) -> Result<Option<u16>, Reason> {
     number.map(u16::try_from).transpose().map_err(|_| Reason::Value)
 }
 
-/// What `SocketProtocol` goes over: UDP = 1, TCP = 2, DOT = 3, DOH = 4, DNSCryptUDP = 5,
-/// DNSCryptTCP = 6, DOQ = 7. UDP where nothing is told, as DNS is by default.
+/// What `SocketProtocol` goes over: UDP = 1, TCP = 2, DOT = 3, DOH = 4, `DNSCryptUDP` = 5,
+/// `DNSCryptTCP` = 6, DOQ = 7. UDP where nothing is told, as DNS is by default.
 fn protocol(number: Option<i32>) -> Protocol {
     match number {
         Some(2..=4 | 6) => Protocol::TCP,

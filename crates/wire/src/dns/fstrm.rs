@@ -57,6 +57,9 @@ pub(crate) struct Frames {
     both_ways: bool,
 }
 
+/// Where the protocol was breached, and how.
+pub(crate) type Breach = (u64, Reason);
+
 /// A frame cut off a stream.
 enum Cut<'a> {
     Data(&'a [u8]),
@@ -77,7 +80,7 @@ impl Frames {
         &mut self,
         bytes: &[u8],
         take: &mut dyn FnMut(u64, &[u8]),
-    ) -> Result<Vec<u8>, (u64, Reason)> {
+    ) -> Result<Vec<u8>, Breach> {
         if let State::Broken(reason) = self.state {
             return Err((self.offset, reason));
         }
@@ -111,7 +114,7 @@ impl Frames {
         &mut self,
         mut rest: &'a [u8],
         take: &mut dyn FnMut(u64, &[u8]),
-    ) -> Result<(&'a [u8], Vec<u8>), (u64, Reason)> {
+    ) -> Result<(&'a [u8], Vec<u8>), Breach> {
         let mut reply = Vec::new();
         loop {
             let outcome = match cut(rest) {

@@ -217,7 +217,7 @@ fn dnsmasq_extra(body: &str) -> Option<(u16, &str)> {
     serial.bytes().all(|b| b.is_ascii_digit()).then_some((port.parse().ok()?, rest))
 }
 
-/// CoreDNS (plugin `log`, the common format):
+/// `CoreDNS` (plugin `log`, the common format):
 ///
 /// ```text
 /// [INFO] ADDR:PORT - ID "TYPE CLASS NAME PROTO SIZE DO BUFSIZE" RCODE FLAGS SIZE DURATION

@@ -1,4 +1,4 @@
-//! The query logs of DNS servers: BIND, Unbound, dnsmasq and CoreDNS, alone or with what else
+//! The query logs of DNS servers: BIND, Unbound, dnsmasq and `CoreDNS`, alone or with what else
 //! a syslog holds.
 //!
 //! ```text
