@@ -141,55 +141,20 @@ impl<'a> Datagram<'a> {
 
     fn flow(&self, record: &[u8], exporter: Option<Address>) -> Result<Flow, Reason> {
         let (record, _) = record.split_first_chunk::<40>().ok_or(Reason::Truncated)?;
-        // Source, destination, next hop, interfaces, packets, bytes, first, last, ports,
-        // padding or flags, TCP flags, protocol, type of service; AS numbers and masks
-        // follow.
-        let &[
-            a0,
-            a1,
-            a2,
-            a3,
-            b0,
-            b1,
-            b2,
-            b3,
-            _,
-            _,
-            _,
-            _,
-            _,
-            _,
-            _,
-            _,
-            p0,
-            p1,
-            p2,
-            p3,
-            o0,
-            o1,
-            o2,
-            o3,
-            f0,
-            f1,
-            f2,
-            f3,
-            l0,
-            l1,
-            l2,
-            l3,
-            s0,
-            s1,
-            d0,
-            d1,
-            _,
-            tcp,
-            protocol,
-            _,
-        ] = record;
-        let number = |a, b, c, d| u32::from_be_bytes([a, b, c, d]);
-        let address = |a, b, c, d| Address::from(std::net::Ipv4Addr::new(a, b, c, d));
+        // Source 0, destination 4, next hop 8, interfaces 12, packets 16, bytes 20, first 24,
+        // last 28, ports 32, padding or flags 36, TCP flags 37, protocol 38; type of
+        // service, AS numbers and masks follow.
+        let (words, _) = record.as_chunks::<4>();
+        let &[source, destination, _, _, packets, octets, first, last, ports, other] =
+            words
+        else {
+            return Err(Reason::Truncated);
+        };
+        let ([s0, s1, d0, d1], [_, tcp, protocol, _]) = (ports, other);
+        let address = |bytes: [u8; 4]| Address::from(std::net::Ipv4Addr::from(bytes));
         let at = |millis| self.clock.at_uptime(millis).map(Instant).ok_or(Reason::Time);
-        let (start, end) = (at(number(f0, f1, f2, f3))?, at(number(l0, l1, l2, l3))?);
+        let (start, end) =
+            (at(u32::from_be_bytes(first))?, at(u32::from_be_bytes(last))?);
         if end < start {
             return Err(Reason::Time);
         }
@@ -197,8 +162,8 @@ impl<'a> Datagram<'a> {
         believable(end, self.clock.received)?;
         let destination_port = u16::from_be_bytes([d0, d1]);
         let one_way = OneWay {
-            source: address(a0, a1, a2, a3),
-            destination: address(b0, b1, b2, b3),
+            source: address(source),
+            destination: address(destination),
             source_port: u16::from_be_bytes([s0, s1]),
             destination_port,
             protocol: Protocol(protocol),
@@ -210,8 +175,8 @@ impl<'a> Datagram<'a> {
             exporter,
         };
         let volume = Volume {
-            bytes: u64::from(number(o0, o1, o2, o3)),
-            packets: u64::from(number(p0, p1, p2, p3)),
+            bytes: u64::from(u32::from_be_bytes(octets)),
+            packets: u64::from(u32::from_be_bytes(packets)),
         };
         Ok(one_way.flow(Some(volume)))
     }
