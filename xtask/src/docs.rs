@@ -22,6 +22,7 @@ const PAGES: &[(&str, &[&str])] = &[
     ("docs/reference/lake.md", &["reference", "lake"]),
     ("docs/reference/catalog.md", &["reference", "catalog"]),
     ("docs/reference/policies.md", &["reference", "policies"]),
+    ("docs/reference/metrics.md", &["reference", "metrics"]),
 ];
 
 /// Writes or checks every page.

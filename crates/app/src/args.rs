@@ -81,6 +81,8 @@ pub(crate) enum Verb {
     Demo(Demo),
     /// Read telemetry into the lake: files, folders, or `-` for standard input
     Ingest(Ingest),
+    /// Collect live telemetry into the lake: NetFlow, IPFIX, sFlow, dnstap
+    Collect(Collect),
     /// The products and servers that are looked for
     #[command(subcommand)]
     Catalog(Catalog),
@@ -134,6 +136,8 @@ pub(crate) enum ReferencePage {
     Catalog,
     /// Every act and event of the built-in policies.
     Policies,
+    /// Every metric of the collector.
+    Metrics,
 }
 
 /// How the synthetic world is made.
@@ -186,6 +190,39 @@ pub(crate) struct Ingest {
     /// Share of lost input, 0 to 1, beyond which the exit code is 3 [default: 0.05]
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub(crate) loss_max: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Collect {
+    /// Where to listen: udp://ADDRESS:PORT for NetFlow, IPFIX and sFlow;
+    /// tcp://ADDRESS:PORT or unix:///PATH for dnstap; may be repeated
+    #[arg(long, value_name = "URL")]
+    pub(crate) listen: Vec<crate::collect::Listen>,
+    /// Where it is seen; described by `vantages/NAME.toml`, if that exists
+    #[arg(long, value_name = "NAME", value_parser = vantage_name)]
+    pub(crate) vantage: Option<VantageId>,
+    /// Folder of vantage descriptions [default: `vantages` in --data, else ./vantages]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) vantages: Option<PathBuf>,
+    /// Seconds between two commits to the lake [default: 60]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) commit_every: Option<u64>,
+    /// Folder of what survives a restart: templates, sampling, sequence numbers
+    /// [default: ./collect]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Serve /metrics, /healthz and /readyz here
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) metrics: Option<String>,
+    /// MiB of receive buffer asked of the kernel for each UDP socket [default: 16]
+    #[arg(long, value_name = "MIB")]
+    pub(crate) receive_buffer: Option<usize>,
+    /// Keep sightings of control products for one client in so many
+    #[arg(long, default_value = "1", value_name = "N")]
+    pub(crate) control_sampling: std::num::NonZeroU32,
+    /// Only check the settings and say what would be done
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,6 +8,7 @@
 
 mod args;
 mod clock;
+mod collect;
 mod feed;
 mod knowledge;
 mod live;
@@ -73,6 +74,7 @@ async fn run(verb: Verb, settings: &Settings) -> anyhow::Result<Outcome> {
     match verb {
         Verb::Demo(demo) => verb::demo::run(&demo, settings).await,
         Verb::Ingest(ingest) => verb::ingest::run(&ingest, settings).await,
+        Verb::Collect(collect) => verb::collect::run(&collect, settings).await,
         Verb::Catalog(catalog) => verb::catalog::run(&catalog, settings),
         Verb::Atlas(atlas) => verb::atlas::run(&atlas, settings).await,
         Verb::Census(census) => verb::census::run(&census, settings).await,

@@ -20,6 +20,13 @@ const MEMORY_MIB: usize = 1024;
 /// Share of lost input that is still a success. Picked by hand: captures end in a cut
 /// packet, logs in a cut line; one in twenty is no accident any more.
 const LOSS_MAX: f64 = 0.05;
+/// Seconds between two commits of the collector unless told: what a kill may cost, against
+/// one small file a table and day for each. Picked by hand.
+const COMMIT_EVERY_SECONDS: u64 = 60;
+/// MiB of receive buffer unless told: a tenth of a second at a gigabit.
+const RECEIVE_BUFFER_MIB: usize = 16;
+/// Folder of what the collector keeps over a restart, unless told.
+const COLLECT_STATE: &str = "./collect";
 
 /// The effective settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +43,39 @@ pub(crate) struct Settings {
     pub(crate) memory_mib: usize,
     /// Share of lost input, 0 to 1, beyond which a run is incomplete.
     pub(crate) loss_max: f64,
+    /// The collector.
+    pub(crate) collect: Collect,
+}
+
+/// The section `[collect]`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Collect {
+    /// Sockets, as after `--listen`.
+    pub(crate) listen: Vec<String>,
+    /// The vantage.
+    pub(crate) vantage: Option<String>,
+    /// Seconds between two commits.
+    pub(crate) commit_every_seconds: u64,
+    /// Folder of what survives a restart.
+    pub(crate) state: PathBuf,
+    /// Where metrics are served.
+    pub(crate) metrics: Option<String>,
+    /// MiB of receive buffer asked of the kernel for each UDP socket.
+    pub(crate) receive_buffer_mib: usize,
+}
+
+impl Default for Collect {
+    fn default() -> Self {
+        Self {
+            listen: Vec::new(),
+            vantage: None,
+            commit_every_seconds: COMMIT_EVERY_SECONDS,
+            state: PathBuf::from(COLLECT_STATE),
+            metrics: None,
+            receive_buffer_mib: RECEIVE_BUFFER_MIB,
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -47,6 +87,8 @@ struct File {
     log_format: Option<LogFormat>,
     memory_mib: Option<usize>,
     loss_max: Option<f64>,
+    #[serde(default)]
+    collect: Collect,
 }
 
 impl Settings {
@@ -64,12 +106,17 @@ impl Settings {
             log_format: typed.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
             memory_mib: typed.memory.or(file.memory_mib).unwrap_or(MEMORY_MIB),
             loss_max: file.loss_max.unwrap_or(LOSS_MAX),
+            collect: file.collect,
         };
         anyhow::ensure!(
             (0.0..=1.0).contains(&settings.loss_max),
             "loss_max is a share from 0 to 1, not {}",
             settings.loss_max
         );
+        for listen in &settings.collect.listen {
+            let read = listen.parse::<crate::collect::Listen>();
+            read.map_err(|error| anyhow::anyhow!("in [collect]: {error}"))?;
+        }
         anyhow::ensure!(
             settings.memory_mib >= 64,
             "memory is at least 64 MiB, not {}",
@@ -100,12 +147,46 @@ impl Settings {
              # Memory that counting may use, in MiB; beyond it, it spills to disk.\n\
              memory_mib = {}\n\n\
              # Share of lost input, 0 to 1, beyond which ingest ends with exit code 3.\n\
-             loss_max = {:?}\n",
+             loss_max = {:?}\n\n{}",
             self.lake,
             word(&self.format),
             word(&self.log_format),
             self.memory_mib,
             self.loss_max,
+            self.collect.as_section(),
+        )
+    }
+}
+
+impl Collect {
+    /// The settings as a commented section.
+    fn as_section(&self) -> String {
+        let given = |key: &str, value: Option<&String>, example: &str| match value {
+            Some(value) => format!("{key} = {value:?}"),
+            None => format!("# {key} = {example:?}"),
+        };
+        format!(
+            "# The live collector.\n\
+             [collect]\n\
+             # Sockets: udp://ADDRESS:PORT for NetFlow, IPFIX and sFlow; tcp://ADDRESS:PORT or\n\
+             # unix:///PATH for dnstap.\n\
+             listen = {:?}\n\n\
+             # Where it is seen: a name, described by vantages/NAME.toml.\n\
+             {}\n\n\
+             # Seconds between two commits to the lake: what a kill may cost.\n\
+             commit_every_seconds = {}\n\n\
+             # Folder of what survives a restart: templates, sampling, sequence numbers.\n\
+             state = {:?}\n\n\
+             # Where /metrics, /healthz and /readyz are served.\n\
+             {}\n\n\
+             # MiB of receive buffer asked of the kernel for each UDP socket.\n\
+             receive_buffer_mib = {}\n",
+            self.listen,
+            given("vantage", self.vantage.as_ref(), "NAME"),
+            self.commit_every_seconds,
+            self.state.display().to_string(),
+            given("metrics", self.metrics.as_ref(), "127.0.0.1:9469"),
+            self.receive_buffer_mib,
         )
     }
 }
@@ -134,6 +215,12 @@ mod tests {
             log_format: LogFormat::Json,
             memory_mib: 512,
             loss_max: 0.25,
+            collect: Collect {
+                listen: vec!["udp://[::]:2055".to_owned()],
+                vantage: Some("edge".to_owned()),
+                metrics: Some("127.0.0.1:9469".to_owned()),
+                ..Collect::default()
+            },
         };
         let file: File = toml::from_str(&settings.as_file()).unwrap();
         assert_eq!(file.lake.as_deref(), Some(settings.lake.as_str()));
@@ -141,6 +228,10 @@ mod tests {
         assert_eq!(file.format, Some(Format::Csv));
         assert_eq!(file.log_format, Some(LogFormat::Json));
         assert_eq!((file.memory_mib, file.loss_max), (Some(512), Some(0.25)));
+        assert_eq!(file.collect, settings.collect);
+        let plain = Settings { collect: Collect::default(), ..settings };
+        let file: File = toml::from_str(&plain.as_file()).unwrap();
+        assert_eq!(file.collect, Collect::default());
     }
 
     #[test]

@@ -48,6 +48,16 @@ impl Instant {
     }
 }
 
+/// `2024-04-01T12:00:00.25Z`, or microseconds since 1970 where no calendar reaches.
+impl fmt::Display for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(at) => write!(f, "{at}"),
+            Err(_) => write!(f, "{} us", self.0),
+        }
+    }
+}
+
 /// A UTC day, as days since 1970-01-01.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,

@@ -95,6 +95,12 @@ impl Decoder {
         self.exports.finish(sink);
     }
 
+    /// How many datagrams of exporters were read: in a capture, packets that are not of the
+    /// network watched, but reports about it.
+    pub fn reports(&self) -> u64 {
+        self.exports.datagrams()
+    }
+
     /// How many rows of connections repeated an earlier one in every value: they made no
     /// flow and are no loss.
     pub fn repeated(&self) -> u64 {

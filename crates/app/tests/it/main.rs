@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod collect;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod real_input;

@@ -1,5 +1,5 @@
-//! Files of messages, one after another as they were received: NetFlow v5, v7, v9, and IPFIX
-//! (RFC 5655).
+//! Files of messages, one after another as they were received: NetFlow v5, v7, v9, IPFIX
+//! (RFC 5655), and sFlow.
 //!
 //! **Invariant:** every byte belongs to a message or to a [`Loss`]. After damage, reading
 //! goes on at the next bytes that look like a message.
@@ -13,9 +13,9 @@ use std::io::{self, BufRead};
 
 use tidegauge_model::{Instant, Loss, Reason};
 
-use super::Exports;
 use super::fixed::{self, Version};
 use super::message::{DATA_SETS, SET_HEADER_BYTES};
+use super::{Exports, sflow};
 use crate::{Sink, stamp};
 
 /// The longest message, in bytes: what a length of 16 bits says, and UDP carries.
@@ -26,6 +26,9 @@ const BUFFER_BYTES: usize = 4 * MESSAGE_BYTES_MAX;
 /// Whether a payload is one message and nothing else, by every length in it, with at least
 /// one record or set: the rule by which a packet of a capture is taken for an export.
 pub fn is_whole(payload: &[u8], latest: Instant) -> bool {
+    if let [0, 0, 0, 5, ..] = payload {
+        return sflow::length(payload) == Some(payload.len());
+    }
     if !plausible(payload, latest) || length(payload) != Some(payload.len()) {
         return false;
     }
@@ -35,6 +38,11 @@ pub fn is_whole(payload: &[u8], latest: Instant) -> bool {
         at += usize::from(u16::from_be_bytes([l0, l1])).max(1);
     }
     at == payload.len() && at > 16
+}
+
+/// Whether the records of a message bear times of their own: those of sFlow do not.
+pub fn has_times(payload: &[u8]) -> bool {
+    !payload.starts_with(&[0, 0, 0, 5])
 }
 
 /// Whether a file begins with an export message, by the header and the first set of it.
@@ -108,7 +116,8 @@ fn fill(input: &mut dyn BufRead, buffer: &mut Vec<u8>) -> io::Result<bool> {
 fn next_message(bytes: &[u8], latest: Instant) -> usize {
     let begins = |at: &usize| {
         let rest = bytes.get(*at..).unwrap_or_default();
-        matches!(rest, [0, 5 | 7 | 9 | 10, ..]) && plausible(rest, latest)
+        matches!(rest, [0, 5 | 7 | 9 | 10, ..] | [0, 0, 0, 5, ..])
+            && plausible(rest, latest)
     };
     (1..bytes.len()).find(begins).unwrap_or(bytes.len())
 }
@@ -120,6 +129,7 @@ fn length(bytes: &[u8]) -> Option<usize> {
         [0, 5, ..] => fixed::length(Version::V5, bytes),
         [0, 7, ..] => fixed::length(Version::V7, bytes),
         [0, 9, ..] => Some(v9_length(bytes)),
+        [0, 0, 0, 5, ..] => sflow::length(bytes),
         [0, 10, high, low, ..] => {
             Some(usize::from(u16::from_be_bytes([high, low]))).filter(|l| *l >= 16)
         }
@@ -149,6 +159,9 @@ fn v9_length(bytes: &[u8]) -> usize {
 /// Whether these are the first bytes of a message: the counts fit, the time is believed, and
 /// the first set, if it is there, is one.
 fn plausible(bytes: &[u8], latest: Instant) -> bool {
+    if let [0, 0, 0, 5, ..] = bytes {
+        return sflow::length(bytes).is_some();
+    }
     let &[0, version, c0, c1, a0, a1, a2, a3, b0, b1, b2, b3, n0, n1, n2, n3, ..] =
         bytes
     else {

@@ -25,6 +25,7 @@ mod message;
 mod record;
 mod sequence;
 mod sets;
+mod sflow;
 mod state;
 mod template;
 
@@ -35,17 +36,21 @@ use tidegauge_model::{Address, Day, Instant, Loss, Reason};
 use self::domain::{Domain, Key};
 pub use self::domain::{Export, Tally};
 use self::element::Dialect;
-pub use self::file::{is_whole, read, recognise};
+pub use self::file::{has_times, is_whole, read, recognise};
 use self::fixed::{Datagram, Version};
 use self::message::Header;
 use self::record::Clock;
 use self::sets::{Losses, Reading, Room, day_of, place};
+use self::sflow::Sample;
 pub use self::state::State;
 use crate::Sink;
 
 /// Exporters remembered at a time. Picked by hand: more than a national network has; when
 /// there are more, the eighth that was silent for longest is forgotten.
 const DOMAINS_MAX: usize = 16_384;
+/// The port that IANA keeps for sFlow.
+pub const SFLOW_PORT: u16 = 6343;
+
 /// The state of all exporters.
 #[derive(Default)]
 pub struct Exports {
@@ -116,6 +121,7 @@ impl Exports {
             [0, 10, ..] => {
                 self.templated(Dialect::Ipfix, (exporter, port), received, bytes, sink);
             }
+            [0, 0, 0, 5, ..] => self.sflow(exporter, received, bytes, sink),
             _ => sink.loss(unread(exporter, self.offset, Reason::Format)),
         }
         self.offset += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
@@ -144,6 +150,11 @@ impl Exports {
             let missed = domain.sequence.flush();
             gap(key, domain, missed, self.offset, None, sink);
         }
+    }
+
+    /// Datagrams received, of any kind.
+    pub fn datagrams(&self) -> u64 {
+        self.datagrams
     }
 
     /// What is known of each exporter, in a steady order.
@@ -204,6 +215,47 @@ impl Exports {
         losses.add(place(offset, bytes.len()), Reason::Truncated, missing, sink);
         domain.tally.lost += losses.finish(sink);
         let missed = domain.sequence.add(datagram.sequence, Some(datagram.flows));
+        gap(&key, domain, missed, offset, day, sink);
+    }
+
+    /// sFlow.
+    fn sflow(
+        &mut self,
+        sender: Option<Address>,
+        received: Instant,
+        bytes: &[u8],
+        sink: &mut dyn Sink,
+    ) {
+        let header = match sflow::header(bytes) {
+            Ok(header) => header,
+            Err(reason) => return sink.loss(unread(sender, self.offset, reason)),
+        };
+        // An agent that does not know its address is the sender.
+        let agent = header.agent.filter(|agent| agent.is_unicast()).or(sender);
+        let export = Export::Sflow;
+        let key = Key { exporter: agent, port: 0, export, domain: header.sub_agent };
+        self.make_room(&key, sink);
+        let (offset, day) = (self.offset, Some(received.day()));
+        let domain = self.domains.entry(key).or_default();
+        domain.heard(self.datagrams);
+        let mut losses = Losses::new(agent, day);
+        let tally = &mut domain.tally;
+        let missing = header.samples(agent, received, &mut |sample| match sample {
+            Sample::Packet(flow) => {
+                tally.records += 1;
+                tally.flows += 1;
+                sink.flow(*flow);
+            }
+            Sample::Lost(reason) => {
+                tally.records += 1;
+                losses.add(offset, reason, 1, sink);
+            }
+            Sample::Other => tally.options += 1,
+        });
+        tally.records += missing;
+        losses.add(place(offset, bytes.len()), Reason::Truncated, missing, sink);
+        tally.lost += losses.finish(sink);
+        let missed = domain.sequence.add(header.sequence, Some(1));
         gap(&key, domain, missed, offset, day, sink);
     }
 

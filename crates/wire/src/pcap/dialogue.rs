@@ -8,12 +8,12 @@
 //! start of the connection: captures begin in the middle, connections are kept alive, and
 //! mail servers change to TLS half-way.
 
-use tidegauge_model::ServerName;
+use tidegauge_model::{Protocol, ServerName};
 
-use super::packet::Segment;
+use super::packet::{Packet, Segment};
 use super::stream::{Run, Stream};
 use super::{http, tls};
-use crate::dns::message as dns;
+use crate::dns::{DNS_PORT, message as dns};
 
 /// The longest hello or request head that is read: the record limit of TLS (RFC 8446, 5.1),
 /// and above what common servers accept as a head (8 KiB).
@@ -103,6 +103,27 @@ impl Dialogue {
         }
         heard
     }
+}
+
+/// The name that one packet asks for by itself: it begins a hello, a request, or is a question
+/// of DNS. What goes on in further packets is not read.
+pub(super) fn name_in(packet: &Packet<'_>) -> Option<ServerName> {
+    let bytes = packet.payload;
+    if packet.protocol == Protocol::UDP && packet.destination_port == DNS_PORT {
+        let Some(dns::Saying::Questions(names)) = dns::read(bytes) else {
+            return None;
+        };
+        return names.into_iter().next();
+    }
+    if packet.protocol != Protocol::TCP {
+        return None;
+    }
+    let (mut message, mut heard) = (Vec::new(), Vec::new());
+    request_or_hello(bytes, &mut message, &mut heard);
+    heard.into_iter().find_map(|heard| match heard {
+        Heard::Name(name) => Some(name),
+        Heard::Dns(_) => None,
+    })
 }
 
 /// Takes the next bytes of a side.

@@ -9,13 +9,13 @@ use tidegauge_model::Reason;
 
 /// BSD loopback: the address family in the byte order of the machine.
 const NULL: u32 = 0;
-const ETHERNET: u32 = 1;
-const PPP: u32 = 9;
+pub(crate) const ETHERNET: u32 = 1;
+pub(crate) const PPP: u32 = 9;
 /// Raw IP as some systems number it.
 const RAW_BSD: u32 = 12;
 /// Raw IP as OpenBSD numbers it.
 const RAW_OPENBSD: u32 = 14;
-const RAW: u32 = 101;
+pub(crate) const RAW: u32 = 101;
 const CISCO_HDLC: u32 = 104;
 /// OpenBSD loopback: the address family in network order.
 const LOOP: u32 = 108;

@@ -24,8 +24,9 @@ mod table;
 mod tls;
 
 use std::io::{self, BufRead};
+use std::num::NonZeroU32;
 
-use tidegauge_model::{Day, Instant, Loss, Protocol, Reason};
+use tidegauge_model::{Day, Flow, Instant, Loss, Protocol, Reason, Volume};
 
 use self::file::{Frame, Frames, Piece};
 use self::packet::{Fragments, Packet};
@@ -33,7 +34,7 @@ use self::table::Table;
 use crate::dns::DNS_PORT;
 use crate::export::{self, Exports};
 use crate::pass::{AnswersOnly, FlowsAndLosses};
-use crate::way::SYSTEM_PORTS;
+use crate::way::{SYSTEM_PORTS, is_reply};
 use crate::{Sink, stamp};
 
 /// Reads a capture for what it teaches of names: hands an [`Answer`] to `sink` for each DNS
@@ -78,10 +79,11 @@ pub fn flows(
 /// As [`flows`], with the state of exporters of other captures: a template may be in one and
 /// its records in another.
 ///
-/// A packet of UDP to a port above the system ports whose payload is one message of NetFlow
-/// or IPFIX by every length in it ([`export::is_whole`]) is not of the network watched, but
+/// A packet of UDP to a port above the system ports whose payload is one message of NetFlow,
+/// IPFIX or sFlow by every length in it ([`export::is_whole`]) is not of the network watched, but
 /// a report about it: it makes the flows that it reports, and none of its own. The port
-/// alone tells nothing: collectors listen on any.
+/// alone tells nothing: collectors listen on any. But on the port of sFlow, bytes after the
+/// last sample are forgiven.
 pub fn flows_and_exports(
     input: &mut dyn BufRead,
     latest: Instant,
@@ -113,7 +115,13 @@ fn decode(
                 match packet_of(&frame, latest, &mut fragments) {
                     Ok(packet) => {
                         day = Some(frame.at.day());
-                        if exported(&packet, latest, exports.as_deref_mut(), sink) {
+                        if exported(
+                            &packet,
+                            frame.at,
+                            latest,
+                            exports.as_deref_mut(),
+                            sink,
+                        ) {
                             continue;
                         }
                         if wanted(&packet) {
@@ -136,16 +144,65 @@ fn decode(
 /// Whether the packet reports flows; it is decoded then.
 fn exported(
     packet: &Packet<'_>,
+    at: Instant,
     latest: Instant,
     exports: Option<&mut Exports>,
     sink: &mut dyn Sink,
 ) -> bool {
     let reports = packet.protocol == Protocol::UDP
         && packet.destination_port >= SYSTEM_PORTS
-        && export::is_whole(packet.payload, latest);
+        && (export::is_whole(packet.payload, latest)
+            || (packet.destination_port == export::SFLOW_PORT
+                && export::recognise(packet.payload)));
     let Some(exports) = exports.filter(|_| reports) else { return false };
-    exports.datagram(packet.source, packet.source_port, latest, packet.payload, sink);
+    // Records of sFlow have no time but that at which they came.
+    let received = if export::has_times(packet.payload) { latest } else { at };
+    exports.datagram(packet.source, packet.source_port, received, packet.payload, sink);
     true
+}
+
+/// Link types of frames that come from elsewhere than a capture.
+pub(crate) mod link_type {
+    pub(crate) use super::link::{ETHERNET, PPP, RAW};
+}
+
+/// Reads one packet that was seen alone, of `wire_length` bytes of which `frame` begins it, as
+/// a flow of its own: one way, with the name that it asks for itself, if it asks.
+pub(crate) fn of_one_packet(
+    link: u32,
+    frame: &[u8],
+    wire_length: usize,
+    at: Instant,
+) -> Result<Flow, Reason> {
+    let cut = wire_length.saturating_sub(frame.len());
+    let short = if cut > 0 { Reason::Snapped } else { Reason::Length };
+    let network = link::network(link, frame, short)?;
+    let length = network.len().saturating_add(cut);
+    let packet = packet::read(network, length, short, at, &mut Fragments::new())?;
+    let name = dialogue::name_in(&packet);
+    let flags = packet.tcp.map(|tcp| tcp.flags);
+    let (from, to) = (packet.source_port, packet.destination_port);
+    let reply = name.is_none() && is_reply(packet.protocol, from, to, flags);
+    let volume = Volume { bytes: packet.bytes, packets: 1 };
+    let source = (packet.source, from);
+    let destination = (packet.destination, to);
+    let (opener, other) =
+        if reply { (destination, source) } else { (source, destination) };
+    Ok(Flow {
+        originator: opener.0,
+        responder: other.0,
+        originator_port: opener.1,
+        responder_port: other.1,
+        protocol: packet.protocol,
+        start: at,
+        end: at,
+        sent: (!reply).then_some(volume),
+        received: reply.then_some(volume),
+        tcp_flags: flags,
+        sampling: NonZeroU32::MIN,
+        name,
+        exporter: None,
+    })
 }
 
 /// Peels a frame down to its packet.

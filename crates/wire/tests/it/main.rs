@@ -22,3 +22,5 @@ mod pcap_made;
 mod pcap_shared;
 #[cfg(test)]
 mod real_logs;
+#[cfg(test)]
+mod sflow;

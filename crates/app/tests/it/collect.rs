@@ -1,0 +1,361 @@
+//! The live collector: datagrams on loopback, restarts, kills, and real exporters beside the
+//! collector that they were made for.
+//!
+//! Nothing waits for a time: each wait is for something that the program says.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::run::{House, shared};
+
+/// How long a condition may take to come true.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// In the corporate network of a watched vendor, exclusive: no name is needed.
+const SERVER: [u8; 4] = [77, 74, 176, 9];
+
+/// A collector that runs.
+struct Collector {
+    child: Child,
+    words: Receiver<String>,
+    heard: Vec<String>,
+    metrics: SocketAddr,
+    sockets: Vec<SocketAddr>,
+}
+
+impl Collector {
+    /// Starts one with these flags, and waits until it listens.
+    fn start(house: &House, flags: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegauge"));
+        command
+            .current_dir(house.path("."))
+            .env_remove("TIDEGAUGE_LAKE")
+            .args(["collect", "--vantage", "edge", "--metrics", "127.0.0.1:0"])
+            .args(flags)
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (say, words) = channel();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                if say.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (heard, sockets) = (Vec::new(), Vec::new());
+        let mut collector = Self { child, words, heard, metrics: nowhere, sockets };
+        collector.hear("collecting");
+        for line in &collector.heard {
+            if let Some(rest) = line.split("metrics on http://").nth(1) {
+                collector.metrics = rest.trim_end_matches("/metrics").parse().unwrap();
+            }
+            if let Some(rest) = line.split("listening on udp://").nth(1) {
+                let address = rest.split(',').next().unwrap();
+                collector.sockets.push(address.parse().unwrap());
+            }
+        }
+        collector
+    }
+
+    /// Waits until it says a line with this in it.
+    fn hear(&mut self, what: &str) {
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
+            let Ok(line) = self.words.recv_timeout(PATIENCE) else { break };
+            self.heard.push(line);
+            if self.heard.last().unwrap().contains(what) {
+                return;
+            }
+        }
+        panic!("it never said `{what}` but\n{}", self.heard.join("\n"));
+    }
+
+    /// The sum over all series of a metric.
+    fn metric(&self, name: &str) -> u64 {
+        let page = get(self.metrics, "/metrics");
+        let of_metric = page.lines().filter(|line| {
+            line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+        });
+        of_metric
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
+            .sum()
+    }
+
+    /// Waits until a metric is at least so large.
+    fn reaches(&self, name: &str, count: u64) {
+        let until = Instant::now() + PATIENCE;
+        while self.metric(name) < count {
+            assert!(
+                Instant::now() < until,
+                "{name} stays below {count}:\n{}",
+                get(self.metrics, "/metrics")
+            );
+            std::thread::yield_now();
+        }
+    }
+
+    /// Asks it to stop, and waits until it has; what it said.
+    fn stop(mut self) -> String {
+        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM).unwrap();
+        assert!(self.child.wait().unwrap().success(), "{}", self.heard.join("\n"));
+        self.heard.extend(self.words.iter());
+        self.heard.join("\n")
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+fn get(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn now_seconds() -> u32 {
+    #[expect(clippy::disallowed_methods, reason = "the program believes its own clock")]
+    let now = std::time::SystemTime::now();
+    let since = now.duration_since(std::time::UNIX_EPOCH).unwrap();
+    u32::try_from(since.as_secs()).unwrap()
+}
+
+/// A datagram of NetFlow v5 (Cisco's published layout): one flow from 192.0.2.`client`.
+fn v5(sequence: u32, client: u8) -> Vec<u8> {
+    let mut bytes = vec![0, 5, 0, 1];
+    bytes.extend(100_000_u32.to_be_bytes());
+    bytes.extend(now_seconds().to_be_bytes());
+    bytes.extend([0; 4]);
+    bytes.extend(sequence.to_be_bytes());
+    // Engine 0, one packet in 100.
+    bytes.extend([0, 0, 0x40, 100]);
+    bytes.extend([192, 0, 2, client]);
+    bytes.extend(SERVER);
+    bytes.extend([0; 8]);
+    for number in [9_u32, 4_000, 90_000, 95_000] {
+        bytes.extend(number.to_be_bytes());
+    }
+    bytes.extend(50_000_u16.to_be_bytes());
+    bytes.extend(443_u16.to_be_bytes());
+    // Padding, flags, TCP, and what is not read.
+    bytes.extend([0, 0x1b, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    bytes
+}
+
+/// A message of IPFIX (RFC 7011, 3.1) with one set.
+fn ipfix(sequence: u32, set: u16, content: &[u8]) -> Vec<u8> {
+    let set_length = u16::try_from(content.len() + 4).unwrap();
+    let mut bytes = vec![0, 10];
+    bytes.extend((set_length + 16).to_be_bytes());
+    bytes.extend(now_seconds().to_be_bytes());
+    bytes.extend(sequence.to_be_bytes());
+    bytes.extend([0, 0, 0, 7]);
+    bytes.extend(set.to_be_bytes());
+    bytes.extend(set_length.to_be_bytes());
+    bytes.extend(content);
+    bytes
+}
+
+/// Template 256: addresses, ports, protocol, bytes, packets, end in seconds.
+fn template() -> Vec<u8> {
+    let fields = [(8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (1, 4), (2, 4), (151, 4)];
+    let mut bytes = vec![1, 0, 0, 8];
+    for (element, width) in fields {
+        bytes.extend(u16::to_be_bytes(element));
+        bytes.extend(u16::to_be_bytes(width));
+    }
+    bytes
+}
+
+fn record(client: u8) -> Vec<u8> {
+    let mut bytes = vec![192, 0, 2, client];
+    bytes.extend(SERVER);
+    bytes.extend([0xc3, 0x50, 0x01, 0xbb, 6]);
+    bytes.extend(4_000_u32.to_be_bytes());
+    bytes.extend(9_u32.to_be_bytes());
+    bytes.extend(now_seconds().to_be_bytes());
+    bytes
+}
+
+fn contacts(house: &House) -> i64 {
+    let rows = house.rows(&["sql", "SELECT sum(contacts) AS n FROM sightings"]);
+    rows[0]["n"].as_i64().unwrap_or(0)
+}
+
+#[test]
+fn datagrams_on_two_sockets_are_in_the_lake_after_a_stop() {
+    let house = House::new();
+    let flags = ["--listen", "udp://127.0.0.1:0", "--listen", "udp://127.0.0.1:0"];
+    let collector = Collector::start(&house, &flags);
+    assert_eq!(collector.sockets.len(), 2);
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    sender.send_to(&v5(0, 1), collector.sockets[0]).unwrap();
+    // Data before its template waits for it.
+    sender.send_to(&ipfix(0, 256, &record(2)), collector.sockets[1]).unwrap();
+    collector.reaches("tidegauge_sets_held", 1);
+    sender.send_to(&ipfix(1, 2, &template()), collector.sockets[1]).unwrap();
+    sender.send_to(b"neither", collector.sockets[0]).unwrap();
+    // Four flows of v5 are missing between the first and this one.
+    sender.send_to(&v5(5, 3), collector.sockets[0]).unwrap();
+    collector.reaches("tidegauge_flows_total", 3);
+    collector.reaches("tidegauge_datagrams_total", 5);
+    assert!(get(collector.metrics, "/healthz").contains("200 OK"));
+    assert!(get(collector.metrics, "/readyz").contains("200 OK"));
+    let words = collector.stop();
+    assert!(!words.contains("ERROR"), "{words}");
+    assert_eq!(contacts(&house), 3);
+    let rows = house.rows(&[
+        "sql",
+        "SELECT flows, losses, sampling_min, sampling_max FROM coverage",
+    ]);
+    assert_eq!(rows[0]["flows"], 3);
+    assert_eq!(rows[0]["sampling_max"], 100);
+    // Four missing, one datagram that is nothing.
+    assert_eq!(rows[0]["losses"], 5, "{rows:?}");
+}
+
+#[test]
+fn after_a_kill_templates_are_known_and_the_loss_is_told() {
+    let house = House::new();
+    let flags = ["--listen", "udp://127.0.0.1:0", "--commit-every", "1"];
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let first = Collector::start(&house, &flags);
+    sender.send_to(&ipfix(0, 2, &template()), first.sockets[0]).unwrap();
+    sender.send_to(&ipfix(0, 256, &record(1)), first.sockets[0]).unwrap();
+    first.reaches("tidegauge_contacts_total", 1);
+    let commits = first.metric("tidegauge_commits_total");
+    first.reaches("tidegauge_commits_total", commits + 1);
+    first.kill();
+    assert_eq!(contacts(&house), 1);
+
+    let mut second = Collector::start(&house, &flags);
+    assert!(
+        second.heard.iter().any(|line| line.contains("the last run was killed")),
+        "{:?}",
+        second.heard
+    );
+    // Without its template, which the first run had heard.
+    sender.send_to(&ipfix(1, 256, &record(2)), second.sockets[0]).unwrap();
+    second.reaches("tidegauge_flows_total", 1);
+    second.heard.clear();
+    second.stop();
+    assert_eq!(contacts(&house), 2);
+
+    let third = Collector::start(&house, &flags);
+    assert!(
+        !third.heard.iter().any(|line| line.contains("killed")),
+        "{:?}",
+        third.heard
+    );
+    third.stop();
+}
+
+#[test]
+fn settings_are_checked_without_listening() {
+    let house = House::new();
+    house.file(
+        "tidegauge.toml",
+        "[collect]\nlisten = [\"udp://127.0.0.1:2055\"]\nvantage = \"edge\"\n",
+    );
+    let rows = house.rows(&["collect", "--check", "--commit-every", "5"]);
+    let value = |what: &str| {
+        rows.iter().find(|row| row["what"] == what).unwrap()["value"].clone()
+    };
+    assert_eq!(value("listen"), "udp://127.0.0.1:2055");
+    assert_eq!(value("commit every"), "5 s");
+    assert!(!house.path("collect").exists());
+
+    house.file("tidegauge.toml", "[collect]\nlisten = [\"udp://nowhere\"]\n");
+    let ended = house.run(&["collect", "--check", "--vantage", "edge"]);
+    assert_eq!(ended.code, 2, "{}", ended.words);
+    assert!(ended.words.contains("`nowhere` is not ADDRESS:PORT"), "{}", ended.words);
+    house.file("tidegauge.toml", "[collect]\nlistens = []\n");
+    assert_eq!(house.run(&["collect", "--check"]).code, 2);
+}
+
+/// Runs a program of the field, if it is there.
+fn tool(name: &str, arguments: &[&str]) -> Option<Command> {
+    let known = ["/usr/bin", "/usr/sbin"];
+    let path =
+        known.iter().map(|folder| Path::new(folder).join(name)).find(|p| p.exists());
+    let Some(path) = path else {
+        println!("SKIPPED beside {name}: it is not installed");
+        return None;
+    };
+    let mut command = Command::new(path);
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Some(command)
+}
+
+/// What nfdump says of all files of a folder: flows, packets, bytes.
+fn totals(folder: &Path) -> Option<[u64; 3]> {
+    let output = tool("nfdump", &["-I", "-R", folder.to_str()?])?.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let number = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(&format!("{name}:")))?;
+        line.split(':').nth(1)?.trim().parse::<u64>().ok()
+    };
+    Some([number("Flows")?, number("Packets")?, number("Bytes")?])
+}
+
+#[test]
+fn real_exporters_are_understood_as_nfcapd_understands_them() {
+    let Some(data) = shared("real exporters") else { return };
+    let house = House::new();
+    let folders = ["made", "beside"].map(|name| house.path(name));
+    folders.iter().for_each(|folder| std::fs::create_dir_all(folder).unwrap());
+    let [made, beside] = folders.each_ref().map(|folder| folder.to_str().unwrap());
+    let capture = data.join("pcap/ndpi/1kxun.pcap");
+    assert!(capture.is_file(), "the capture is gone: {}", capture.display());
+    let Some(mut reader) =
+        tool("nfpcapd", &["-r", capture.to_str().unwrap(), "-w", made])
+    else {
+        return;
+    };
+    assert!(reader.output().unwrap().status.success());
+
+    let collector = Collector::start(&house, &["--listen", "udp://127.0.0.1:0"]);
+    // A port that was free a moment ago.
+    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = port.to_string();
+    let Some(mut nfcapd) =
+        tool("nfcapd", &["-b", "127.0.0.1", "-p", &port, "-w", beside])
+    else {
+        return;
+    };
+    let mut nfcapd = nfcapd.spawn().unwrap();
+    let mut said = BufReader::new(nfcapd.stderr.take().unwrap()).lines();
+    assert!(
+        said.any(|line| line.unwrap_or_default().contains("Startup")),
+        "nfcapd did not start"
+    );
+    let to_us = collector.sockets[0].port().to_string();
+    for port in [&port, &to_us] {
+        let mut replay =
+            tool("nfreplay", &["-R", made, "-H", "127.0.0.1", "-p", port, "-v", "9"])
+                .unwrap();
+        assert!(replay.output().unwrap().status.success());
+    }
+    let sent = totals(Path::new(made)).unwrap();
+    collector.reaches("tidegauge_flows_total", sent[0]);
+    collector.reaches("tidegauge_flow_bytes_total", sent[2]);
+    kill(Pid::from_raw(nfcapd.id().cast_signed()), Signal::SIGTERM).unwrap();
+    nfcapd.wait().unwrap();
+    let ours = ["flows", "flow_packets", "flow_bytes"]
+        .map(|name| collector.metric(&format!("tidegauge_{name}_total")));
+    assert_eq!(Some(ours), totals(Path::new(beside)));
+    assert_eq!(collector.metric("tidegauge_sequence_missed_total"), 0);
+    collector.stop();
+}
