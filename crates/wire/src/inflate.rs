@@ -1,10 +1,15 @@
-//! Inputs as their decompressed bytes: gzip is told by content, anything else passes.
+//! Inputs as their decompressed bytes: gzip, zstd and bzip2 are told by content, anything
+//! else passes.
 //!
 //! **Invariant:** damage to the compressed stream ends the bytes and is one [`Loss`];
-//! an error of the reader beneath is an error, not a loss.
+//! an error of the reader beneath is an error, not a loss. Memory is bounded, whatever the
+//! stream asks for.
+//!
+//! What is left out: xz, lzip, and the `compress` of old; one layer is undone, not two.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
 use tidegauge_model::{Loss, Reason};
 
@@ -14,9 +19,23 @@ pub const HEAD_BYTES: usize = 64 * 1024;
 
 /// The first two bytes of a gzip member (RFC 1952, 2.3.1).
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// The first four bytes of a zstd frame (RFC 8878, 3.1.1).
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Bytes two to four of a skippable frame of zstd; the first is 0x50 to 0x5f (RFC 8878,
+/// 3.1.2).
+const ZSTD_SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
+/// What follows `BZh` and a digit in a bzip2 stream: the beginning of a block (pi) or, if the
+/// stream is empty, its end (the square root of pi).
+const BZIP2_BLOCK: [u8; 6] = [0x31, 0x41, 0x59, 0x26, 0x53, 0x59];
+const BZIP2_END: [u8; 6] = [0x17, 0x72, 0x45, 0x38, 0x50, 0x90];
+/// How many bytes tell.
+const MAGIC_BYTES: usize = 10;
+/// The largest window of zstd that is given memory, as a power of two: 128 MiB, what
+/// `zstd -d` takes without being told otherwise.
+const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
-/// The decompressed bytes of an input. Several gzip members in a row are one stream
-/// (RFC 1952, 2.2), as rotation and concatenation make them.
+/// The decompressed bytes of an input. Several members, frames or streams in a row are one
+/// stream (RFC 1952, 2.2; RFC 8878, 3), as rotation and concatenation make them.
 pub struct Inflate<R: Read> {
     source: Source<R>,
     /// Bytes from `start` to `end` are read and not yet taken.
@@ -33,12 +52,14 @@ enum Source<R: Read> {
     New(R),
     Plain(Sniffed<R>),
     Gzip(Box<MultiGzDecoder<BufReader<Watched<Sniffed<R>>>>>),
+    Zstd(Box<zstd::Decoder<'static, BufReader<Watched<Sniffed<R>>>>>),
+    Bzip2(Box<MultiBzDecoder<BufReader<Watched<Sniffed<R>>>>>),
     /// At its end, or damaged, or failed.
     Ended,
 }
 
 /// A reader whose first bytes were read to look at them.
-type Sniffed<R> = io::Chain<io::Take<Cursor<[u8; 2]>>, R>;
+type Sniffed<R> = io::Chain<io::Take<Cursor<[u8; MAGIC_BYTES]>>, R>;
 
 impl<R: Read> Inflate<R> {
     /// The decompressed bytes of `input`; nothing is read yet.
@@ -86,15 +107,21 @@ impl<R: Read> Inflate<R> {
         let free = self.buffer.get_mut(self.end..).unwrap_or_default();
         let count = match &mut self.source {
             Source::New(_) | Source::Ended => return Ok(0),
-            Source::Plain(input) => read_retrying(input, free)?,
-            Source::Gzip(decoder) => match read_retrying(decoder, free) {
-                Ok(count) => count,
-                Err(error) if decoder.get_ref().get_ref().failed => return Err(error),
-                Err(_) => {
-                    self.damage = Some(Loss::at(self.produced, Reason::Compression));
-                    0
-                }
-            },
+            Source::Plain(input) => Ok(read_retrying(input, free)?),
+            Source::Gzip(decoder) => read_retrying(decoder, free)
+                .map_err(|error| (error, decoder.get_ref().get_ref().failed)),
+            Source::Zstd(decoder) => read_retrying(decoder, free)
+                .map_err(|error| (error, decoder.get_ref().get_ref().failed)),
+            Source::Bzip2(decoder) => read_retrying(decoder, free)
+                .map_err(|error| (error, decoder.get_ref().get_ref().failed)),
+        };
+        let count = match count {
+            Ok(count) => count,
+            Err((error, true)) => return Err(error),
+            Err((_, false)) => {
+                self.damage = Some(Loss::at(self.produced, Reason::Compression));
+                0
+            }
         };
         if count == 0 {
             self.source = Source::Ended;
@@ -128,9 +155,9 @@ impl<R: Read> Read for Inflate<R> {
     }
 }
 
-/// Decides by the first two bytes what `input` is.
+/// Decides by the first bytes what `input` is.
 fn sniff<R: Read>(mut input: R) -> io::Result<Source<R>> {
-    let mut magic = [0; 2];
+    let mut magic = [0; MAGIC_BYTES];
     let mut length = 0;
     while let Some(free) = magic.get_mut(length..).filter(|free| !free.is_empty()) {
         match read_retrying(&mut input, free)? {
@@ -138,14 +165,48 @@ fn sniff<R: Read>(mut input: R) -> io::Result<Source<R>> {
             count => length += count,
         }
     }
-    let length = u64::try_from(length).expect("at most two");
+    let compression = magic.get(..length).and_then(compression);
+    let length = u64::try_from(length).expect("at most ten");
     let whole = Cursor::new(magic).take(length).chain(input);
-    Ok(if length == 2 && magic == GZIP_MAGIC {
-        let watched = Watched { inner: whole, failed: false };
-        Source::Gzip(Box::new(MultiGzDecoder::new(BufReader::new(watched))))
-    } else {
-        Source::Plain(whole)
+    let Some(compression) = compression else { return Ok(Source::Plain(whole)) };
+    let watched = BufReader::new(Watched { inner: whole, failed: false });
+    Ok(match compression {
+        Compression::Gzip => Source::Gzip(Box::new(MultiGzDecoder::new(watched))),
+        Compression::Bzip2 => Source::Bzip2(Box::new(MultiBzDecoder::new(watched))),
+        Compression::Zstd => {
+            let mut decoder = zstd::Decoder::with_buffer(watched)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
+            Source::Zstd(Box::new(decoder))
+        }
     })
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Compression {
+    Gzip,
+    Zstd,
+    Bzip2,
+}
+
+/// What a stream that begins so is compressed with.
+fn compression(head: &[u8]) -> Option<Compression> {
+    if head.starts_with(&GZIP_MAGIC) {
+        return Some(Compression::Gzip);
+    }
+    if head.starts_with(&ZSTD_MAGIC) {
+        return Some(Compression::Zstd);
+    }
+    match head {
+        [0x50..=0x5f, rest @ ..] if rest.starts_with(&ZSTD_SKIPPABLE) => {
+            Some(Compression::Zstd)
+        }
+        [b'B', b'Z', b'h', b'1'..=b'9', rest @ ..]
+            if rest.starts_with(&BZIP2_BLOCK) || rest.starts_with(&BZIP2_END) =>
+        {
+            Some(Compression::Bzip2)
+        }
+        _ => None,
+    }
 }
 
 fn read_retrying(input: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
@@ -177,14 +238,13 @@ impl<R: Read> Read for Watched<R> {
 mod tests {
     use std::io::Write;
 
-    use flate2::Compression;
     use flate2::write::GzEncoder;
     use proptest::prelude::*;
 
     use super::*;
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(bytes).unwrap();
         encoder.finish().unwrap()
     }
@@ -249,21 +309,71 @@ mod tests {
         assert_eq!(bytes.len(), 3 * HEAD_BYTES);
     }
 
+    fn zstd_of(bytes: &[u8]) -> Vec<u8> {
+        zstd::encode_all(bytes, 1).unwrap()
+    }
+
+    fn bzip2_of(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder =
+            bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    const ALL: [fn(&[u8]) -> Vec<u8>; 3] = [gzip, zstd_of, bzip2_of];
+
+    #[test]
+    fn several_streams_in_a_row_are_one() {
+        for compress in ALL {
+            let twice = [compress(b"first, "), compress(b"second")].concat();
+            assert_eq!(all(&twice), (b"first, second".to_vec(), None));
+        }
+        let skippable = [0x53, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 9, 9];
+        let led = [&skippable[..], &zstd_of(b"behind it")].concat();
+        assert_eq!(all(&led), (b"behind it".to_vec(), None));
+    }
+
+    #[test]
+    fn a_stream_that_is_cut_anywhere_is_one_loss_behind_what_was_whole() {
+        let text: Vec<u8> = (0..20_000_u32).flat_map(|n| n.to_be_bytes()).collect();
+        for compress in ALL {
+            let whole = compress(&text);
+            let step = whole.len() / 50;
+            for length in (MAGIC_BYTES..whole.len()).step_by(step) {
+                let (bytes, damage) = all(&whole[..length]);
+                assert!(text.starts_with(&bytes), "{length} of {}", whole.len());
+                let offset = u64::try_from(bytes.len()).unwrap();
+                assert_eq!(damage, Some(Loss::at(offset, Reason::Compression)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_over_the_limit_is_damage() {
+        // A frame that asks for a window of 2^41 bytes (RFC 8878, 3.1.1.1.2).
+        let greedy = [&ZSTD_MAGIC[..], &[0x00, 0xf8, 0x01, 0, 0, 0, 0]].concat();
+        assert_eq!(all(&greedy).1, Some(Loss::at(0, Reason::Compression)));
+    }
+
     proptest! {
         #[test]
         fn compression_changes_no_byte(bytes: Vec<u8>) {
-            prop_assert_eq!(all(&gzip(&bytes)), (bytes, None));
+            for compress in ALL {
+                prop_assert_eq!(all(&compress(&bytes)), (bytes.clone(), None));
+            }
         }
 
         #[test]
         fn plain_bytes_pass(bytes: Vec<u8>) {
-            prop_assume!(!bytes.starts_with(&GZIP_MAGIC));
+            prop_assume!(compression(&bytes).is_none());
             prop_assert_eq!(all(&bytes), (bytes, None));
         }
 
         #[test]
         fn no_bytes_after_the_magic_panic(bytes: Vec<u8>) {
             all(&[GZIP_MAGIC.as_slice(), &bytes].concat());
+            all(&[ZSTD_MAGIC.as_slice(), &bytes].concat());
+            all(&[b"BZh9".as_slice(), &BZIP2_BLOCK, &bytes].concat());
         }
     }
 }
