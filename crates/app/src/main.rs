@@ -38,6 +38,8 @@ pub(crate) enum Outcome {
     Done,
     /// It was done, but more input was lost than is acceptable.
     Incomplete,
+    /// Nothing was done: the settings are wrong, and it was said how.
+    Refused,
 }
 
 fn main() -> ExitCode {
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
     };
     match runtime.block_on(Box::pin(run(typed.verb, &settings))) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Refused) => ExitCode::from(2),
         Ok(Outcome::Incomplete) => ExitCode::from(3),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

@@ -4,6 +4,7 @@
 //! tried until it is in. Only then is the state that belongs to it kept.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant as Moment};
 
 use tidegauge_model::Instant;
@@ -22,7 +23,8 @@ use crate::pipeline::count;
 pub(super) const WAITING_MAX: usize = 4;
 /// Pause between two tries to write the lake.
 const PAUSE: Duration = Duration::from_secs(5);
-/// Tries to write the last interval, after which the program ends without it.
+/// Tries to write an interval after being told to stop, after which the program ends without
+/// it, and without those after it.
 const LAST_TRIES_MAX: u32 = 3;
 
 /// Commits one interval after the other.
@@ -31,6 +33,7 @@ pub(super) struct Committer {
     lake: Lake,
     journal: Journal,
     metrics: Arc<Metrics>,
+    stop: Arc<AtomicBool>,
     started: Instant,
 }
 
@@ -40,9 +43,10 @@ impl Committer {
         lake: Lake,
         journal: Journal,
         metrics: Arc<Metrics>,
+        stop: Arc<AtomicBool>,
     ) -> Self {
         let plan = Arc::clone(plan);
-        Self { plan, lake, journal, metrics, started: clock::now() }
+        Self { plan, lake, journal, metrics, stop, started: clock::now() }
     }
 
     /// Commits until nothing comes any more.
@@ -80,8 +84,11 @@ impl Committer {
                 Err(error) => {
                     tries += 1;
                     self.metrics.commit_failed();
-                    if interval.last && tries >= LAST_TRIES_MAX {
-                        return Err(error.context("the last interval is lost"));
+                    let stopping = self.stop.load(Ordering::Relaxed);
+                    if stopping && tries >= LAST_TRIES_MAX {
+                        return Err(error.context(
+                            "what was not committed when told to stop is lost",
+                        ));
                     }
                     tracing::error!("cannot commit, trying again: {error:#}");
                     tokio::time::sleep(PAUSE).await;

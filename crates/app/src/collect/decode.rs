@@ -23,6 +23,11 @@ use crate::clock;
 /// Sightings and waiting flows after which an interval ends early: about 400 MiB. Picked by
 /// hand.
 const SIGHTINGS_MAX: usize = 1_000_000;
+/// Flows without a name that wait for one: some 40 MB. An answer comes before the flow that it
+/// leads to, so a second of a busy exporter is enough; beyond it they are matched by what is
+/// known so far. Below [`SIGHTINGS_MAX`], so that flows that are no contacts, which are nearly
+/// all, never end an interval early. Picked by hand.
+const PENDING_MAX: usize = 250_000;
 /// How often metrics are brought up to date and sets without a template are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -49,7 +54,7 @@ pub(super) fn run(
     let mut exports = Exports::new();
     exports.restore(known);
     let settings =
-        Settings { control_share: plan.control_sampling, ..Settings::default() };
+        Settings { control_share: plan.control_sampling, pending_max: PENDING_MAX };
     let observer = Observer::new(&plan.vantage, &plan.catalog, settings);
     let mut watch =
         Watch { observer, flows: 0, volume: Volume::default(), now: clock::now() };

@@ -118,6 +118,11 @@ impl Listener {
                 });
             }
         });
+        self.close();
+    }
+
+    /// Removes what a Unix socket leaves in its folder.
+    pub(super) fn close(&self) {
         if let Either::Unix(socket) = &self.socket
             && let Ok(address) = socket.local_addr()
             && let Some(path) = address.as_pathname()

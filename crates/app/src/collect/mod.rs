@@ -36,8 +36,9 @@ use self::metrics::Metrics;
 use self::state::Journal;
 
 /// Batches of datagrams or records that wait for the decoder, of all sockets together. A
-/// batch holds up to [`udp::BATCH_BYTES_MAX`]: 128 MiB in all. Picked by hand: half a second
-/// at a gigabit.
+/// batch of datagrams of usual size holds little more than [`udp::BATCH_BYTES_MAX`]: 128 MiB
+/// in all, twice that if every datagram is of the largest size. Picked by hand: a second at a
+/// gigabit.
 const QUEUE_BATCHES: usize = 256;
 /// How often a thread looks whether it is to stop.
 const STOP_LOOK: Duration = Duration::from_millis(200);
@@ -78,6 +79,8 @@ pub(crate) async fn run(plan: Plan, lake: Lake) -> anyhow::Result<()> {
     let journal = Journal::open(&plan.state, &plan.vantage.id)?;
     lake.write_vantage(&plan.vantage).await?;
     lake.write_catalog(plan.catalog.endpoints(), &plan.catalog.version()).await?;
+    // Before anybody is told that it runs: a signal now must not end it as it stands.
+    let stopped = stopped()?;
     let stop = Arc::new(AtomicBool::new(false));
     if let Some(address) = plan.metrics {
         metrics::serve(address, Arc::clone(&metrics)).await?;
@@ -90,10 +93,23 @@ pub(crate) async fn run(plan: Plan, lake: Lake) -> anyhow::Result<()> {
     drop(to_decoder);
     let (to_commit, observed) = tokio::sync::mpsc::channel(commit::WAITING_MAX);
     let decoder = start_decoder(&plan, &metrics, messages, to_commit, &journal)?;
-    let committer = commit::Committer::new(&plan, lake, journal, Arc::clone(&metrics));
-    let committing = tokio::spawn(committer.run(observed));
+    let committer = commit::Committer::new(
+        &plan,
+        lake,
+        journal,
+        Arc::clone(&metrics),
+        Arc::clone(&stop),
+    );
+    let mut committing = tokio::spawn(committer.run(observed));
     tracing::info!("collecting; a commit every {} s", plan.commit_every.as_secs());
-    stopped().await?;
+    tokio::select! {
+        signal = stopped => signal,
+        // Without a signal it ends only if the decoder did.
+        ended = &mut committing => {
+            ended??;
+            anyhow::bail!("the decoder ended by itself; what was not committed is lost");
+        }
+    }
     tracing::info!("stopping: committing what was seen");
     stop.store(true, Ordering::Relaxed);
     let joined = tokio::task::spawn_blocking(move || {
@@ -103,6 +119,26 @@ pub(crate) async fn run(plan: Plan, lake: Lake) -> anyhow::Result<()> {
         anyhow::bail!("a thread of the collector panicked; the last interval is lost");
     }
     committing.await?
+}
+
+/// Opens and closes each socket, to know that it can be.
+pub(crate) fn try_sockets(plan: &Plan) -> anyhow::Result<()> {
+    for listen in &plan.listen {
+        match listen {
+            Listen::Udp(address) => {
+                drop(udp::Socket::open(*address, plan.receive_buffer_bytes)?);
+            }
+            Listen::Tcp(_) | Listen::Unix(_) => {
+                dnstap::Listener::open(listen)?.close();
+            }
+        }
+    }
+    if let Some(address) = plan.metrics {
+        drop(std::net::TcpListener::bind(address).with_context(|| {
+            format!("serving metrics on {address} (hint: --metrics)")
+        })?);
+    }
+    Ok(())
 }
 
 /// Opens a socket and starts its thread.
@@ -168,16 +204,17 @@ fn start(
         .with_context(|| format!("starting the thread `{name}`"))
 }
 
-/// Waits for SIGTERM or SIGINT.
-async fn stopped() -> anyhow::Result<()> {
+/// From now on, catches SIGTERM and SIGINT; what is returned waits for one.
+fn stopped() -> anyhow::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate =
         signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
     let mut interrupt =
         signal(SignalKind::interrupt()).context("waiting for SIGINT")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }

@@ -1,7 +1,9 @@
 //! Datagrams, many with one system call.
 //!
 //! **Invariant:** every datagram that the kernel gives is handed over or counted as dropped,
-//! by its exporter; what the kernel itself dropped is what it says (`SO_RXQ_OVFL`).
+//! by its exporter; what the kernel itself dropped is what it says (`SO_RXQ_OVFL`). While the
+//! decoder is behind, a batch grows to [`BATCH_BYTES_MAX`] before anything is dropped, so that
+//! many small datagrams do not fill a queue that has room for their bytes.
 
 use std::collections::HashMap;
 use std::io::IoSliceMut;
@@ -27,7 +29,8 @@ const DATAGRAMS_PER_CALL: usize = 64;
 /// The longest datagram kept whole, in bytes: exporters stay within one frame, jumbo ones
 /// included. Longer ones are cut by the kernel and end as a loss.
 const DATAGRAM_BYTES_MAX: usize = 9_216;
-/// Bytes of datagrams that are handed over together.
+/// Bytes of datagrams after which a batch takes no more; one call may take it beyond by
+/// [`DATAGRAMS_PER_CALL`] × [`DATAGRAM_BYTES_MAX`].
 pub(super) const BATCH_BYTES_MAX: usize = 512 * 1024;
 
 /// Datagrams that were received together.
@@ -64,7 +67,10 @@ impl Socket {
         let socket = UdpSocket::bind(address)
             .with_context(|| format!("listening on udp://{address}"))?;
         socket.set_read_timeout(Some(STOP_LOOK))?;
-        setsockopt(&socket, sockopt::RcvBuf, &receive_buffer_bytes)?;
+        // Beyond net.core.rmem_max only for who may administer the network.
+        if setsockopt(&socket, sockopt::RcvBufForce, &receive_buffer_bytes).is_err() {
+            setsockopt(&socket, sockopt::RcvBuf, &receive_buffer_bytes)?;
+        }
         setsockopt(&socket, sockopt::RxqOvfl, &1)?;
         // The kernel doubles what is asked for, for its own use.
         let granted = getsockopt(&socket, sockopt::RcvBuf)? / 2;
@@ -92,25 +98,18 @@ impl Socket {
         let mut room = vec![0; DATAGRAMS_PER_CALL * DATAGRAM_BYTES_MAX];
         let mut receiving = Receiving::new();
         while !stop.load(Ordering::Relaxed) {
-            // Empties the socket as far as one batch goes, so that batches are large when
-            // there is much to do, and prompt when there is little.
-            let mut flags = MsgFlags::MSG_WAITFORONE;
-            while receiving.batch.bytes.len() < BATCH_BYTES_MAX {
-                match receiving.call(&self.socket, &mut room, flags) {
-                    Ok(DATAGRAMS_PER_CALL) => flags |= MsgFlags::MSG_DONTWAIT,
-                    Ok(_) => break,
-                    Err(nix::Error::EAGAIN | nix::Error::EINTR) => break,
-                    Err(error) => {
-                        tracing::error!("{name}: receiving: {error}");
-                        break;
-                    }
-                }
-            }
-            if receiving.is_empty() {
-                continue;
-            }
-            if !receiving.hand_over(&name, to_decoder, metrics) {
+            receiving.fill(&self.socket, &mut room, MsgFlags::MSG_WAITFORONE, &name);
+            if !receiving.is_empty() && !receiving.hand_over(&name, to_decoder, metrics)
+            {
                 return;
+            }
+        }
+        // What had come when it was told to stop.
+        receiving.fill(&self.socket, &mut room, MsgFlags::MSG_DONTWAIT, &name);
+        if !receiving.is_empty() {
+            let batch = receiving.take(&name, metrics);
+            if to_decoder.send(Message::Datagrams(batch)).is_err() {
+                tracing::error!("{name}: nobody decodes any more");
             }
         }
     }
@@ -121,15 +120,43 @@ struct Receiving {
     batch: Batch,
     /// The kernel's count of what it dropped, since the socket was opened.
     overflow: u32,
+    /// How many datagrams of the batch the metrics know.
+    told: usize,
+    /// How many of those that the kernel dropped the metrics know.
+    told_of_kernel: u64,
 }
 
 impl Receiving {
     fn new() -> Self {
-        Self { batch: Batch::empty(), overflow: 0 }
+        Self { batch: Batch::empty(), overflow: 0, told: 0, told_of_kernel: 0 }
     }
 
     fn is_empty(&self) -> bool {
-        self.batch.datagrams.is_empty() && self.batch.dropped_by_kernel == 0
+        self.batch.datagrams.is_empty()
+            && self.batch.dropped.is_empty()
+            && self.batch.dropped_by_kernel == 0
+    }
+
+    /// Empties the socket as far as one batch goes, so that batches are large when there is
+    /// much to do, and prompt when there is little.
+    fn fill(
+        &mut self,
+        socket: &UdpSocket,
+        room: &mut [u8],
+        mut flags: MsgFlags,
+        name: &str,
+    ) {
+        while self.batch.bytes.len() < BATCH_BYTES_MAX {
+            match self.call(socket, room, flags) {
+                Ok(DATAGRAMS_PER_CALL) => flags |= MsgFlags::MSG_DONTWAIT,
+                Ok(_) => break,
+                Err(nix::Error::EAGAIN | nix::Error::EINTR) => break,
+                Err(error) => {
+                    tracing::error!("{name}: receiving: {error}");
+                    break;
+                }
+            }
+        }
     }
 
     /// One system call; how many datagrams it gave.
@@ -173,25 +200,39 @@ impl Receiving {
         Ok(count)
     }
 
-    /// Gives the batch to the decoder, or counts it as dropped. False if nobody is there.
+    /// The batch, stamped and told to the metrics.
+    fn take(&mut self, name: &str, metrics: &Metrics) -> Batch {
+        let mut batch = std::mem::replace(&mut self.batch, Batch::empty());
+        batch.received = clock::now();
+        metrics.received(
+            name,
+            batch.datagrams.len().saturating_sub(self.told),
+            batch.dropped_by_kernel.saturating_sub(self.told_of_kernel),
+        );
+        (self.told, self.told_of_kernel) = (0, 0);
+        batch
+    }
+
+    /// Gives the batch to the decoder. If there is no room it grows on; once it is full, it
+    /// is counted as dropped. False if nobody is there.
     fn hand_over(
         &mut self,
         name: &str,
         to_decoder: &SyncSender<Message>,
         metrics: &Metrics,
     ) -> bool {
-        let mut batch = std::mem::replace(&mut self.batch, Batch::empty());
-        batch.received = clock::now();
-        metrics.received(name, batch.datagrams.len(), batch.dropped_by_kernel);
+        let batch = self.take(name, metrics);
         match to_decoder.try_send(Message::Datagrams(batch)) {
             Ok(()) => true,
             Err(TrySendError::Full(Message::Datagrams(batch))) => {
-                metrics.queue_full(name, batch.datagrams.len());
-                self.batch.dropped = batch.dropped;
-                self.batch.dropped_by_kernel = batch.dropped_by_kernel;
-                for datagram in &batch.datagrams {
-                    *self.batch.dropped.entry(datagram.exporter).or_default() += 1;
+                if batch.bytes.len() < BATCH_BYTES_MAX {
+                    self.told = batch.datagrams.len();
+                    self.batch = batch;
+                } else {
+                    metrics.queue_full(name, batch.datagrams.len());
+                    self.batch = batch.dropped();
                 }
+                self.told_of_kernel = self.batch.dropped_by_kernel;
                 true
             }
             Err(_) => false,
@@ -209,6 +250,15 @@ impl Batch {
             dropped_by_kernel: 0,
         }
     }
+
+    /// What is left of a batch that found no room: the count of its datagrams by exporter.
+    fn dropped(self) -> Self {
+        let Self { datagrams, mut dropped, dropped_by_kernel, .. } = self;
+        for datagram in &datagrams {
+            *dropped.entry(datagram.exporter).or_default() += 1;
+        }
+        Self { dropped, dropped_by_kernel, ..Self::empty() }
+    }
 }
 
 /// Who sent it; an IPv4 address mapped into IPv6 is that IPv4 address.
@@ -218,4 +268,61 @@ fn sender(storage: &SockaddrStorage) -> Option<(Address, u16)> {
     }
     let v6 = storage.as_sockaddr_in6()?;
     Some((v6.ip().into(), v6.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    /// Puts `count` datagrams of `length` bytes into the batch, as the kernel would.
+    fn receive(receiving: &mut Receiving, count: usize, length: usize) {
+        for _ in 0..count {
+            let start = receiving.batch.bytes.len();
+            receiving.batch.bytes.resize(start + length, 0);
+            receiving.batch.datagrams.push(Datagram {
+                exporter: std::net::Ipv4Addr::LOCALHOST.into(),
+                port: 1,
+                at: start..start + length,
+            });
+        }
+    }
+
+    #[test]
+    fn a_queue_without_room_lets_a_batch_grow_before_it_drops() {
+        let (to_decoder, decoder) = sync_channel(1);
+        let (metrics, mut receiving) = (Metrics::new(), Receiving::new());
+        let hand_over = |receiving: &mut Receiving| {
+            assert!(receiving.hand_over("udp", &to_decoder, &metrics));
+        };
+        receive(&mut receiving, 1, 1_400);
+        hand_over(&mut receiving);
+        // The queue is full from here on; small batches become one.
+        for _ in 0..10 {
+            receive(&mut receiving, 1, 1_400);
+            hand_over(&mut receiving);
+        }
+        assert_eq!(receiving.batch.datagrams.len(), 10);
+        receive(&mut receiving, 90, 9_000);
+        receiving.batch.dropped_by_kernel = 7;
+        hand_over(&mut receiving);
+        assert!(receiving.batch.datagrams.is_empty() && !receiving.is_empty());
+        let Ok(Message::Datagrams(first)) = decoder.recv() else { panic!() };
+        assert_eq!(first.datagrams.len(), 1);
+        receive(&mut receiving, 2, 1_400);
+        hand_over(&mut receiving);
+        let Ok(Message::Datagrams(second)) = decoder.recv() else { panic!() };
+        assert_eq!(second.datagrams.len(), 2);
+        assert_eq!(second.dropped.values().sum::<u64>(), 100);
+        assert_eq!(second.dropped_by_kernel, 7);
+        let page = metrics.text().unwrap();
+        for line in [
+            "datagrams_total{socket=\"udp\"} 103",
+            "dropped_total{socket=\"udp\",by=\"queue\"} 100",
+            "dropped_total{socket=\"udp\",by=\"kernel\"} 7",
+        ] {
+            assert!(page.contains(line), "no {line} in\n{page}");
+        }
+    }
 }

@@ -14,14 +14,33 @@ pub(crate) async fn run(
     verb: &args::Collect,
     settings: &Settings,
 ) -> anyhow::Result<Outcome> {
-    let plan = plan(verb, settings)?;
-    let lake = Lake::open(&settings.lake).await?;
+    let (plan, lake) = match ready(verb, settings).await {
+        Ok(ready) => ready,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            return Ok(Outcome::Refused);
+        }
+    };
     if verb.check {
         check(&plan, &lake).print(settings.format)?;
         return Ok(Outcome::Done);
     }
     collect::run(plan, lake).await?;
     Ok(Outcome::Done)
+}
+
+/// Everything that can be wrong before the first datagram. A check also opens and closes
+/// each socket; it fails beside a collector that runs on the same ones.
+async fn ready(
+    verb: &args::Collect,
+    settings: &Settings,
+) -> anyhow::Result<(Plan, Lake)> {
+    let plan = plan(verb, settings)?;
+    let lake = Lake::open(&settings.lake).await?;
+    if verb.check {
+        collect::try_sockets(&plan)?;
+    }
+    Ok((plan, lake))
 }
 
 /// What was typed above what the file says above the defaults.

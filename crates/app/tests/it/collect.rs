@@ -283,6 +283,17 @@ fn settings_are_checked_without_listening() {
     assert!(ended.words.contains("`nowhere` is not ADDRESS:PORT"), "{}", ended.words);
     house.file("tidegauge.toml", "[collect]\nlistens = []\n");
     assert_eq!(house.run(&["collect", "--check"]).code, 2);
+    house.file("tidegauge.toml", "");
+    let held = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let taken = format!("udp://{}", held.local_addr().unwrap());
+    let ended =
+        house.run(&["collect", "--check", "--vantage", "edge", "--listen", &taken]);
+    assert_eq!(ended.code, 2, "{}", ended.words);
+    assert!(ended.words.contains(&taken), "{}", ended.words);
+    drop(held);
+    let path = format!("unix://{}", house.path("dnstap.sock").display());
+    house.done(&["collect", "--check", "--vantage", "edge", "--listen", &path]);
+    assert!(!house.path("dnstap.sock").exists(), "a check leaves nothing behind");
 }
 
 /// Runs a program of the field, if it is there.
@@ -317,7 +328,7 @@ fn real_exporters_are_understood_as_nfcapd_understands_them() {
     let folders = ["made", "beside"].map(|name| house.path(name));
     folders.iter().for_each(|folder| std::fs::create_dir_all(folder).unwrap());
     let [made, beside] = folders.each_ref().map(|folder| folder.to_str().unwrap());
-    let capture = data.join("pcap/ndpi/1kxun.pcap");
+    let capture = data.join("pcap/ndpi/KakaoTalk_chat.pcap");
     assert!(capture.is_file(), "the capture is gone: {}", capture.display());
     let Some(mut reader) =
         tool("nfpcapd", &["-r", capture.to_str().unwrap(), "-w", made])
@@ -327,20 +338,8 @@ fn real_exporters_are_understood_as_nfcapd_understands_them() {
     assert!(reader.output().unwrap().status.success());
 
     let collector = Collector::start(&house, &["--listen", "udp://127.0.0.1:0"]);
-    // A port that was free a moment ago.
-    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let port = port.to_string();
-    let Some(mut nfcapd) =
-        tool("nfcapd", &["-b", "127.0.0.1", "-p", &port, "-w", beside])
-    else {
-        return;
-    };
-    let mut nfcapd = nfcapd.spawn().unwrap();
-    let mut said = BufReader::new(nfcapd.stderr.take().unwrap()).lines();
-    assert!(
-        said.any(|line| line.unwrap_or_default().contains("Startup")),
-        "nfcapd did not start"
-    );
+    let Some(nfcapd) = Nfcapd::start(Path::new(beside)) else { return };
+    let port = nfcapd.port.to_string();
     let to_us = collector.sockets[0].port().to_string();
     for port in [&port, &to_us] {
         let mut replay =
@@ -351,11 +350,122 @@ fn real_exporters_are_understood_as_nfcapd_understands_them() {
     let sent = totals(Path::new(made)).unwrap();
     collector.reaches("tidegauge_flows_total", sent[0]);
     collector.reaches("tidegauge_flow_bytes_total", sent[2]);
-    kill(Pid::from_raw(nfcapd.id().cast_signed()), Signal::SIGTERM).unwrap();
-    nfcapd.wait().unwrap();
+    let theirs = nfcapd.totals();
     let ours = ["flows", "flow_packets", "flow_bytes"]
         .map(|name| collector.metric(&format!("tidegauge_{name}_total")));
-    assert_eq!(Some(ours), totals(Path::new(beside)));
+    assert_eq!(Some(ours), theirs);
     assert_eq!(collector.metric("tidegauge_sequence_missed_total"), 0);
     collector.stop();
+}
+
+/// The collector of nfdump, that writes to a folder.
+struct Nfcapd {
+    child: Child,
+    folder: std::path::PathBuf,
+    port: u16,
+    /// Kept open: it ends when it cannot speak.
+    _said: std::io::Lines<BufReader<std::process::ChildStderr>>,
+}
+
+impl Nfcapd {
+    /// Starts it, and waits until it listens.
+    fn start(folder: &Path) -> Option<Self> {
+        // A port that was free a moment ago.
+        let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let number = port.to_string();
+        let to = folder.to_str().unwrap();
+        let arguments = ["-b", "127.0.0.1", "-p", &number, "-w", to];
+        let mut child = tool("nfcapd", &arguments)?.spawn().unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+        assert!(
+            said.any(|line| line.unwrap_or_default().contains("Startup")),
+            "nfcapd did not start"
+        );
+        Some(Self { child, folder: folder.to_owned(), port, _said: said })
+    }
+
+    /// Stops it; what it has taken.
+    fn totals(mut self) -> Option<[u64; 3]> {
+        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM).unwrap();
+        self.child.wait().unwrap();
+        totals(&self.folder)
+    }
+}
+
+/// A classic capture with its times moved so that the last packet was just now.
+fn fresh(capture: &[u8]) -> Vec<u8> {
+    let (header, mut rest) = capture.split_at(24);
+    assert_eq!(header[..4], [0xd4, 0xc3, 0xb2, 0xa1], "little-endian microseconds");
+    let number = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().unwrap());
+    let mut packets = Vec::new();
+    while !rest.is_empty() {
+        let length = usize::try_from(number(&rest[8..12])).unwrap();
+        let (packet, after) = rest.split_at(16 + length);
+        packets.push(packet);
+        rest = after;
+    }
+    let last = packets.iter().map(|packet| number(&packet[..4])).max().unwrap();
+    let shift = now_seconds() - last - 2;
+    let mut moved = header.to_vec();
+    for packet in packets {
+        moved.extend((number(&packet[..4]) + shift).to_le_bytes());
+        moved.extend(&packet[4..]);
+    }
+    moved
+}
+
+/// Has `exporter` export the capture to `port`. softflowd 1.1 is asked for v5 alone: its
+/// v9 and IPFIX of a capture are dated 2^32 ms late, and are refused, rightly.
+fn export(house: &House, exporter: &str, version: &str, port: u16) -> bool {
+    let capture = house.path("fresh.pcap");
+    let capture = capture.to_str().unwrap();
+    let to = format!("127.0.0.1:{port}");
+    let settings = house.file(
+        "pmacctd.conf",
+        format!(
+            "daemonize: false\npcap_savefile: {capture}\nplugins: nfprobe\n\
+             nfprobe_receiver: {to}\nnfprobe_version: {version}\n\
+             aggregate: src_host,dst_host,src_port,dst_port,proto,tos,tcpflags\n"
+        ),
+    );
+    let arguments: &[&str] = match exporter {
+        "softflowd" => &["-r", capture, "-n", &to, "-v", version, "-d"],
+        _ => &["-f", &settings],
+    };
+    let Some(mut command) = tool(exporter, arguments) else { return false };
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{exporter} {version}: {output:?}");
+    true
+}
+
+#[test]
+fn softflowd_and_pmacctd_give_the_totals_that_nfcapd_has() {
+    let Some(data) = shared("softflowd and pmacctd") else { return };
+    let capture = data.join("pcap/ndpi/KakaoTalk_chat.pcap");
+    let capture = std::fs::read(capture).unwrap();
+    let ways =
+        [("softflowd", "5"), ("pmacctd", "5"), ("pmacctd", "9"), ("pmacctd", "10")];
+    for (exporter, version) in ways {
+        let house = House::new();
+        house.file("fresh.pcap", fresh(&capture));
+        let beside = house.path("beside");
+        std::fs::create_dir_all(&beside).unwrap();
+        let Some(nfcapd) = Nfcapd::start(&beside) else { return };
+        let collector = Collector::start(&house, &["--listen", "udp://127.0.0.1:0"]);
+        if !export(&house, exporter, version, nfcapd.port) {
+            continue;
+        }
+        export(&house, exporter, version, collector.sockets[0].port());
+        let [flows, packets, bytes] = nfcapd.totals().unwrap();
+        assert_eq!((packets, bytes), (347, 66_384), "{exporter} {version}: all of it");
+        collector.reaches("tidegauge_flow_bytes_total", bytes);
+        let ours = ["flows", "flow_packets", "flow_bytes"]
+            .map(|name| collector.metric(&format!("tidegauge_{name}_total")));
+        assert_eq!(ours, [flows, packets, bytes], "{exporter} {version}");
+        for name in ["sequence_missed", "records_lost", "datagrams_dropped"] {
+            let lost = collector.metric(&format!("tidegauge_{name}_total"));
+            assert_eq!(lost, 0, "{exporter} {version}: {name}");
+        }
+        collector.stop();
+    }
 }
