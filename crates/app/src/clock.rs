@@ -19,6 +19,13 @@ pub(crate) fn today() -> Day {
     now().day()
 }
 
+/// Everything in the environment that is text: credentials and endpoints of object stores.
+pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| {
+        name.into_string().ok().zip(value.into_string().ok())
+    })
+}
+
 /// Whether the user asked for no colour (no-color.org).
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
 pub(crate) fn no_colour() -> bool {

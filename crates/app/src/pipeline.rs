@@ -77,7 +77,7 @@ pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
 pub(crate) async fn ingest(lake: &Lake, plan: &Plan<'_>) -> anyhow::Result<Summary> {
     let started = clock::now();
     let mut summary = Summary::default();
-    let mut sources = open_all(plan, &mut summary);
+    let mut sources = open_all(plan, &mut summary).await;
     leave_out_known(lake, plan.vantage, &mut sources, &mut summary).await?;
     if sources.is_empty() {
         return Ok(summary);
@@ -136,7 +136,7 @@ pub(crate) async fn ingest(lake: &Lake, plan: &Plan<'_>) -> anyhow::Result<Summa
     Ok(summary)
 }
 
-fn open_all(plan: &Plan<'_>, summary: &mut Summary) -> Vec<Source> {
+async fn open_all(plan: &Plan<'_>, summary: &mut Summary) -> Vec<Source> {
     let (paths, mut unreadable) = source::files(plan.paths);
     if paths.is_empty() {
         tracing::warn!("there are no files to read");
@@ -144,10 +144,9 @@ fn open_all(plan: &Plan<'_>, summary: &mut Summary) -> Vec<Source> {
     let bar = progress::steps("opening", count(paths.len()));
     let mut sources = Vec::new();
     for path in bar.wrap_iter(paths.iter()) {
-        match Source::open(path, plan.mapping.is_some()) {
-            Ok(source) => sources.push(source),
-            Err(error) => unreadable.push(error),
-        }
+        let (found, failed) = source::open(path, plan.mapping.is_some()).await;
+        sources.extend(found);
+        unreadable.extend(failed);
     }
     for source::Unreadable { name, error } in &unreadable {
         tracing::error!("{name}: cannot be read: {error}");

@@ -1,16 +1,24 @@
-//! Where input comes from: files, folders, standard input.
+//! Where input comes from: files, folders, archives, object stores, standard input.
 //!
 //! **Invariant:** inputs come in one order whatever the file system says; what cannot be
-//! opened is named and loses nothing else. Standard input is kept in a temporary file,
-//! because every input is read more than once.
+//! opened is named and loses nothing else. An input is its decompressed bytes: the same file
+//! alone, in an archive or from a bucket is the same input. What is not a file on this
+//! machine (standard input, members of archives, objects) is kept in a temporary file for
+//! as long as the run needs it, because every input is read more than once.
+
+mod archive;
+mod object;
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use tempfile::TempPath;
 use tidegauge_store::fingerprint::{Fingerprint, Hashing};
 use tidegauge_wire::{Format, Inflate};
+
+pub(crate) use self::object::is_url;
 
 /// What a source holds, by its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +51,7 @@ pub(crate) struct Source {
     /// SHA-256 of the decompressed bytes.
     pub(crate) fingerprint: Fingerprint,
     /// Keeps a temporary file while it is needed.
-    _spool: Option<tempfile::NamedTempFile>,
+    _spool: Option<TempPath>,
 }
 
 /// A path that could not be read.
@@ -65,7 +73,7 @@ pub(crate) fn files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Unreadable>) {
 }
 
 fn walk(path: &Path, found: &mut Vec<PathBuf>, unreadable: &mut Vec<Unreadable>) {
-    if path.as_os_str() == "-" || !path.is_dir() {
+    if path.as_os_str() == "-" || is_url(path) || !path.is_dir() {
         found.push(path.to_owned());
         return;
     }
@@ -109,24 +117,64 @@ fn walk_entry(
     }
 }
 
-impl Source {
-    /// Opens `path`, recognises its content and takes its fingerprint. `mapped` says that
-    /// a mapping for columns is at hand, without which text is no CSV.
-    pub(crate) fn open(path: &Path, mapped: bool) -> Result<Self, Unreadable> {
-        let name = path.display().to_string();
-        let unreadable = |error| Unreadable { name: name.clone(), error };
-        if path.as_os_str() == "-" {
-            let spool = spool_standard_input().map_err(unreadable)?;
-            let at = spool.path().to_owned();
-            return Self::at(name.clone(), at, Some(spool), mapped).map_err(unreadable);
+/// Opens what is at `path`: one input, or each member of an archive, or each object below a
+/// URL. `mapped` says that a mapping for columns is at hand, without which text is no CSV.
+pub(crate) async fn open(path: &Path, mapped: bool) -> (Vec<Source>, Vec<Unreadable>) {
+    let name = path.display().to_string();
+    if is_url(path) {
+        let (objects, mut unreadable) = object::fetch(&name).await;
+        let mut sources = Vec::new();
+        for (name, spool) in objects {
+            let (found, failed) =
+                unpack(name, spool.to_path_buf(), Some(spool), mapped);
+            sources.extend(found);
+            unreadable.extend(failed);
         }
-        Self::at(name.clone(), path.to_owned(), None, mapped).map_err(unreadable)
+        return (sources, unreadable);
     }
+    if path.as_os_str() != "-" {
+        return unpack(name, path.to_owned(), None, mapped);
+    }
+    match spool(&mut io::stdin().lock()) {
+        Ok(spool) => unpack(name, spool.to_path_buf(), Some(spool), mapped),
+        Err(error) => (Vec::new(), vec![Unreadable { name, error }]),
+    }
+}
 
+/// The input in a file, or those in it if it is an archive.
+fn unpack(
+    name: String,
+    path: PathBuf,
+    spool: Option<TempPath>,
+    mapped: bool,
+) -> (Vec<Source>, Vec<Unreadable>) {
+    let members = match archive::members(&path) {
+        Ok(None) => {
+            return match Source::at(name.clone(), path, spool, mapped) {
+                Ok(source) => (vec![source], Vec::new()),
+                Err(error) => (Vec::new(), vec![Unreadable { name, error }]),
+            };
+        }
+        Ok(Some(members)) => members,
+        Err(error) => return (Vec::new(), vec![Unreadable { name, error }]),
+    };
+    let (mut sources, mut unreadable) = (Vec::new(), Vec::new());
+    for (member, spool) in members.whole {
+        let name = format!("{name}/{member}");
+        match Source::at(name.clone(), spool.to_path_buf(), Some(spool), mapped) {
+            Ok(source) => sources.push(source),
+            Err(error) => unreadable.push(Unreadable { name, error }),
+        }
+    }
+    unreadable.extend(members.damage.map(|error| Unreadable { name, error }));
+    (sources, unreadable)
+}
+
+impl Source {
     fn at(
         name: String,
         path: PathBuf,
-        spool: Option<tempfile::NamedTempFile>,
+        spool: Option<TempPath>,
         mapped: bool,
     ) -> io::Result<Self> {
         let file = File::open(&path)?;
@@ -169,12 +217,13 @@ fn recognise(head: &[u8], mapped: bool) -> Kind {
     }
 }
 
-fn spool_standard_input() -> io::Result<tempfile::NamedTempFile> {
+/// Keeps bytes in a temporary file. The file is not held open: an archive may have more
+/// members than a program may open files.
+fn spool(input: &mut dyn Read) -> io::Result<TempPath> {
     let mut spool = tempfile::NamedTempFile::new()?;
-    io::copy(&mut io::stdin().lock().by_ref(), &mut spool)?;
+    io::copy(input, &mut spool)?;
     spool.flush()?;
-    spool.rewind()?;
-    Ok(spool)
+    Ok(spool.into_temp_path())
 }
 
 #[cfg(test)]
