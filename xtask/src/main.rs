@@ -19,6 +19,7 @@ mod fuzz;
 mod run;
 mod test;
 mod tidy;
+mod tools;
 
 use std::process::ExitCode;
 

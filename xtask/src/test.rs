@@ -1,7 +1,7 @@
 //! Everything CI runs, cheapest first, so that a mistake is told early.
 
 use crate::run::{Outcome, root, run, say, target};
-use crate::{browser, docs, fuzz, tidy};
+use crate::{browser, docs, fuzz, tidy, tools};
 
 /// Size of the demo in tests: a twentieth of the world, so that an unoptimised build
 /// ingests it within a minute or two while the largest cells stay publishable.
@@ -11,6 +11,7 @@ const DEMO_ORGANISATIONS: &str = "0.05";
 pub(crate) fn test() -> Outcome {
     tidy::tidy()?;
     run("cargo", &["fmt", "--all", "--", "--check"])?;
+    tools::install();
     run("cargo", &["test", "--workspace", "--locked", "--quiet", "--no-run"])?;
     run("cargo", &["test", "--workspace", "--locked"])?;
     docs::docs(docs::Mode::Check)?;

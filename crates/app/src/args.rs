@@ -172,7 +172,8 @@ pub(crate) struct Demo {
 
 #[derive(Debug, Args)]
 pub(crate) struct Ingest {
-    /// Files, folders, or `-`; formats are recognised by content
+    /// Files, folders, `-`, or URLs (s3://, gs://, az://, https://; with a slash at the end,
+    /// all objects below); archives of tar are opened; formats are recognised by content
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// Where it was seen; described by `vantages/NAME.toml`, if that exists

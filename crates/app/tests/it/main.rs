@@ -14,4 +14,6 @@ mod real_input;
 #[cfg(test)]
 mod run;
 #[cfg(test)]
+mod sources;
+#[cfg(test)]
 mod whole_way;
