@@ -195,8 +195,8 @@ pub(crate) struct Ingest {
 
 #[derive(Debug, Args)]
 pub(crate) struct Collect {
-    /// Where to listen: udp://ADDRESS:PORT for NetFlow, IPFIX and sFlow;
-    /// tcp://ADDRESS:PORT or unix:///PATH for dnstap; may be repeated
+    /// Where to listen: `udp://ADDRESS:PORT` for NetFlow, IPFIX and sFlow;
+    /// `tcp://ADDRESS:PORT` or `unix:///PATH` for dnstap; may be repeated
     #[arg(long, value_name = "URL")]
     pub(crate) listen: Vec<crate::collect::Listen>,
     /// Where it is seen; described by `vantages/NAME.toml`, if that exists

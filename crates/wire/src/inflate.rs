@@ -320,7 +320,9 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    const ALL: [fn(&[u8]) -> Vec<u8>; 3] = [gzip, zstd_of, bzip2_of];
+    type Compress = fn(&[u8]) -> Vec<u8>;
+
+    const ALL: [Compress; 3] = [gzip, zstd_of, bzip2_of];
 
     #[test]
     fn several_streams_in_a_row_are_one() {
@@ -335,7 +337,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_is_cut_anywhere_is_one_loss_behind_what_was_whole() {
-        let text: Vec<u8> = (0..20_000_u32).flat_map(|n| n.to_be_bytes()).collect();
+        let text: Vec<u8> = (0..20_000_u32).flat_map(u32::to_be_bytes).collect();
         for compress in ALL {
             let whole = compress(&text);
             let step = whole.len() / 50;

@@ -54,7 +54,7 @@ pub(super) struct Datagram {
 
 /// A socket that is bound.
 pub(super) struct Socket {
-    socket: UdpSocket,
+    bound: UdpSocket,
     address: SocketAddr,
     receive_buffer_bytes: usize,
 }
@@ -75,7 +75,7 @@ impl Socket {
         // The kernel doubles what is asked for, for its own use.
         let granted = getsockopt(&socket, sockopt::RcvBuf)? / 2;
         let address = socket.local_addr()?;
-        Ok(Self { socket, address, receive_buffer_bytes: granted })
+        Ok(Self { bound: socket, address, receive_buffer_bytes: granted })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -98,14 +98,14 @@ impl Socket {
         let mut room = vec![0; DATAGRAMS_PER_CALL * DATAGRAM_BYTES_MAX];
         let mut receiving = Receiving::new();
         while !stop.load(Ordering::Relaxed) {
-            receiving.fill(&self.socket, &mut room, MsgFlags::MSG_WAITFORONE, &name);
+            receiving.fill(&self.bound, &mut room, MsgFlags::MSG_WAITFORONE, &name);
             if !receiving.is_empty() && !receiving.hand_over(&name, to_decoder, metrics)
             {
                 return;
             }
         }
         // What had come when it was told to stop.
-        receiving.fill(&self.socket, &mut room, MsgFlags::MSG_DONTWAIT, &name);
+        receiving.fill(&self.bound, &mut room, MsgFlags::MSG_DONTWAIT, &name);
         if !receiving.is_empty() {
             let batch = receiving.take(&name, metrics);
             if to_decoder.send(Message::Datagrams(batch)).is_err() {
@@ -149,8 +149,7 @@ impl Receiving {
         while self.batch.bytes.len() < BATCH_BYTES_MAX {
             match self.call(socket, room, flags) {
                 Ok(DATAGRAMS_PER_CALL) => flags |= MsgFlags::MSG_DONTWAIT,
-                Ok(_) => break,
-                Err(nix::Error::EAGAIN | nix::Error::EINTR) => break,
+                Ok(_) | Err(nix::Error::EAGAIN | nix::Error::EINTR) => break,
                 Err(error) => {
                     tracing::error!("{name}: receiving: {error}");
                     break;

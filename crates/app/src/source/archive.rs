@@ -83,6 +83,9 @@ mod tests {
 
     use super::*;
 
+    /// Name and content.
+    type Member = (String, Vec<u8>);
+
     fn archive(members: &[(&str, &[u8])]) -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());
         for (name, bytes) in members {
@@ -94,7 +97,7 @@ mod tests {
         builder.into_inner().unwrap()
     }
 
-    fn read(bytes: &[u8]) -> Option<(Vec<(String, Vec<u8>)>, bool)> {
+    fn read(bytes: &[u8]) -> Option<(Vec<Member>, bool)> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(bytes).unwrap();
         let found = members(file.path()).unwrap()?;

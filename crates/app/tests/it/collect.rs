@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 use crate::run::{House, shared};
 
 /// How long a condition may take to come true.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// In the corporate network of a watched vendor, exclusive: no name is needed.
 const SERVER: [u8; 4] = [77, 74, 176, 9];
 
@@ -326,7 +326,9 @@ fn real_exporters_are_understood_as_nfcapd_understands_them() {
     let Some(data) = shared("real exporters") else { return };
     let house = House::new();
     let folders = ["made", "beside"].map(|name| house.path(name));
-    folders.iter().for_each(|folder| std::fs::create_dir_all(folder).unwrap());
+    for folder in &folders {
+        std::fs::create_dir_all(folder).unwrap();
+    }
     let [made, beside] = folders.each_ref().map(|folder| folder.to_str().unwrap());
     let capture = data.join("pcap/ndpi/KakaoTalk_chat.pcap");
     assert!(capture.is_file(), "the capture is gone: {}", capture.display());

@@ -1,6 +1,7 @@
 //! Inputs that are not plain files: archives, compressed in every way, and object stores.
 
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::Command;
 
@@ -86,11 +87,13 @@ async fn serve(objects: Objects) -> SocketAddr {
         let prefix = query.get("prefix").cloned().unwrap_or_default();
         let mut listed = String::new();
         for (key, bytes) in objects.iter().filter(|(key, _)| key.starts_with(&prefix)) {
-            listed += &format!(
+            write!(
+                listed,
                 "<Contents><Key>{key}</Key><LastModified>2024-04-01T00:00:00.000Z\
                  </LastModified><Size>{}</Size></Contents>",
                 bytes.len()
-            );
+            )
+            .unwrap();
         }
         format!(
             "<ListBucketResult><IsTruncated>false</IsTruncated>{listed}</ListBucketResult>"

@@ -208,12 +208,16 @@ fn address(v4: Option<u64>, v6: Option<u128>) -> Option<Address> {
 }
 
 fn unsigned(bytes: &[u8]) -> u64 {
+    if let Ok(&word) = <&[u8; 4]>::try_from(bytes) {
+        return u64::from(u32::from_be_bytes(word));
+    }
+    if let Ok(&word) = <&[u8; 8]>::try_from(bytes) {
+        return u64::from_be_bytes(word);
+    }
     match *bytes {
-        [a] => u64::from(a),
-        [a, b] => u64::from(u16::from_be_bytes([a, b])),
-        [a, b, c, d] => u64::from(u32::from_be_bytes([a, b, c, d])),
-        [a, b, c, d, e, f, g, h] => u64::from_be_bytes([a, b, c, d, e, f, g, h]),
-        _ => bytes.iter().fold(0, |sum, b| sum << 8 | u64::from(*b)),
+        [byte] => u64::from(byte),
+        [high, low] => u64::from(u16::from_be_bytes([high, low])),
+        _ => bytes.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
     }
 }
 

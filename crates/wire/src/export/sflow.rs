@@ -110,6 +110,9 @@ const SAMPLED_HEADER: u32 = 1;
 const SAMPLED_IPV4: u32 = 3;
 const SAMPLED_IPV6: u32 = 4;
 
+/// Reads the packet that a record describes.
+type Read = fn(&[u8], Instant) -> Result<Flow, Reason>;
+
 /// Reads a flow sample: the first of its records that describes the packet does, the header
 /// itself before what the agent made of it.
 fn sample(
@@ -135,13 +138,12 @@ fn sample(
         let (Some(format), Some(record)) = (words.number(), words.opaque()) else {
             break;
         };
-        let (rank, read): (u8, fn(&[u8], Instant) -> Result<Flow, Reason>) =
-            match format {
-                SAMPLED_HEADER => (2, sampled_header),
-                SAMPLED_IPV4 => (1, sampled_ipv4),
-                SAMPLED_IPV6 => (1, sampled_ipv6),
-                _ => continue,
-            };
+        let (rank, read): (u8, Read) = match format {
+            SAMPLED_HEADER => (2, sampled_header),
+            SAMPLED_IPV4 => (1, sampled_ipv4),
+            SAMPLED_IPV6 => (1, sampled_ipv6),
+            _ => continue,
+        };
         let flow = read(record, received);
         let rank = if flow.is_ok() { rank } else { 0 };
         if best.as_ref().is_none_or(|(known, _)| rank > *known) {

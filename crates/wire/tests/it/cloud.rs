@@ -36,7 +36,7 @@ fn every_example_of_aws_is_read() {
     let page = fs::read_to_string(SHARED).unwrap();
     // The code blocks of the page, one after the other, are a log with four headers.
     let log: String =
-        page.split("```").skip(1).step_by(2).map(|block| block.trim_start()).collect();
+        page.split("```").skip(1).step_by(2).map(str::trim_start).collect();
     let batch = aws(&log);
     assert_eq!(batch.flows.len(), 15);
     let mut reasons: Vec<_> = batch.losses.iter().map(|loss| loss.reason).collect();
@@ -112,7 +112,7 @@ fn a_subscription_and_a_tail_hold_the_same_records() {
     assert_eq!(aws(&text).flows.len(), 6);
     let tail = format!("2014-12-14T04:07:50.000Z {row}\n");
     assert_eq!(aws(&tail).flows, aws(row).flows);
-    let cut = aws(&text[..text.len() - 9]);
+    let cut = aws(text.get(..text.len() - 9).unwrap());
     assert_eq!(
         (cut.flows.len(), cut.reasons()),
         (4, vec![(Some(3), Reason::Truncated)])

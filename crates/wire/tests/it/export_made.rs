@@ -53,7 +53,7 @@ fn ipfix(sequence: u32, sets: &[Vec<u8>]) -> Vec<u8> {
     bytes.extend(START.to_be_bytes());
     bytes.extend(sequence.to_be_bytes());
     bytes.extend(1_u32.to_be_bytes());
-    sets.iter().for_each(|set| bytes.extend(set));
+    bytes.extend(sets.concat());
     bytes
 }
 
@@ -65,7 +65,7 @@ fn v9(sequence: u32, sets: &[Vec<u8>]) -> Vec<u8> {
     bytes.extend(START.to_be_bytes());
     bytes.extend(sequence.to_be_bytes());
     bytes.extend(1_u32.to_be_bytes());
-    sets.iter().for_each(|set| bytes.extend(set));
+    bytes.extend(sets.concat());
     bytes
 }
 

@@ -351,7 +351,7 @@ fn logstash_samples_equal_what_tshark_sees() {
     assert_eq!(flows, 337);
 }
 
-/// The flows that telegraf wrote as lines of InfluxDB.
+/// The flows that telegraf wrote as lines of `InfluxDB`.
 fn telegraf(path: &Path) -> BTreeMap<(Option<Address>, Record), (u64, u64)> {
     let mut all = BTreeMap::new();
     let text = fs::read_to_string(path).unwrap();

@@ -49,9 +49,14 @@ fn decoded(path: &Path) -> Collected {
     collected
 }
 
+/// How often each pair of sender and receiver was there.
+type Ends = BTreeMap<[Address; 2], u64>;
+/// How often each rate was there.
+type Rates = BTreeMap<u32, u64>;
+
 /// Sender and receiver of each packet that was sampled, and the rates, as tshark reads them:
 /// of each datagram, all addresses but the first, which are those of the datagram itself.
-fn by_tshark(path: &Path) -> Option<(BTreeMap<[Address; 2], u64>, BTreeMap<u32, u64>)> {
+fn by_tshark(path: &Path) -> Option<(Ends, Rates)> {
     let mut command = Command::new("tshark");
     command.args(["-d", "udp.port==6343,sflow", "-T", "fields"]);
     let rate = "sflow.flow_sample.sampling_rate";
