@@ -439,7 +439,10 @@ fn export(house: &House, exporter: &str, version: &str, port: u16) -> bool {
     };
     let Some(mut command) = tool(exporter, arguments) else { return false };
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{exporter} {version}: {output:?}");
+    // pmacctd ends with 1 where its plugin has sent everything and ended before it looks.
+    let words = String::from_utf8_lossy(&output.stderr);
+    let sent = output.status.success() || words.contains("no more plugins active");
+    assert!(sent && !words.contains("ERROR"), "{exporter} {version}: {words}");
     true
 }
 

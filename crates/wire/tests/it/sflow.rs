@@ -253,7 +253,9 @@ proptest! {
             changed[at] = value;
         }
         collect(&mut exports, &changed);
-        for one in exports.statistics() {
+        // A changed version makes it another format, of which a lost set tells no records.
+        let all = exports.statistics();
+        for one in all.iter().filter(|one| one.export == Export::Sflow) {
             let tally = one.tally;
             prop_assert_eq!(tally.records, tally.flows + tally.events + tally.lost);
         }
