@@ -20,6 +20,8 @@ use crate::{Sink, stamp};
 
 /// The longest message, in bytes: what a length of 16 bits says, and UDP carries.
 const MESSAGE_BYTES_MAX: usize = 65_535;
+/// The header of NetFlow v9 (RFC 3954, 5.1).
+const V9_HEADER_BYTES: usize = 20;
 /// Bytes read ahead: messages, and where the next one begins.
 const BUFFER_BYTES: usize = 4 * MESSAGE_BYTES_MAX;
 
@@ -32,7 +34,10 @@ pub fn is_whole(payload: &[u8], latest: Instant) -> bool {
     if !plausible(payload, latest) || length(payload) != Some(payload.len()) {
         return false;
     }
-    let [0, 10, ..] = payload else { return payload.len() > 20 };
+    if let [0, 9, ..] = payload {
+        return payload.len() >= V9_HEADER_BYTES + SET_HEADER_BYTES;
+    }
+    let [0, 10, ..] = payload else { return true };
     let mut at = 16;
     while let Some(&[_, _, l0, l1, ..]) = payload.get(at..) {
         at += usize::from(u16::from_be_bytes([l0, l1])).max(1);
@@ -139,7 +144,7 @@ fn length(bytes: &[u8]) -> Option<usize> {
 
 /// The header, and sets up to something that is none.
 fn v9_length(bytes: &[u8]) -> usize {
-    let mut at = 20;
+    let mut at = V9_HEADER_BYTES;
     while let Some(&[i0, i1, l0, l1, ..]) = bytes.get(at..) {
         let (id, length) = (u16::from_be_bytes([i0, i1]), u16::from_be_bytes([l0, l1]));
         let length = usize::from(length);
@@ -186,7 +191,7 @@ fn plausible(bytes: &[u8], latest: Instant) -> bool {
                 && believed(number(b0, b1, b2, b3))
                 && number(n0, n1, n2, n3) < 1_000_000_000
         }
-        9 => believed(number(b0, b1, b2, b3)) && set_begins(20, [0, 1]),
+        9 => believed(number(b0, b1, b2, b3)) && set_begins(V9_HEADER_BYTES, [0, 1]),
         10 => {
             let empty = count == 16;
             count >= 16

@@ -79,7 +79,7 @@ pub fn flows(
 /// As [`flows`], with the state of exporters of other captures: a template may be in one and
 /// its records in another.
 ///
-/// A packet of UDP to a port above the system ports whose payload is one message of NetFlow,
+/// A packet of UDP, not from that of DNS, to a port above the system ports whose payload is one message of NetFlow,
 /// IPFIX or sFlow by every length in it ([`export::is_whole`]) is not of the network watched, but
 /// a report about it: it makes the flows that it reports, and none of its own. The port
 /// alone tells nothing: collectors listen on any. But on the port of sFlow, bytes after the
@@ -151,6 +151,7 @@ fn exported(
 ) -> bool {
     let reports = packet.protocol == Protocol::UDP
         && packet.destination_port >= SYSTEM_PORTS
+        && packet.source_port != DNS_PORT
         && (export::is_whole(packet.payload, latest)
             || (packet.destination_port == export::SFLOW_PORT
                 && export::recognise(packet.payload)));

@@ -317,6 +317,21 @@ fn who_opened_is_told_by_flags_names_and_ports() {
     );
 }
 
+/// What fuzzing found: an answer of a name server that begins as NetFlow v9 does, of a
+/// believable time, and has no set.
+#[test]
+fn a_payload_that_only_begins_as_a_report_is_a_packet_of_its_network() {
+    let payload = [
+        0x00, 0x09, 0xa9, 0x66, 0x00, 0x57, 0x56, 0x56, 0x56, 0x56, 0xde, 0xde, 0xde,
+        0xde, 0x16, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+    ];
+    for port in [53, 40_000] {
+        let packet = udp(([192, 0, 2, 53], port), ([192, 0, 2, 1], 1025), &payload);
+        let found = decoded(101, &[(0, packet)]);
+        assert_eq!((found.packets(), found.losses.len()), (1, 0), "from {port}");
+    }
+}
+
 #[test]
 fn a_flow_ends_by_close_or_silence_and_is_parted_by_age() {
     let mut talk = Talk::new();
