@@ -5,7 +5,8 @@
 //! * [`activity`]: which organisations were active in which window;
 //! * [`removal`]: cohort removal and net change, side by side;
 //! * [`retention`]: the baseline cohort month by month;
-//! * [`interval`]: Wilson intervals; [`bootstrap`]: resampling whole families.
+//! * [`interval`]: Wilson intervals; [`bootstrap`]: resampling whole families;
+//! * [`regression`]: least squares and counts; [`series`]: an act in a series of points.
 //!
 //! **Invariant:** nothing here knows addresses, SQL, files, async or Arrow, and every
 //! random draw comes from a seed that the caller passes in. Every before/after figure
@@ -16,8 +17,11 @@
 pub mod activity;
 pub mod bootstrap;
 pub mod interval;
+pub mod regression;
 pub mod removal;
 pub mod retention;
+mod search;
+pub mod series;
 pub mod window;
 
 pub use activity::{Active, Stratify};

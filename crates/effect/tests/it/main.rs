@@ -1,0 +1,7 @@
+//! Estimators against values that others computed: `anchors.json` and the data sets it
+//! rests on, in the folder beside the project. A test says so aloud where it is absent.
+
+#[cfg(test)]
+mod anchors;
+#[cfg(test)]
+mod series;
