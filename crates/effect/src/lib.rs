@@ -6,7 +6,8 @@
 //! * [`removal`]: cohort removal and net change, side by side;
 //! * [`retention`]: the baseline cohort month by month;
 //! * [`interval`]: Wilson intervals; [`bootstrap`]: resampling whole families;
-//! * [`regression`]: least squares and counts; [`series`]: an act in a series of points.
+//! * [`regression`]: least squares and counts; [`series`]: an act in a series of points;
+//! * [`comparison`]: the touched against the untouched.
 //!
 //! **Invariant:** nothing here knows addresses, SQL, files, async or Arrow, and every
 //! random draw comes from a seed that the caller passes in. Every before/after figure
@@ -16,6 +17,7 @@
 
 pub mod activity;
 pub mod bootstrap;
+pub mod comparison;
 pub mod interval;
 pub mod regression;
 pub mod removal;

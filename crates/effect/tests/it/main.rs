@@ -4,4 +4,6 @@
 #[cfg(test)]
 mod anchors;
 #[cfg(test)]
+mod comparison;
+#[cfg(test)]
 mod series;

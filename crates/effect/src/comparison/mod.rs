@@ -1,0 +1,11 @@
+//! What an act did to those it touched, against those it did not.
+//!
+//! * [`staggered`]: group-time effects where acts came at different times (Callaway and
+//!   Sant'Anna 2021);
+//! * [`synthetic`]: one treated unit against a weighted sum of donors, with placebo ranks.
+//!
+//! **Invariant:** both need units that the act left alone. Whether it did is an assumption
+//! no figure here can test: spillover into the controls biases every effect towards none.
+
+pub mod staggered;
+pub mod synthetic;
