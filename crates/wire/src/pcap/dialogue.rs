@@ -37,6 +37,8 @@ pub(super) enum Heard {
     Name(ServerName),
     /// It sent a DNS message.
     Dns(dns::Saying),
+    /// It opened the connection.
+    Opening,
 }
 
 /// Both sides of a connection.
@@ -122,7 +124,7 @@ pub(super) fn name_in(packet: &Packet<'_>) -> Option<ServerName> {
     request_or_hello(bytes, &mut message, &mut heard);
     heard.into_iter().find_map(|heard| match heard {
         Heard::Name(name) => Some(name),
-        Heard::Dns(_) => None,
+        Heard::Dns(_) | Heard::Opening => None,
     })
 }
 

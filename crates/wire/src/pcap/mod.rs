@@ -4,14 +4,13 @@
 //! bytes ─► file ─► link ─► packet ──► table ─────────────► Flow
 //!          (frames) (Ethernet, (IPv4, IPv6, └ dialogue ─► Answer, names
 //!                    VLAN, …)   TCP, UDP,     (stream, http, tls, ../dns)
-//!                               fragments)
+//!                               fragments)   └ quic
 //! ```
 //!
 //! **Invariant:** the books close. Every frame of the file ends in exactly one flow, or as
 //! exactly one [`Loss`]. One more `Loss` says where the file itself could not be read on.
 //!
-//! What is left out: names inside QUIC and inside tunnels (a tunnel is one flow between its
-//! ends), reassembly of IP fragments (their bytes are counted, a name in a later fragment is
+//! What is left out: names inside tunnels (a tunnel is one flow between its ends), reassembly of IP fragments (their bytes are counted, a name in a later fragment is
 //! not read), and link layers other than those of `link`.
 
 mod dialogue;
@@ -19,6 +18,8 @@ mod file;
 mod http;
 mod link;
 mod packet;
+mod pieces;
+mod quic;
 mod stream;
 mod table;
 mod tls;

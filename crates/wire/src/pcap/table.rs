@@ -29,6 +29,7 @@ use tidegauge_model::{Address, Answer, Flow, Instant, Protocol, ServerName, Volu
 
 use super::dialogue::{Dialogue, Heard};
 use super::packet::Packet;
+use super::quic;
 use crate::Sink;
 use crate::dns::DNS_PORT;
 use crate::dns::message::{self as dns, Saying};
@@ -138,6 +139,7 @@ struct Entry {
     /// Hosts told of already.
     told: BTreeSet<Arc<str>>,
     dialogue: Option<Box<Dialogue>>,
+    initials: Option<Box<quic::Initials>>,
 }
 
 /// Where an entry is in its life.
@@ -203,7 +205,7 @@ impl Table {
         self.held_bytes = (self.held_bytes + entry.held()).saturating_sub(held_before);
         if self.held_bytes > HELD_BYTES_MAX && entry.held() > 0 {
             self.held_bytes = self.held_bytes.saturating_sub(entry.held());
-            entry.dialogue = None;
+            (entry.dialogue, entry.initials) = (None, None);
         }
         if entry.life == Life::Closed && before != Life::Closed {
             let queued = entry.queued(slot);
@@ -409,6 +411,7 @@ impl Entry {
             name: None,
             told: BTreeSet::new(),
             dialogue: None,
+            initials: None,
         }
     }
 
@@ -417,7 +420,8 @@ impl Entry {
     }
 
     fn held(&self) -> usize {
-        self.dialogue.as_ref().map_or(0, |dialogue| dialogue.held())
+        let dialogue = self.dialogue.as_ref().map_or(0, |dialogue| dialogue.held());
+        dialogue + self.initials.as_ref().map_or(0, |initials| initials.held())
     }
 
     fn relation(&self, way: Way, at: Instant, packet: &Packet<'_>) -> Relation {
@@ -496,6 +500,9 @@ impl Entry {
         if self.key.protocol == Protocol::UDP && self.key.is_dns() {
             return dns::read(packet.payload).map(Heard::Dns).into_iter().collect();
         }
+        if self.key.protocol == Protocol::UDP {
+            return self.hear_initials(way, packet.payload).into_iter().collect();
+        }
         // Names are asked for by the originator; where it is a guess, either may.
         let may_ask = !self.certain || way == self.originator || self.key.is_dns();
         match packet.tcp {
@@ -509,10 +516,24 @@ impl Entry {
         }
     }
 
+    /// Hears what a datagram says if it is one of QUIC.
+    fn hear_initials(&mut self, way: Way, payload: &[u8]) -> Option<Heard> {
+        let may_ask = !self.certain || way == self.originator;
+        if !may_ask || !quic::begins(payload) {
+            return None;
+        }
+        let initials = self.initials.get_or_insert_default();
+        Some(match initials.hear(payload)? {
+            quic::Shown::Client => Heard::Opening,
+            quic::Shown::Name(name) => Heard::Name(name),
+        })
+    }
+
     /// Takes in what was heard from the sender `way`.
     fn learn(&mut self, heard: Heard, way: Way, at: Instant, sink: &mut dyn Sink) {
         match heard {
             Heard::Name(name) => self.asked(vec![name], way, at, sink),
+            Heard::Opening => self.opened_by(way),
             Heard::Dns(Saying::Questions(names)) => self.asked(names, way, at, sink),
             Heard::Dns(Saying::Reply { asked, resolution }) => {
                 let asker = way.back();

@@ -38,7 +38,7 @@ pub(super) fn read(bytes: &[u8]) -> Reading {
         }
         let length = usize::from(u16::from_be_bytes([l0, l1]));
         message.extend_from_slice(body.get(..length).unwrap_or(body));
-        match hello(&message) {
+        match handshake(&message) {
             Reading::More => {}
             reading => return reading,
         }
@@ -50,8 +50,8 @@ pub(super) fn read(bytes: &[u8]) -> Reading {
     }
 }
 
-/// Reads a handshake message.
-fn hello(message: &[u8]) -> Reading {
+/// Reads the start of a handshake message (RFC 8446, 4), as QUIC carries it without records.
+pub(super) fn handshake(message: &[u8]) -> Reading {
     let &[kind, l0, l1, l2, ref body @ ..] = message else { return Reading::More };
     if kind != CLIENT_HELLO {
         return Reading::Nothing;

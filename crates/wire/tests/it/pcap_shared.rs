@@ -433,3 +433,76 @@ fn flows_per_capture_are_pinned_where_ndpi_agrees() {
         assert_eq!((ours, theirs), (pinned, pinned), "{file}");
     }
 }
+
+/// Captures with QUIC in which nDPI tells a name and we do not, and why.
+const QUIC_NOT_FOUND: [(&str, &[&str]); 2] = [
+    (
+        "versions of Google's before the standard: Q024 to Q050, T050, T051",
+        &[
+            "gquic.pcap",
+            "http_ipv6.pcap",
+            "quic.pcap",
+            "quic046.pcap",
+            "quic_q43.pcap",
+            "quic_q46_b.pcap",
+            "quic_q50.pcap",
+            "quic_t50.pcap",
+            "quic_t51.pcap",
+            "telegram.pcap",
+            "wechat.pcap",
+            "youtube_quic.pcap",
+        ],
+    ),
+    ("frames dated 1970 are losses here", &["dlt_ppp.pcap", "quic-mvfst-22.pcap"]),
+];
+
+#[test]
+fn the_names_in_quic_that_ndpi_found_are_found() {
+    if absent("the_names_in_quic_that_ndpi_found_are_found") {
+        return;
+    }
+    let (mut captures, mut not_found) = (BTreeSet::new(), BTreeSet::new());
+    let (mut names, mut lacking) = (0, 0);
+    for entry in fs::read_dir(Path::new(SHARED).join("pcap/ndpi-results")).unwrap() {
+        let path = entry.unwrap().path();
+        let file = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+        let told: Vec<(Conversation, String)> = text
+            .lines()
+            .filter(|line| line.contains("QUIC"))
+            .filter_map(|line| {
+                let (_, behind) = line.split_once("[Hostname/SNI: ")?;
+                let (host, _) = behind.split_once(']')?;
+                Some((ndpi_conversation(line)?, canonical_host(host)?))
+            })
+            .collect();
+        if told.is_empty() {
+            continue;
+        }
+        let capture = Path::new(SHARED).join("pcap/ndpi").join(&file);
+        let found = decoded(&bytes_of(&capture));
+        let ours: BTreeSet<_> = found
+            .flows
+            .iter()
+            .filter_map(|f| {
+                let from = (f.originator, f.originator_port);
+                let to = (f.responder, f.responder_port);
+                let (_, low, high, ..) = ordered(f.protocol, from, to, 0, 0);
+                Some((low, high, &*f.name.as_ref()?.host))
+            })
+            .collect();
+        for ((_, low, high, ..), host) in told {
+            names += 1;
+            captures.insert(file.clone());
+            if !ours.contains(&(low, high, &host)) {
+                lacking += 1;
+                not_found.insert(file.clone());
+            }
+        }
+    }
+    println!("{names} names in QUIC in {} captures", captures.len());
+    println!("{lacking} not found, in {} captures", not_found.len());
+    let known = QUIC_NOT_FOUND.iter().flat_map(|(_, files)| *files);
+    assert_eq!(not_found, known.map(|&f| f.to_owned()).collect(), "names not found");
+    assert!(captures.len() > 20 && names > 900);
+}
