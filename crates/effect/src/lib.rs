@@ -7,7 +7,8 @@
 //! * [`retention`]: the baseline cohort month by month;
 //! * [`interval`]: Wilson intervals; [`bootstrap`]: resampling whole families;
 //! * [`regression`]: least squares and counts; [`series`]: an act in a series of points;
-//! * [`comparison`]: the touched against the untouched.
+//! * [`comparison`]: the touched against the untouched;
+//! * [`occupancy`]: use that is not always seen.
 //!
 //! **Invariant:** nothing here knows addresses, SQL, files, async or Arrow, and every
 //! random draw comes from a seed that the caller passes in. Every before/after figure
@@ -19,6 +20,7 @@ pub mod activity;
 pub mod bootstrap;
 pub mod comparison;
 pub mod interval;
+pub mod occupancy;
 pub mod regression;
 pub mod removal;
 pub mod retention;

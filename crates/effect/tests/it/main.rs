@@ -6,4 +6,6 @@ mod anchors;
 #[cfg(test)]
 mod comparison;
 #[cfg(test)]
+mod occupancy;
+#[cfg(test)]
 mod series;

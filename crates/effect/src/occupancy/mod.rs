@@ -1,0 +1,11 @@
+//! Use that is not always seen: hidden states behind detections.
+//!
+//! * [`capture`]: Cormack-Jolly-Seber, staying and being seen again;
+//! * [`season`]: occupancy of sites in one season or several.
+//!
+//! **Invariant:** a probability is reported only where the likelihood has a top inside
+//! its range; a model that cannot tell two things apart refuses, and says which two.
+
+pub mod capture;
+mod optimum;
+pub mod season;
