@@ -20,13 +20,14 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn log(kind: u8) -> Log {
-    match kind % 7 {
+    match kind % 8 {
         0 => Log::Conn,
         1 => Log::OpenConn,
         2 => Log::Dns,
         3 => Log::Ssl,
         4 => Log::Http,
         5 => Log::Headless,
+        6 => Log::Mixed,
         _ => Log::Other,
     }
 }

@@ -1,8 +1,9 @@
 //! One batch of inputs of one vantage, in two passes.
 //!
 //! **Invariant:** the order of the inputs within a pass changes neither the flows nor the
-//! answers, as sets with repetition, as long as no limit is reached. A loss is emitted in
-//! the last pass that reads its input, once.
+//! answers, as sets with repetition, as long as no limit is reached. A loss is emitted
+//! once: that of a record in the pass that reads the record, others in the last pass that
+//! reads the input.
 
 use std::io::{self, BufRead};
 
@@ -13,8 +14,9 @@ use crate::cloud::aws;
 use crate::dns::{dnstap, passive, querylog};
 use crate::export::{self, Exports};
 use crate::format::Format;
-use crate::zeek::{Join, Log};
-use crate::{Sink, pcap};
+use crate::join::Join;
+use crate::zeek::{self, Log};
+use crate::{Sink, eve, pcap};
 
 /// Decodes a batch: [`Self::names`] over all inputs, then [`Self::flows`] over all, then
 /// [`Self::finish`].
@@ -44,8 +46,8 @@ impl Decoder {
         self
     }
 
-    /// The first pass: reads names and emits the answers of DNS. The losses of inputs
-    /// that the second pass will not read are emitted here. An input that this pass has
+    /// The first pass: reads names and emits the answers of DNS. The losses of what the
+    /// second pass will not read are emitted here. An input that this pass has
     /// no use for ([`Format::has_names`]) is left unread.
     pub fn names(
         &mut self,
@@ -55,7 +57,10 @@ impl Decoder {
     ) -> io::Result<()> {
         match format {
             Format::Zeek(_) if !format.has_names() => Ok(()),
-            Format::Zeek(log) => self.join.names(log, input, self.latest, sink),
+            Format::Zeek(log) => {
+                zeek::names(log, &mut self.join, input, self.latest, sink)
+            }
+            Format::Eve => eve::names(&mut self.join, input, self.latest, sink),
             Format::Pcap | Format::Pcapng => pcap::names(input, self.latest, sink),
             Format::Dnstap => dnstap::names(input, self.clients, self.latest, sink),
             Format::Export
@@ -74,7 +79,10 @@ impl Decoder {
         sink: &mut dyn Sink,
     ) -> io::Result<()> {
         match format {
-            Format::Zeek(Log::Conn) => self.join.flows(input, self.latest, sink),
+            Format::Zeek(log @ (Log::Conn | Log::Mixed)) => {
+                zeek::flows(log, &mut self.join, input, self.latest, sink)
+            }
+            Format::Eve => eve::flows(&mut self.join, input, self.latest, sink),
             Format::Zeek(_) => Ok(()),
             Format::Pcap | Format::Pcapng => {
                 pcap::flows_and_exports(input, self.latest, &mut self.exports, sink)

@@ -4,13 +4,15 @@
 
 use crate::cloud::aws;
 use crate::dns::{dnstap, passive, querylog};
-use crate::{export, zeek};
+use crate::{eve, export, zeek};
 
 /// A format that this crate reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// A Zeek log, as tab-separated values or as JSON lines.
     Zeek(zeek::Log),
+    /// The EVE log of Suricata, JSON lines.
+    Eve,
     /// A capture in the classic format of libpcap.
     Pcap,
     /// A capture in the pcapng format.
@@ -44,7 +46,8 @@ impl Format {
     pub fn has_flows(self) -> bool {
         matches!(
             self,
-            Self::Zeek(zeek::Log::Conn)
+            Self::Zeek(zeek::Log::Conn | zeek::Log::Mixed)
+                | Self::Eve
                 | Self::Pcap
                 | Self::Pcapng
                 | Self::Export
@@ -59,6 +62,7 @@ impl Format {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Zeek(log) => log.as_str(),
+            Self::Eve => "eve",
             Self::Pcap => "pcap",
             Self::Pcapng => "pcapng",
             Self::Export => "export",
@@ -88,6 +92,7 @@ pub fn recognise(head: &[u8]) -> Option<Format> {
         None if export::recognise(head) => Some(Format::Export),
         None if dnstap::recognise(head) => Some(Format::Dnstap),
         None if aws::recognise(head) => Some(Format::AwsFlow),
+        None if eve::recognise(head) => Some(Format::Eve),
         None => zeek::recognise(head).map(Format::Zeek).or_else(|| {
             // Last, for these look at every line of the head.
             let dns = passive::recognise(head).then_some(Format::PassiveDns);

@@ -1,9 +1,9 @@
 //! Every decoder: bytes to [`Flow`]s, [`Answer`]s and [`Loss`]es, in the order the data goes.
 //!
 //! ```text
-//! bytes ─► inflate ─► format ─► zeek ─┐
-//!          (gzip)     (what     pcap ─┼─► Decoder ─► Sink: Flow, Answer, Resolution, Loss
-//!                      is it)   dns ──┘
+//! bytes ─► inflate ─► format ─► zeek, eve ─► join ┐
+//!          (gzip)     (what     pcap ─────────────┼─► Decoder ─► Sink: Flow, Answer,
+//!                      is it)   dns ──────────────┘              Resolution, Loss
 //! ```
 //!
 //! **Invariant:** nothing that came from outside can make this crate panic; what cannot be
@@ -18,11 +18,16 @@ pub mod dns;
 pub mod export;
 pub mod format;
 pub mod inflate;
+pub mod join;
 pub mod pcap;
 pub mod zeek;
 
+mod cell;
+mod eve;
 mod lines;
+mod object;
 mod pass;
+mod protocol;
 mod stamp;
 mod way;
 

@@ -80,12 +80,26 @@ impl<'i> Lines<'i> {
 pub(crate) type ReadLine<'r> =
     dyn FnMut(&str, &mut dyn Sink) -> Result<Option<Instant>, Reason> + 'r;
 
+/// Whether a line is read; `None` stands for one that is no text, or too long.
+pub(crate) type IsMine<'r> = dyn Fn(Option<&str>) -> bool + 'r;
+
 /// Reads a text of one record a line. `read` hands a line's record to the sink and returns
 /// its time, or nothing for a line that is known to hold none. Each line that it cannot read
 /// is one loss; blank lines are none.
 pub(crate) fn records(
     input: &mut dyn BufRead,
     sink: &mut dyn Sink,
+    read: &mut ReadLine<'_>,
+) -> io::Result<()> {
+    records_of(input, sink, &|_| true, read)
+}
+
+/// The same, of those lines only that are `mine`: of an input that is read twice, each line
+/// is read once.
+pub(crate) fn records_of(
+    input: &mut dyn BufRead,
+    sink: &mut dyn Sink,
+    mine: &IsMine<'_>,
     read: &mut ReadLine<'_>,
 ) -> io::Result<()> {
     let mut lines = Lines::new(input);
@@ -97,6 +111,7 @@ pub(crate) fn records(
             .and_then(|bytes| std::str::from_utf8(bytes).map_err(|_| Reason::Syntax));
         let record = match text.map(str::trim_ascii) {
             Ok("") => continue,
+            text if !mine(text.ok()) => continue,
             Ok(text) => read(text, sink),
             Err(reason) => Err(reason),
         };

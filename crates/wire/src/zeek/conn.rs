@@ -4,75 +4,29 @@
 //! are those of the IP layer if the row tells them, else those of the payload; without
 //! packets, bytes alone say nothing that may be compared with another source.
 
-use std::num::NonZeroU32;
-
 use tidegauge_model::flow::tcp_flag;
 use tidegauge_model::{Address, Flow, Instant, Protocol, Reason, Volume};
 
-use super::row::{Cell, Row};
+use super::row::Row;
+use crate::cell::Cell;
+use crate::join::Ends;
+use crate::protocol::{self, ICMP, ICMP_V6};
 
-/// What a flow has whose protocol the row does not tell: reserved by IANA.
-const PROTOCOL_UNKNOWN: Protocol = Protocol(255);
-const ICMP: Protocol = Protocol(1);
-const ICMP_V6: Protocol = Protocol(58);
-const SCTP: Protocol = Protocol(132);
-
-/// The two ends of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Ends {
-    pub(super) originator: Address,
-    pub(super) responder: Address,
-    pub(super) originator_port: u16,
-    pub(super) responder_port: u16,
-    pub(super) protocol: Protocol,
-}
-
-impl Ends {
-    /// The ends that a row tells, `protocol` being that of its log if it tells none.
-    pub(super) fn read(
-        row: &Row<'_>,
-        protocol: Option<Protocol>,
-    ) -> Result<Self, Reason> {
-        let originator = row.orig_h.address()?;
-        let responder = row.resp_h.address()?;
-        let protocol = match protocol {
-            Some(protocol) => protocol,
-            None => protocol_of(row, originator)?,
-        };
-        let ports = (row.orig_p.port()?, row.resp_p.port()?);
-        // Zeek files type and code of ICMP as ports.
-        let icmp = matches!(protocol, ICMP | ICMP_V6);
-        let (originator_port, responder_port) = if icmp { (0, 0) } else { ports };
-        let ip = originator.ip();
-        if ip.is_multicast() || ip == std::net::Ipv4Addr::BROADCAST {
-            return Err(Reason::Address);
-        }
-        Ok(Self { originator, responder, originator_port, responder_port, protocol })
-    }
-
-    /// A flow between them of which nothing more is known than when it was seen.
-    pub(super) fn flow(self, at: Instant) -> Flow {
-        Flow {
-            originator: self.originator,
-            responder: self.responder,
-            originator_port: self.originator_port,
-            responder_port: self.responder_port,
-            protocol: self.protocol,
-            start: at,
-            end: at,
-            sent: None,
-            received: None,
-            tcp_flags: None,
-            sampling: NonZeroU32::MIN,
-            name: None,
-            exporter: None,
-        }
-    }
+/// The ends that a row tells, `protocol` being that of its log if it tells none.
+pub(super) fn ends(row: &Row<'_>, protocol: Option<Protocol>) -> Result<Ends, Reason> {
+    let originator = row.orig_h.address()?;
+    let responder = row.resp_h.address()?;
+    let protocol = match protocol {
+        Some(protocol) => protocol,
+        None => protocol_of(row, originator)?,
+    };
+    let ports = (row.orig_p.port()?, row.resp_p.port()?);
+    Ends::new((originator, ports.0), (responder, ports.1), protocol)
 }
 
 /// The flow of a row of `conn` or `open_conn`, still without a name.
 pub(super) fn flow(row: &Row<'_>) -> Result<Flow, Reason> {
-    let ends = Ends::read(row, None)?;
+    let ends = ends(row, None)?;
     let start = row.ts.instant()?;
     let mut flow = ends.flow(start);
     if let Some(micros) = row.duration.micros()? {
@@ -93,10 +47,10 @@ fn protocol_of(row: &Row<'_>, originator: Address) -> Result<Protocol, Reason> {
         "udp" => Protocol::UDP,
         "icmp" if originator.is_v4() => ICMP,
         "icmp" => ICMP_V6,
-        "sctp" => SCTP,
+        "sctp" => protocol::SCTP,
         _ => match row.ip_proto.count()? {
             Some(number) => Protocol(u8::try_from(number).map_err(|_| Reason::Value)?),
-            None => PROTOCOL_UNKNOWN,
+            None => protocol::UNKNOWN,
         },
     })
 }
@@ -175,7 +129,7 @@ mod tests {
     #[test]
     fn an_unknown_transport_keeps_its_number_if_told() {
         let of = |rest: &str| read(&format!("{{{ENDS},{rest}}}")).unwrap().protocol;
-        assert_eq!(of(r#""proto":"unknown_transport""#), PROTOCOL_UNKNOWN);
+        assert_eq!(of(r#""proto":"unknown_transport""#), protocol::UNKNOWN);
         assert_eq!(of(r#""proto":"unknown_transport","ip_proto":47"#), Protocol(47));
     }
 

@@ -1,5 +1,5 @@
 //! Zeek logs: `conn`, `open_conn`, `dns`, `ssl` and `http`, as tables or as JSON lines,
-//! joined by `uid`.
+//! joined by `uid` ([`crate::join`]).
 //!
 //! ```text
 //! line ─► row ◄── table (by its header) or JSON (by its keys)
@@ -11,21 +11,20 @@
 //! one [`Loss`].
 
 mod conn;
-mod join;
 mod named;
 mod row;
 mod table;
 
 use std::io::{self, BufRead};
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tidegauge_model::{Day, Instant, Loss, Reason};
 
-pub(crate) use join::Join;
-pub use join::{CONNS_MAX, HOSTS_PER_UID_MAX, UIDS_MAX};
-pub use named::REQUEST_BYTES_MAX;
-
 use crate::Sink;
+use crate::join::{Join, key};
 use crate::lines::{Line, Lines};
+use crate::object::early_text;
 use crate::stamp::believable;
 use row::Row;
 use table::Header;
@@ -43,6 +42,9 @@ pub enum Log {
     Ssl,
     /// HTTP requests.
     Http,
+    /// Several logs in one stream, each line telling its own by `_path`, as they are shipped
+    /// over a network.
+    Mixed,
     /// Any other log: recognised, holds nothing that is read here.
     Other,
     /// Rows of a table whose header is cut off: nobody can tell what they say.
@@ -58,6 +60,7 @@ impl Log {
             Self::Dns => "zeek_dns",
             Self::Ssl => "zeek_ssl",
             Self::Http => "zeek_http",
+            Self::Mixed => "zeek_mixed",
             Self::Other => "zeek_other",
             Self::Headless => "zeek_headless",
         }
@@ -72,6 +75,14 @@ impl Log {
             "ssl" | "open_ssl" => Self::Ssl,
             "http" | "open_http" => Self::Http,
             _ => Self::Other,
+        }
+    }
+
+    /// The pass that reads its rows.
+    fn pass(self) -> Pass {
+        match self {
+            Self::OpenConn | Self::Dns | Self::Ssl | Self::Http => Pass::Names,
+            Self::Conn | Self::Mixed | Self::Other | Self::Headless => Pass::Flows,
         }
     }
 
@@ -133,9 +144,10 @@ pub(crate) fn recognise(head: &[u8]) -> Option<Log> {
                 return headed.then_some(log);
             }
         } else if line.starts_with('{')
-            && let Some(log) = recognise_object(line)
+            && let Some((log, by_path)) = recognise_object(line)
         {
-            return Some(log);
+            // Other lines may tell another path, further down than can be looked here.
+            return Some(if by_path { Log::Mixed } else { log });
         }
     }
     if headed {
@@ -144,11 +156,12 @@ pub(crate) fn recognise(head: &[u8]) -> Option<Log> {
     text.lines().next().filter(|line| looks_like_row(line)).map(|_| Log::Headless)
 }
 
-fn recognise_object(line: &str) -> Option<Log> {
+/// The log that a line is of, and whether it says so itself.
+fn recognise_object(line: &str) -> Option<(Log, bool)> {
     let object: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(line).ok()?;
     if let Some(path) = object.get("_path").and_then(serde_json::Value::as_str) {
-        return Some(Log::named(path));
+        return Some((Log::named(path), true));
     }
     // `loaded_scripts` has nothing but the names of scripts.
     let script = object.get("name").and_then(serde_json::Value::as_str);
@@ -157,9 +170,9 @@ fn recognise_object(line: &str) -> Option<Log> {
         object.len() == 1 && matches!(ending, "zeek" | "bro")
     });
     if script {
-        return Some(Log::Other);
+        return Some((Log::Other, false));
     }
-    Log::by_columns(|name| object.contains_key(name))
+    Log::by_columns(|name| object.contains_key(name)).map(|log| (log, false))
 }
 
 /// Whether a line begins as nearly every row of every log does: a time with microseconds
@@ -177,49 +190,105 @@ fn looks_like_row(line: &str) -> bool {
     time && uid && values.next().is_some()
 }
 
-/// Reads the rows of a log and hands each to `take`, which returns the time of the
-/// record. What cannot be used goes to `sink` as a loss.
-fn read(
+/// Which pass of a [`crate::Decoder`] reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pass {
+    Names,
+    Flows,
+}
+
+/// The first pass: holds names and connections that are open, and emits the answers of DNS.
+pub(crate) fn names(
     log: Log,
+    join: &mut Join,
     input: &mut dyn BufRead,
     latest: Instant,
     sink: &mut dyn Sink,
-    take: &mut dyn FnMut(&Row<'_>, &mut dyn Sink) -> Result<Instant, Reason>,
+) -> io::Result<()> {
+    read((log, Pass::Names), join, input, latest, sink)
+}
+
+/// The second pass: emits the flows of connections.
+pub(crate) fn flows(
+    log: Log,
+    join: &mut Join,
+    input: &mut dyn BufRead,
+    latest: Instant,
+    sink: &mut dyn Sink,
+) -> io::Result<()> {
+    read((log, Pass::Flows), join, input, latest, sink)
+}
+
+/// Reads the rows of a log, those of this pass. What cannot be used goes to `sink` as a
+/// loss.
+fn read(
+    (log, pass): (Log, Pass),
+    join: &mut Join,
+    input: &mut dyn BufRead,
+    latest: Instant,
+    sink: &mut dyn Sink,
 ) -> io::Result<()> {
     let mut lines = Lines::new(input);
     let mut header = Header::absent();
     let mut day: Option<Day> = None;
     while let Some(line) = lines.next()? {
-        let record = rows(log, &mut header, &line).and_then(|row| {
-            let Some(row) = row else { return Ok(None) };
+        let row = match log {
+            Log::Mixed => row_of_mixed(pass, &mut header, &line),
+            log => row(log, &mut header, &line).map(|row| row.map(|row| (log, row))),
+        };
+        let record = row.and_then(|row| {
+            let Some((log, row)) = row else { return Ok(None) };
             believable(row.ts.instant()?, latest)?;
-            take(&row, sink).map(Some)
+            take(log, &row, join, sink).map(Some)
         });
         match record {
             Ok(None) => {}
             Ok(Some(at)) => day = Some(at.day()),
             Err(reason) => sink.loss(Loss {
-                offset: line.offset,
                 line: Some(line.number),
-                reason,
                 day,
-                count: 1,
-                exporter: None,
+                ..Loss::at(line.offset, reason)
             }),
         }
     }
     Ok(())
 }
 
+/// Hands a row to the join; returns the time of the record.
+fn take(
+    log: Log,
+    row: &Row<'_>,
+    join: &mut Join,
+    sink: &mut dyn Sink,
+) -> Result<Instant, Reason> {
+    match log {
+        Log::Conn | Log::OpenConn => {
+            let uid = key(row.uid.needed_text()?);
+            let flow = conn::flow(row)?;
+            let at = flow.start;
+            match log {
+                Log::Conn => join.closed(uid, flow, sink)?,
+                _ => join.open(uid, flow)?,
+            }
+            Ok(at)
+        }
+        Log::Dns | Log::Ssl | Log::Http => {
+            let named = named::named(log, row)?;
+            let answered = if log == Log::Dns { named::answered(row)? } else { None };
+            join.hear(&named, answered, sink)?;
+            Ok(named.at)
+        }
+        Log::Other | Log::Headless | Log::Mixed => Err(Reason::ColumnMissing),
+    }
+}
+
 /// The row of a line; `None` if it is blank, a header, or of a log that is not read.
-fn rows<'a>(
+fn row<'a>(
     log: Log,
     header: &mut Header,
     line: &Line<'a>,
 ) -> Result<Option<Row<'a>>, Reason> {
-    let bytes = line.bytes.ok_or(Reason::Limit)?;
-    let text = std::str::from_utf8(bytes).map_err(|_| Reason::Syntax)?;
-    let text = text.strip_suffix('\r').unwrap_or(text);
+    let text = text(line)?;
     let (row, of) = match text.trim_ascii_start().bytes().next() {
         None => return Ok(None),
         Some(b'#') => {
@@ -227,18 +296,11 @@ fn rows<'a>(
             return Ok(None);
         }
         Some(b'{') => {
-            let row: Row<'_> =
-                serde_json::from_str(text).map_err(|error| syntax(&error, line))?;
+            let row: Row<'_> = object(text, line)?;
             let path = row.path.text()?.map(Log::named);
             (row, path)
         }
-        Some(_) => {
-            let row = header.row(text).map_err(|reason| match reason {
-                Reason::ColumnCount if !line.ended => Reason::Truncated,
-                reason => reason,
-            })?;
-            (row, header.log())
-        }
+        Some(_) => (table_row(header, text, line)?, header.log()),
     };
     match of {
         None => Ok(Some(row)),
@@ -247,6 +309,71 @@ fn rows<'a>(
         // A log that is read in another pass, in the middle of this one.
         Some(_) => Err(Reason::Format),
     }
+}
+
+/// The row of a line of a stream of several logs, and its log; `None` if it is blank, a
+/// header, of the other pass, or of a log that is not read.
+fn row_of_mixed<'a>(
+    pass: Pass,
+    header: &mut Header,
+    line: &Line<'a>,
+) -> Result<Option<(Log, Row<'a>)>, Reason> {
+    let lost = |reason| if pass == Pass::Flows { Err(reason) } else { Ok(None) };
+    let text = match text(line) {
+        Ok(text) => text,
+        Err(reason) => return lost(reason),
+    };
+    let first = text.trim_ascii_start().bytes().next();
+    let of = match first {
+        None => return Ok(None),
+        Some(b'#') => {
+            header.read(text.trim_ascii_start());
+            return Ok(None);
+        }
+        Some(b'{') => match early_text(text, "_path") {
+            Some(path) => Some(Log::named(path)),
+            None => recognise_object(text).map(|(log, _)| log),
+        },
+        Some(_) => header.log(),
+    };
+    // What is of no log is lost once, in the second pass.
+    if of.map_or(Pass::Flows, Log::pass) != pass {
+        return Ok(None);
+    }
+    let told = match first {
+        Some(b'{') if of.is_none_or(|log| log == Log::Other) => {
+            object::<IgnoredAny>(text, line)?;
+            None
+        }
+        Some(b'{') => Some(object(text, line)?),
+        _ => Some(table_row(header, text, line)?),
+    };
+    match (of, told) {
+        (None, _) => Err(Reason::Format),
+        (Some(Log::Other), _) | (_, None) => Ok(None),
+        (Some(log), Some(row)) => Ok(Some((log, row))),
+    }
+}
+
+fn text<'a>(line: &Line<'a>) -> Result<&'a str, Reason> {
+    let bytes = line.bytes.ok_or(Reason::Limit)?;
+    let text = std::str::from_utf8(bytes).map_err(|_| Reason::Syntax)?;
+    Ok(text.strip_suffix('\r').unwrap_or(text))
+}
+
+fn table_row<'a>(
+    header: &Header,
+    text: &'a str,
+    line: &Line<'_>,
+) -> Result<Row<'a>, Reason> {
+    header.row(text).map_err(|reason| match reason {
+        Reason::ColumnCount if !line.ended => Reason::Truncated,
+        reason => reason,
+    })
+}
+
+fn object<'a, T: Deserialize<'a>>(text: &'a str, line: &Line<'_>) -> Result<T, Reason> {
+    serde_json::from_str(text).map_err(|error| syntax(&error, line))
 }
 
 fn syntax(error: &serde_json::Error, line: &Line<'_>) -> Reason {
@@ -276,7 +403,7 @@ mod tests {
 
     #[test]
     fn objects_are_recognised_by_path_or_keys() {
-        assert_eq!(log(r#"{"_path":"http","ts":1}"#), Some(Log::Http));
+        assert_eq!(log(r#"{"_path":"http","ts":1}"#), Some(Log::Mixed));
         assert_eq!(log(r#"{"ts":1,"uid":"C","conn_state":"SF"}"#), Some(Log::Conn));
         assert_eq!(
             log(r#"{"ts":1,"uid":"C","resumed":false,"established":false}"#),

@@ -4,32 +4,16 @@
 //! **Invariant:** a name that cannot be a host name is no name; the row still shows that
 //! two ends spoke.
 
-use tidegauge_model::{Address, Instant, NameOrigin, Protocol, Reason};
+use tidegauge_model::{Instant, NameOrigin, Protocol, Reason};
 
 use super::Log;
-use super::conn::Ends;
+use super::conn;
 use super::row::Row;
-
-/// The longest method and target kept of a request, in bytes: patterns of URLs look at
-/// host and path, and trackers put kilobytes behind them. Picked by hand, revisit.
-pub const REQUEST_BYTES_MAX: usize = 1024;
-
-/// One row that names a server.
-#[derive(Debug, PartialEq)]
-pub(super) struct Named<'a> {
-    pub(super) uid: &'a str,
-    pub(super) ends: Ends,
-    pub(super) at: Instant,
-    /// As written in the row: not yet in its one form.
-    pub(super) host: Option<&'a str>,
-    pub(super) origin: NameOrigin,
-    /// Method and target of a request.
-    pub(super) request: Option<(&'a str, &'a str)>,
-}
+use crate::join::{Answered, Named, key, requested};
 
 /// Reads a row of `log`, which is one of `dns`, `ssl` and `http`.
 pub(super) fn named<'a>(log: Log, row: &'a Row<'_>) -> Result<Named<'a>, Reason> {
-    let uid = row.uid.needed_text()?;
+    let key = key(row.uid.needed_text()?);
     let at = row.ts.instant()?;
     let (protocol, host, origin, request) = match log {
         Log::Dns => (None, row.query.text()?, NameOrigin::DnsQuestion, None),
@@ -43,36 +27,16 @@ pub(super) fn named<'a>(log: Log, row: &'a Row<'_>) -> Result<Named<'a>, Reason>
             (Some(Protocol::TCP), host, origin, request)
         }
     };
-    let ends = Ends::read(row, protocol)?;
-    Ok(Named { uid, ends, at, host, origin, request })
+    let ends = conn::ends(row, protocol)?;
+    Ok(Named { key, ends, at, host, origin, request })
 }
 
 type HttpName<'a> = (Option<&'a str>, NameOrigin, Option<(&'a str, &'a str)>);
 
-/// The host asked for: the target of CONNECT, else `Host`, else that of an absolute
-/// target, as proxies are asked (RFC 9112, 3.2).
 fn http<'a>(row: &'a Row<'_>) -> Result<HttpName<'a>, Reason> {
     let (method, uri) = (row.method.text()?, row.uri.text()?);
-    let host = row.host.text()?;
-    let request = method.zip(uri);
-    if method == Some("CONNECT") {
-        return Ok((uri.or(host), NameOrigin::ConnectTarget, request));
-    }
-    let authority = uri.and_then(|uri| uri.strip_prefix("http://"));
-    let authority = authority.and_then(|rest| rest.split(['/', '?']).next());
-    Ok((host.or(authority), NameOrigin::HttpHost, request))
-}
-
-/// Method and target as one text, cut at [`REQUEST_BYTES_MAX`].
-pub(super) fn request_text((method, target): (&str, &str)) -> String {
-    let mut text = String::with_capacity(
-        (method.len() + 1 + target.len()).min(2 * REQUEST_BYTES_MAX),
-    );
-    for part in [method, " ", target] {
-        let left = REQUEST_BYTES_MAX - text.len();
-        text.push_str(part.get(..part.floor_char_boundary(left)).unwrap_or(part));
-    }
-    text
+    let (host, origin) = requested(method, uri, row.host.text()?);
+    Ok((host, origin, method.zip(uri)))
 }
 
 /// The addresses that a row of `dns` says were answered, and for how long they hold.
@@ -96,6 +60,7 @@ pub(super) fn answered(row: &Row<'_>) -> Result<Option<Answered>, Reason> {
     }
     let after =
         i64::try_from(row.rtt.micros()?.unwrap_or(0)).map_err(|_| Reason::Value)?;
+    // The question's time and the round trip.
     let at = Instant(row.ts.instant()?.0.saturating_add(after));
     Ok(ttl_seconds.filter(|_| !addresses.is_empty()).map(|ttl_seconds| Answered {
         addresses,
@@ -104,52 +69,12 @@ pub(super) fn answered(row: &Row<'_>) -> Result<Option<Answered>, Reason> {
     }))
 }
 
-/// What DNS answered.
-#[derive(Debug, PartialEq)]
-pub(super) struct Answered {
-    pub(super) addresses: Vec<Address>,
-    pub(super) ttl_seconds: u32,
-    /// When the answer was seen: the question's time and the round trip.
-    pub(super) at: Instant,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const ENDS: &str = r#""ts":1517336042.5,"uid":"C1","id.orig_h":"10.0.0.1",
         "id.orig_p":8080,"id.resp_h":"192.0.2.1","id.resp_p":3128"#;
-
-    fn http_name(rest: &str) -> (Option<String>, NameOrigin) {
-        let line = format!("{{{ENDS},{rest}}}");
-        let row: Row<'_> = serde_json::from_str(&line).unwrap();
-        let named = named(Log::Http, &row).unwrap();
-        (named.host.map(str::to_owned), named.origin)
-    }
-
-    #[test]
-    fn a_proxy_is_asked_for_the_target() {
-        let connect = r#""method":"CONNECT","host":"p","uri":"www.example.com:443""#;
-        assert_eq!(
-            http_name(connect),
-            (Some("www.example.com:443".into()), NameOrigin::ConnectTarget)
-        );
-        let absolute = r#""method":"GET","uri":"http://example.com/a?b=http://c""#;
-        assert_eq!(
-            http_name(absolute),
-            (Some("example.com".into()), NameOrigin::HttpHost)
-        );
-        assert_eq!(http_name(r#""status_code":200"#), (None, NameOrigin::HttpHost));
-    }
-
-    #[test]
-    fn long_requests_are_cut_between_characters() {
-        assert_eq!(request_text(("GET", "/a")), "GET /a");
-        let text = request_text(("GET", &"ä".repeat(REQUEST_BYTES_MAX)));
-        assert_eq!(text.len(), REQUEST_BYTES_MAX);
-        let text = request_text(("GETS", &"ä".repeat(REQUEST_BYTES_MAX)));
-        assert_eq!(text.len(), REQUEST_BYTES_MAX - 1);
-    }
 
     fn answer(rest: &str) -> Result<Option<Answered>, Reason> {
         let line = format!("{{{ENDS},{rest}}}");

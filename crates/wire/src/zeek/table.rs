@@ -17,7 +17,8 @@ use std::borrow::Cow;
 use tidegauge_model::Reason;
 
 use super::Log;
-use super::row::{Cell, Column, Row};
+use super::row::{Column, Row};
+use crate::cell::Cell;
 
 /// What the header lines have said so far.
 pub(super) struct Header {

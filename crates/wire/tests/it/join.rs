@@ -1,7 +1,9 @@
 //! The parts of a connection find each other, whatever the order of the inputs.
 
 use proptest::prelude::*;
-use tidegauge_model::{Instant, NameOrigin};
+use tidegauge_model::{Instant, NameOrigin, Reason};
+use tidegauge_wire::Format;
+use tidegauge_wire::zeek::Log;
 
 use crate::batch::Batch;
 
@@ -178,6 +180,46 @@ fn dns_teaches_addresses() {
     assert_eq!(name.origin, NameOrigin::DnsQuestion);
 }
 
+#[test]
+fn a_stream_of_several_logs_is_read_line_by_line() {
+    let records = [
+        Record::at("conn", 1, 4, ""),
+        Record::at("ssl", 1, 5, "a.example"),
+        Record::at("weird", 1, 5, ""),
+        Record::at("dns", 2, 4, "b.example"),
+        Record::at("http", 3, 5, "c.example"),
+        Record::at("open_conn", 3, 5, ""),
+    ];
+    let apart = decode(&records);
+    assert_eq!(apart.hosts(), ["a.example", "b.example", "c.example"]);
+    let lines: String = records.iter().map(object).collect();
+    let stream = Batch::decode(&[&lines]);
+    assert_eq!(stream.formats, [Some(Format::Zeek(Log::Mixed))]);
+    assert_eq!(stream.sorted(), apart.sorted());
+    // A line that tells its log last, and lines of which none can be told.
+    let late = lines.replace("{\"_path\":\"conn\",", "{").replacen(
+        '}',
+        ",\"_path\":\"conn\"}",
+        1,
+    );
+    assert_eq!(Batch::decode(&[&(lines.clone() + &late)]).flows, stream.flows);
+    let wrong = "{\"_path\":\"dns\",\n{\"_path\":\"files\",\n{\"who\":\"knows\"}\nrubbish\n\
+                 {\"_path\":\"conn\"}\n{\"_path\":\"ssl\"}\n";
+    let damaged = Batch::decode(&[lines + wrong]);
+    assert_eq!(damaged.flows, stream.flows);
+    let mut reasons = damaged.reasons();
+    reasons.sort_unstable();
+    let expected = [
+        (Some(7), Reason::Syntax),
+        (Some(8), Reason::Syntax),
+        (Some(9), Reason::Format),
+        (Some(10), Reason::ColumnMissing),
+        (Some(11), Reason::ColumnMissing),
+        (Some(12), Reason::ColumnMissing),
+    ];
+    assert_eq!(reasons, expected);
+}
+
 fn record() -> impl Strategy<Value = Record> {
     let log = prop::sample::select(vec!["conn", "open_conn", "dns", "ssl", "http"]);
     let host =
@@ -231,6 +273,9 @@ proptest! {
         let two = Batch::decode(&files(&moved, forms.1));
         prop_assert_eq!(one.sorted(), two.sorted());
         prop_assert_eq!(one.repeated, two.repeated);
+        let stream: String = moved.iter().map(|(record, _)| object(record)).collect();
+        let three = Batch::decode(&[stream]);
+        prop_assert_eq!(one.sorted(), three.sorted());
         prop_assert!(one.losses.is_empty());
     }
 }

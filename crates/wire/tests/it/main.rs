@@ -11,6 +11,8 @@ mod dns_logs;
 #[cfg(test)]
 mod dnstap;
 #[cfg(test)]
+mod eve;
+#[cfg(test)]
 mod export_made;
 #[cfg(test)]
 mod export_shared;

@@ -1,0 +1,538 @@
+//! What a batch of logs says about each connection, put together.
+//!
+//! Sensors write a connection in several records that share an identifier (`uid` of Zeek,
+//! `flow_id` of Suricata). They come in any order and lie in several inputs, so the names
+//! are held by the [`key`] of that identifier while the connections pass by.
+//!
+//! **Invariant:** below the limits the flows made are the same for every order of inputs.
+//! A connection reported open and later closed counts once; so does a record that is there
+//! twice.
+//!
+//! Cost: 200 to 450 bytes a key that names a server, as the table's size is a power of
+//! two, plus the text of its request (host names are shared); 10 to 20 bytes a connection.
+//! A key is a 64-bit hash: among 2^22 of them the chance that any two agree is one in two
+//! million.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use tidegauge_model::flow::canonical_host;
+use tidegauge_model::{
+    Address, Answer, Flow, Instant, NameOrigin, Protocol, Reason, ServerName,
+};
+
+use crate::{Sink, protocol};
+
+/// The most keys held at a time, named and open ones each: what a hash table of 2^22
+/// slots holds before it doubles, 3.7 million or about 700 MiB. Records of further ones are
+/// lost. Picked by hand for a laptop, revisit.
+pub const KEYS_MAX: usize = (1 << 22) / 8 * 7;
+
+/// The most host names held of one key: a proxy or resolver asked for more is lost from
+/// there on. Picked by hand, revisit.
+pub const HOSTS_PER_KEY_MAX: usize = 1024;
+
+/// The most connections remembered to tell a repeated record: what a hash table of 2^25 slots
+/// holds before it doubles, 29 million or 300 MiB.
+/// Further ones still count, but a repetition of them counts again; one loss says so.
+/// Picked by hand for a laptop, revisit.
+pub const CONNS_MAX: usize = (1 << 25) / 8 * 7;
+
+/// The longest method and target kept of a request, in bytes: patterns of URLs look at
+/// host and path, and trackers put kilobytes behind them. Picked by hand, revisit.
+pub const REQUEST_BYTES_MAX: usize = 1024;
+
+/// The key of a connection's identifier: the same for all its records, and only theirs.
+pub(crate) fn key(identifier: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    identifier.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The two ends of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Ends {
+    pub(crate) originator: Address,
+    pub(crate) responder: Address,
+    pub(crate) originator_port: u16,
+    pub(crate) responder_port: u16,
+    pub(crate) protocol: Protocol,
+}
+
+impl Ends {
+    /// The ends that a record tells, each an address and a port. What stands in place of
+    /// the ports of a protocol without ports (type and code of ICMP) is none.
+    pub(crate) fn new(
+        (originator, originator_port): (Address, u16),
+        (responder, responder_port): (Address, u16),
+        protocol: Protocol,
+    ) -> Result<Self, Reason> {
+        let icmp = matches!(protocol, protocol::ICMP | protocol::ICMP_V6);
+        let ip = originator.ip();
+        if ip.is_multicast() || ip == std::net::Ipv4Addr::BROADCAST {
+            return Err(Reason::Address);
+        }
+        let port = |port| if icmp { 0 } else { port };
+        Ok(Self {
+            originator,
+            responder,
+            originator_port: port(originator_port),
+            responder_port: port(responder_port),
+            protocol,
+        })
+    }
+
+    /// The same, told from the other end.
+    pub(crate) fn turned(self) -> Result<Self, Reason> {
+        Self::new(
+            (self.responder, self.responder_port),
+            (self.originator, self.originator_port),
+            self.protocol,
+        )
+    }
+
+    /// A flow between them of which nothing more is known than when it was seen.
+    pub(crate) fn flow(self, at: Instant) -> Flow {
+        Flow {
+            originator: self.originator,
+            responder: self.responder,
+            originator_port: self.originator_port,
+            responder_port: self.responder_port,
+            protocol: self.protocol,
+            start: at,
+            end: at,
+            sent: None,
+            received: None,
+            tcp_flags: None,
+            sampling: NonZeroU32::MIN,
+            name: None,
+            exporter: None,
+        }
+    }
+}
+
+/// One record that names a server, or shows that two ends spoke.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Named<'a> {
+    /// Of the connection.
+    pub(crate) key: u64,
+    pub(crate) ends: Ends,
+    pub(crate) at: Instant,
+    /// As written in the record: not yet in its one form.
+    pub(crate) host: Option<&'a str>,
+    pub(crate) origin: NameOrigin,
+    /// Method and target of a request.
+    pub(crate) request: Option<(&'a str, &'a str)>,
+}
+
+/// What DNS answered.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Answered {
+    pub(crate) addresses: Vec<Address>,
+    pub(crate) ttl_seconds: u32,
+    /// When the answer was seen.
+    pub(crate) at: Instant,
+}
+
+/// The host that a request asks for: the target of CONNECT, else `Host`, else that of an
+/// absolute target, as proxies are asked (RFC 9112, 3.2).
+pub(crate) fn requested<'a>(
+    method: Option<&str>,
+    target: Option<&'a str>,
+    host: Option<&'a str>,
+) -> (Option<&'a str>, NameOrigin) {
+    if method == Some("CONNECT") {
+        return (target.or(host), NameOrigin::ConnectTarget);
+    }
+    let authority = target.and_then(|target| target.strip_prefix("http://"));
+    let authority = authority.and_then(|rest| rest.split(['/', '?']).next());
+    (host.or(authority), NameOrigin::HttpHost)
+}
+
+/// The connections of one batch, joined by key.
+#[derive(Default)]
+pub(crate) struct Join {
+    keys: HashMap<u64, Spoken, BuildHasherDefault<Hashed>>,
+    open: HashMap<u64, Flow, BuildHasherDefault<Hashed>>,
+    /// Each host name once, in its one form.
+    hosts: HashSet<Arc<str>>,
+    seen: HashSet<u64, BuildHasherDefault<Hashed>>,
+    repeated: u64,
+    /// Whether the loss was emitted that says that repetitions are no longer seen.
+    over: bool,
+    limits: Limits,
+}
+
+/// The limits of a batch: the constants, but for tests.
+struct Limits {
+    keys: usize,
+    hosts: usize,
+    conns: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { keys: KEYS_MAX, hosts: HOSTS_PER_KEY_MAX, conns: CONNS_MAX }
+    }
+}
+
+/// What the naming records say of one connection.
+struct Spoken {
+    ends: Ends,
+    /// The time of the first record.
+    at: Instant,
+    /// Each host once, in no order.
+    hosts: Vec<Asked>,
+    /// Whether a connection has taken the first name.
+    taken: bool,
+}
+
+/// A host asked for, as it was first. Ordered by time.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Asked {
+    at: Instant,
+    origin: NameOrigin,
+    host: Arc<str>,
+    request: Option<Arc<str>>,
+}
+
+impl Join {
+    /// Emits what is still held: connections never closed, names without a connection,
+    /// and the further names of connections that had several.
+    pub(crate) fn finish(&mut self, sink: &mut dyn Sink) {
+        for key in sorted_keys(&self.open) {
+            if let Some(flow) = self.open.remove(&key) {
+                sink.flow(self.with_name(key, flow));
+            }
+        }
+        for key in sorted_keys(&self.keys) {
+            if let Some(spoken) = self.keys.remove(&key) {
+                spoken.finish(sink);
+            }
+        }
+        self.hosts.clear();
+        self.seen.clear();
+        self.over = false;
+    }
+
+    /// How many records of connections repeated an earlier one in every value.
+    pub(crate) fn repeated(&self) -> u64 {
+        self.repeated
+    }
+
+    /// Emits a connection that ended, unless it is there already.
+    pub(crate) fn closed(
+        &mut self,
+        key: u64,
+        flow: Flow,
+        sink: &mut dyn Sink,
+    ) -> Result<(), Reason> {
+        if !self.open.is_empty() {
+            self.open.remove(&key);
+        }
+        let print = fingerprint(key, &flow);
+        if self.seen.contains(&print) {
+            self.repeated += 1;
+            return Ok(());
+        }
+        sink.flow(self.with_name(key, flow));
+        if self.seen.len() < self.limits.conns {
+            self.seen.insert(print);
+        } else if !self.over {
+            self.over = true;
+            return Err(Reason::Limit);
+        }
+        Ok(())
+    }
+
+    /// Holds an open connection: of several reports the one that saw most of it.
+    pub(crate) fn open(&mut self, key: u64, flow: Flow) -> Result<(), Reason> {
+        let full = self.open.len() >= self.limits.keys;
+        match self.open.entry(key) {
+            Entry::Occupied(mut held) => {
+                if order(held.get()) < order(&flow) {
+                    held.insert(flow);
+                }
+            }
+            Entry::Vacant(_) if full => return Err(Reason::Limit),
+            Entry::Vacant(free) => _ = free.insert(flow),
+        }
+        Ok(())
+    }
+
+    /// Holds what a record names, and emits what DNS answered to that question.
+    pub(crate) fn hear(
+        &mut self,
+        named: &Named<'_>,
+        answered: Option<Answered>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), Reason> {
+        let host = self.insert(named)?;
+        if let (Some(host), Some(answered)) = (host, answered) {
+            sink.answer(Answer {
+                client: named.ends.originator,
+                host,
+                addresses: answered.addresses,
+                ttl_seconds: answered.ttl_seconds,
+                at: answered.at,
+            });
+        }
+        Ok(())
+    }
+
+    /// Holds what a record names, and returns the host in its one form.
+    fn insert(&mut self, named: &Named<'_>) -> Result<Option<Arc<str>>, Reason> {
+        let full = self.keys.len() >= self.limits.keys;
+        let spoken = match self.keys.entry(named.key) {
+            Entry::Occupied(held) => held.into_mut(),
+            Entry::Vacant(_) if full => return Err(Reason::Limit),
+            Entry::Vacant(free) => free.insert(Spoken {
+                ends: named.ends,
+                at: named.at,
+                hosts: Vec::new(),
+                taken: false,
+            }),
+        };
+        if (named.at, named.ends) < (spoken.at, spoken.ends) {
+            (spoken.at, spoken.ends) = (named.at, named.ends);
+        }
+        let Some(host) = named.host.and_then(|text| interned(&mut self.hosts, text))
+        else {
+            return Ok(None);
+        };
+        spoken.hear(named, &host, self.limits.hosts)?;
+        Ok(Some(host))
+    }
+
+    fn with_name(&mut self, key: u64, mut flow: Flow) -> Flow {
+        if let Some(spoken) = self.keys.get_mut(&key) {
+            spoken.taken = true;
+            flow.name = spoken.hosts.iter().min().cloned().map(ServerName::from);
+        }
+        flow
+    }
+}
+
+impl Spoken {
+    /// Emits the names that no connection has taken.
+    fn finish(mut self, sink: &mut dyn Sink) {
+        if self.hosts.is_empty() && !self.taken {
+            sink.flow(self.ends.flow(self.at));
+        }
+        self.hosts.sort();
+        for asked in self.hosts.into_iter().skip(usize::from(self.taken)) {
+            let mut flow = self.ends.flow(asked.at);
+            flow.name = Some(asked.into());
+            sink.flow(flow);
+        }
+    }
+
+    /// Keeps a host that is new, or was asked for earlier than was known.
+    fn hear(
+        &mut self,
+        named: &Named<'_>,
+        host: &Arc<str>,
+        hosts_max: usize,
+    ) -> Result<(), Reason> {
+        let known = self.hosts.iter().position(|asked| Arc::ptr_eq(&asked.host, host));
+        let known = known.and_then(|at| self.hosts.get_mut(at));
+        if known.as_ref().is_some_and(|asked| asked.at < named.at) {
+            return Ok(());
+        }
+        let asked = Asked {
+            at: named.at,
+            origin: named.origin,
+            host: Arc::clone(host),
+            request: named.request.map(|request| Arc::from(request_text(request))),
+        };
+        if let Some(known) = known {
+            if asked < *known {
+                *known = asked;
+            }
+            return Ok(());
+        }
+        if self.hosts.len() >= hosts_max {
+            return Err(Reason::Limit);
+        }
+        if self.hosts.is_empty() {
+            // Nearly every connection has one host.
+            self.hosts.reserve_exact(1);
+        }
+        self.hosts.push(asked);
+        Ok(())
+    }
+}
+
+/// So that what is left comes out the same way every run.
+fn sorted_keys<V>(of: &HashMap<u64, V, BuildHasherDefault<Hashed>>) -> Vec<u64> {
+    let mut keys: Vec<u64> = of.keys().copied().collect();
+    keys.sort_unstable();
+    keys
+}
+
+impl From<Asked> for ServerName {
+    fn from(asked: Asked) -> Self {
+        Self { host: asked.host, origin: asked.origin, request: asked.request }
+    }
+}
+
+/// The one shared copy of a host name in its one form.
+fn interned(hosts: &mut HashSet<Arc<str>>, text: &str) -> Option<Arc<str>> {
+    // A name that is held is in its one form already.
+    if let Some(host) = hosts.get(text) {
+        return Some(Arc::clone(host));
+    }
+    let host = canonical_host(text)?;
+    if let Some(host) = hosts.get(host.as_str()) {
+        return Some(Arc::clone(host));
+    }
+    let host: Arc<str> = Arc::from(host);
+    hosts.insert(Arc::clone(&host));
+    Some(host)
+}
+
+/// Orders reports of one open connection: the later it was still seen, the better; the
+/// rest only so that the order of inputs does not matter.
+fn order(flow: &Flow) -> (Instant, [Option<(u64, u64)>; 2], u64) {
+    let volume = |volume: Option<tidegauge_model::Volume>| {
+        volume.map(|volume| (volume.packets, volume.bytes))
+    };
+    (flow.end, [volume(flow.sent), volume(flow.received)], fingerprint(0, flow))
+}
+
+/// Equal for records of one connection that agree in every value.
+fn fingerprint(key: u64, flow: &Flow) -> u64 {
+    let volume = |v: Option<tidegauge_model::Volume>| v.map(|v| (v.bytes, v.packets));
+    let mut hasher = DefaultHasher::new();
+    (key, flow.start, flow.end, flow.originator, flow.responder).hash(&mut hasher);
+    (flow.originator_port, flow.responder_port, flow.protocol).hash(&mut hasher);
+    (volume(flow.sent), volume(flow.received), flow.tcp_flags).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Method and target as one text, cut at [`REQUEST_BYTES_MAX`].
+fn request_text((method, target): (&str, &str)) -> String {
+    let mut text = String::with_capacity(
+        (method.len() + 1 + target.len()).min(2 * REQUEST_BYTES_MAX),
+    );
+    for part in [method, " ", target] {
+        let left = REQUEST_BYTES_MAX - text.len();
+        text.push_str(part.get(..part.floor_char_boundary(left)).unwrap_or(part));
+    }
+    text
+}
+
+/// A key that is a hash already is its own hash.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Seen(Vec<Flow>);
+
+    impl Sink for Seen {
+        fn flow(&mut self, flow: Flow) {
+            self.0.push(flow);
+        }
+
+        fn answer(&mut self, _: Answer) {}
+
+        fn loss(&mut self, _: tidegauge_model::Loss) {}
+    }
+
+    const AT: Instant = Instant(1_517_336_042_500_000);
+
+    fn named(key: u64, host: &str) -> Named<'_> {
+        let end = |text: &str, port| (text.parse().unwrap(), port);
+        let ends = (end("10.0.0.1", 1), end("192.0.2.1", 443));
+        let ends = Ends::new(ends.0, ends.1, Protocol::TCP).unwrap();
+        let (origin, request) = (NameOrigin::TlsSni, None);
+        Named { key, ends, at: AT, host: Some(host), origin, request }
+    }
+
+    fn join(limits: Limits) -> Join {
+        Join { limits, ..Join::default() }
+    }
+
+    #[test]
+    fn names_over_a_limit_are_lost_and_the_rest_is_kept() {
+        let mut seen = Seen::default();
+        let mut join = join(Limits { keys: 1, hosts: 2, conns: 0 });
+        for (key, host, told) in [
+            (1, "a.example", Ok(())),
+            (1, "b.example", Ok(())),
+            (1, "c.example", Err(Reason::Limit)),
+            (1, "A.example.", Ok(())),
+            (2, "a.example", Err(Reason::Limit)),
+        ] {
+            assert_eq!(join.hear(&named(key, host), None, &mut seen), told, "{host}");
+        }
+        let flow = named(1, "").ends.flow(AT);
+        assert_eq!(join.open(1, flow.clone()), Ok(()));
+        assert_eq!(join.open(2, flow), Err(Reason::Limit));
+        join.finish(&mut seen);
+        // The open connection with its name, and the further name.
+        assert_eq!(seen.0.len(), 2);
+    }
+
+    #[test]
+    fn connections_past_the_limit_count_and_one_loss_says_so() {
+        let mut seen = Seen::default();
+        let mut join = join(Limits { keys: 1, hosts: 1, conns: 1 });
+        let flow = named(1, "").ends.flow(AT);
+        let told = [1, 1, 2, 2, 1].map(|key| join.closed(key, flow.clone(), &mut seen));
+        assert_eq!(told, [Ok(()), Ok(()), Err(Reason::Limit), Ok(()), Ok(())]);
+        assert_eq!((seen.0.len(), join.repeated()), (3, 2));
+    }
+
+    #[test]
+    fn icmp_has_no_ports_and_multicast_opens_nothing() {
+        let end = |text: &str, port| (text.parse().unwrap(), port);
+        let (one, two) = (end("10.0.0.1", 8), end("224.0.0.251", 3));
+        let ends = Ends::new(one, two, protocol::ICMP).unwrap();
+        assert_eq!((ends.originator_port, ends.responder_port), (0, 0));
+        assert_eq!(Ends::new(two, one, Protocol::UDP), Err(Reason::Address));
+    }
+
+    #[test]
+    fn a_proxy_is_asked_for_the_target() {
+        let connect =
+            requested(Some("CONNECT"), Some("www.example.com:443"), Some("p"));
+        assert_eq!(connect, (Some("www.example.com:443"), NameOrigin::ConnectTarget));
+        let absolute =
+            requested(Some("GET"), Some("http://example.com/a?b=http://c"), None);
+        assert_eq!(absolute, (Some("example.com"), NameOrigin::HttpHost));
+        assert_eq!(requested(None, None, None), (None, NameOrigin::HttpHost));
+    }
+
+    #[test]
+    fn long_requests_are_cut_between_characters() {
+        assert_eq!(request_text(("GET", "/a")), "GET /a");
+        let text = request_text(("GET", &"ä".repeat(REQUEST_BYTES_MAX)));
+        assert_eq!(text.len(), REQUEST_BYTES_MAX);
+        let text = request_text(("GETS", &"ä".repeat(REQUEST_BYTES_MAX)));
+        assert_eq!(text.len(), REQUEST_BYTES_MAX - 1);
+    }
+}
