@@ -16,7 +16,7 @@ use crate::export::{self, Exports};
 use crate::format::Format;
 use crate::join::Join;
 use crate::zeek::{self, Log};
-use crate::{Sink, eve, pcap};
+use crate::{Sink, argus, eve, pcap};
 
 /// Decodes a batch: [`Self::names`] over all inputs, then [`Self::flows`] over all, then
 /// [`Self::finish`].
@@ -63,7 +63,8 @@ impl Decoder {
             Format::Eve => eve::names(&mut self.join, input, self.latest, sink),
             Format::Pcap | Format::Pcapng => pcap::names(input, self.latest, sink),
             Format::Dnstap => dnstap::names(input, self.clients, self.latest, sink),
-            Format::Export
+            Format::Argus
+            | Format::Export
             | Format::PassiveDns
             | Format::QueryLog
             | Format::AwsFlow => Ok(()),
@@ -82,6 +83,7 @@ impl Decoder {
             Format::Zeek(log @ (Log::Conn | Log::Mixed)) => {
                 zeek::flows(log, &mut self.join, input, self.latest, sink)
             }
+            Format::Argus => argus::read(input, self.latest, sink),
             Format::Eve => eve::flows(&mut self.join, input, self.latest, sink),
             Format::Zeek(_) => Ok(()),
             Format::Pcap | Format::Pcapng => {

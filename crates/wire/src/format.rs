@@ -4,7 +4,7 @@
 
 use crate::cloud::aws;
 use crate::dns::{dnstap, passive, querylog};
-use crate::{eve, export, zeek};
+use crate::{argus, eve, export, zeek};
 
 /// A format that this crate reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,6 +13,8 @@ pub enum Format {
     Zeek(zeek::Log),
     /// The EVE log of Suricata, JSON lines.
     Eve,
+    /// Flows of Argus, as `ra` prints them with a delimiter.
+    Argus,
     /// A capture in the classic format of libpcap.
     Pcap,
     /// A capture in the pcapng format.
@@ -35,6 +37,7 @@ impl Format {
         !matches!(
             self,
             Self::Zeek(zeek::Log::Conn | zeek::Log::Other)
+                | Self::Argus
                 | Self::Export
                 | Self::PassiveDns
                 | Self::QueryLog
@@ -48,6 +51,7 @@ impl Format {
             self,
             Self::Zeek(zeek::Log::Conn | zeek::Log::Mixed)
                 | Self::Eve
+                | Self::Argus
                 | Self::Pcap
                 | Self::Pcapng
                 | Self::Export
@@ -63,6 +67,7 @@ impl Format {
         match self {
             Self::Zeek(log) => log.as_str(),
             Self::Eve => "eve",
+            Self::Argus => "argus",
             Self::Pcap => "pcap",
             Self::Pcapng => "pcapng",
             Self::Export => "export",
@@ -92,6 +97,7 @@ pub fn recognise(head: &[u8]) -> Option<Format> {
         None if export::recognise(head) => Some(Format::Export),
         None if dnstap::recognise(head) => Some(Format::Dnstap),
         None if aws::recognise(head) => Some(Format::AwsFlow),
+        None if argus::recognise(head) => Some(Format::Argus),
         None if eve::recognise(head) => Some(Format::Eve),
         None => zeek::recognise(head).map(Format::Zeek).or_else(|| {
             // Last, for these look at every line of the head.

@@ -22,6 +22,7 @@ pub mod join;
 pub mod pcap;
 pub mod zeek;
 
+mod argus;
 mod cell;
 mod eve;
 mod lines;

@@ -119,7 +119,13 @@ pub(crate) fn records_of(
             Ok(at) => day = at.map(Instant::day).or(day),
             Err(reason) => {
                 let cut = !line.ended
-                    && matches!(reason, Reason::Syntax | Reason::Value | Reason::Time);
+                    && matches!(
+                        reason,
+                        Reason::Syntax
+                            | Reason::Value
+                            | Reason::Time
+                            | Reason::ColumnCount
+                    );
                 let reason = if cut { Reason::Truncated } else { reason };
                 let number = Some(line.number);
                 sink.loss(Loss { line: number, day, ..Loss::at(line.offset, reason) });

@@ -46,26 +46,62 @@ pub(crate) fn decimal_micros(text: &str) -> Option<u64> {
 
 /// Reads `2018-01-30T18:14:02.279652Z`, also with an offset such as `+01:00` or `+0100`.
 pub(crate) fn iso_8601(text: &str) -> Option<Instant> {
-    let (date, time) = text.split_once('T')?;
-    let day: Day = date.parse().ok()?;
-    let zone_at = time.find(['Z', '+', '-'])?;
-    let (clock, zone) = time.split_at_checked(zone_at)?;
-    let mut parts = clock.splitn(3, ':');
-    let mut part = |max: u64| {
-        let text = parts.next().filter(|text| text.len() == 2)?;
-        text.parse::<u64>().ok().filter(|value| *value <= max)
-    };
-    let (hours, minutes) = (part(23)?, part(59)?);
-    let seconds =
-        decimal_micros(parts.next()?).filter(|micros| *micros < 61_000_000)?;
-    let micros = (hours * 3_600 + minutes * 60) * 1_000_000 + seconds;
-    let start = day.start().0.checked_add(i64::try_from(micros).ok()?)?;
-    start.checked_sub(offset_micros(zone)?).map(Instant)
+    let (at, zone) = calendar(text, b'-', b'T')?;
+    at.0.checked_sub(offset_micros(zone)?).map(Instant)
 }
 
 /// Reads `2018-01-30T18:14:02.279652` with or without an offset; without one it is UTC.
 pub(crate) fn iso_8601_or_utc(text: &str) -> Option<Instant> {
-    iso_8601(text).or_else(|| iso_8601(&format!("{text}Z")))
+    let (at, zone) = calendar(text, b'-', b'T')?;
+    if zone.is_empty() {
+        return Some(at);
+    }
+    at.0.checked_sub(offset_micros(zone)?).map(Instant)
+}
+
+/// Reads `2018/01/30 18:14:02.279652` in UTC.
+pub(crate) fn with_slashes(text: &str) -> Option<Instant> {
+    let (at, rest) = calendar(text, b'/', b' ')?;
+    rest.is_empty().then_some(at)
+}
+
+/// A date and the time of the day, without looking at any zone, and what is behind them.
+/// Digits of the fraction after the sixth are cut.
+fn calendar(text: &str, dash: u8, between: u8) -> Option<(Instant, &str)> {
+    let (head, tail) = text.as_bytes().split_first_chunk::<19>()?;
+    let &[y0, y1, y2, y3, s0, m0, m1, s1, d0, d1, s2, h0, h1, c0, i0, i1, c1, t0, t1] =
+        head;
+    if [s0, s1, s2, c0, c1] != [dash, dash, between, b':', b':'] {
+        return None;
+    }
+    let year = i16::try_from(two(y0, y1)? * 100 + two(y2, y3)?).ok()?;
+    let (month, day) = (two(m0, m1)?, two(d0, d1)?);
+    let day = Day::from_date(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?)?;
+    let (hours, minutes, seconds) = (two(h0, h1)?, two(i0, i1)?, two(t0, t1)?);
+    // Second 60 is a leap second.
+    if hours > 23 || minutes > 59 || seconds > 60 {
+        return None;
+    }
+    let mut micros = (hours * 3_600 + minutes * 60 + seconds) * 1_000_000;
+    let mut at = 19;
+    if tail.first() == Some(&b'.') {
+        let digits = tail.iter().skip(1).take_while(|b| b.is_ascii_digit());
+        let mut unit = 100_000;
+        for digit in digits {
+            micros += i64::from(digit - b'0') * unit;
+            unit /= 10;
+            at += 1;
+        }
+        at += 1;
+    }
+    let rest = text.get(at..)?;
+    day.start().0.checked_add(micros).map(|at| (Instant(at), rest))
+}
+
+/// A number of two digits.
+fn two(tens: u8, ones: u8) -> Option<i64> {
+    let digits = tens.is_ascii_digit() && ones.is_ascii_digit();
+    digits.then(|| i64::from(tens - b'0') * 10 + i64::from(ones - b'0'))
 }
 
 /// The English short names of the months, as most logs write them (RFC 3164, 4.1.2).
@@ -108,19 +144,23 @@ pub(crate) fn without_year(
 
 /// How far local time is ahead of UTC: `Z`, `+01:00`, `+0100`, `-05`.
 fn offset_micros(zone: &str) -> Option<i64> {
-    if zone == "Z" {
-        return Some(0);
-    }
-    let (sign, digits) = zone.split_at_checked(1)?;
-    let digits: String = digits.chars().filter(|c| *c != ':').collect();
-    let value: i64 = digits.parse().ok()?;
-    let minutes = match digits.len() {
-        2 => value * 60,
-        4 => value / 100 * 60 + value % 100,
+    let (sign, hours, minutes) = match *zone.as_bytes() {
+        [b'Z'] => return Some(0),
+        [sign, h0, h1] => (sign, two(h0, h1)?, 0),
+        [sign, h0, h1, m0, m1] | [sign, h0, h1, b':', m0, m1] => {
+            (sign, two(h0, h1)?, two(m0, m1)?)
+        }
         _ => return None,
     };
-    let micros = minutes * 60_000_000;
-    Some(if sign == "-" { -micros } else { micros })
+    if hours > 23 || minutes > 59 {
+        return None;
+    }
+    let micros = (hours * 60 + minutes) * 60_000_000;
+    match sign {
+        b'+' => Some(micros),
+        b'-' => Some(-micros),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -151,5 +191,29 @@ mod tests {
         assert_eq!(iso_8601_or_utc("2026-11-24T07:26:09.906"), utc);
         assert_eq!(iso_8601_or_utc("2026-11-24T08:26:09.906+01:00"), utc);
         assert_eq!(iso_8601_or_utc("2026-11-24"), None);
+        assert_eq!(iso_8601("2026-11-24T07:26:09.906"), None);
+        assert_eq!(with_slashes("2026/11/24 07:26:09.906"), utc);
+        assert_eq!(with_slashes("2026/11/24 07:26:09.906Z"), None);
+    }
+
+    #[test]
+    fn only_a_whole_time_is_one() {
+        for wrong in [
+            "2026-11-24T07:26:09.906+01:0",
+            "2026-11-24T07:26:09.906+2500",
+            "2026-11-24T07:26:09.906 0100",
+            "2026-11-24T07:26:09.9x6Z",
+            "2026-11-24T07:26:61Z",
+            "2026-11-24T24:26:09Z",
+            "2026-11-31T07:26:09Z",
+            "2026-13-01T07:26:09Z",
+            "2026-1-01T07:26:09Z",
+            "+026-01-01T07:26:09Z",
+            "2026-01-01T07:26:0\u{e9}",
+        ] {
+            assert_eq!(iso_8601_or_utc(wrong), None, "{wrong}");
+        }
+        let leap = iso_8601("2016-12-31T23:59:60Z").unwrap();
+        assert_eq!(leap, iso_8601("2017-01-01T00:00:00.0000009Z").unwrap());
     }
 }

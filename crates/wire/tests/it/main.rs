@@ -1,6 +1,8 @@
 //! The decoder from outside: bytes in, flows, answers and losses out.
 
 #[cfg(test)]
+mod argus;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod batch;
