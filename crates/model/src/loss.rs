@@ -54,7 +54,8 @@ pub enum Reason {
     Length,
     /// The link layer, tunnel or encapsulation is not one we read.
     LinkType,
-    /// A later fragment of a packet whose first fragment was not seen.
+    /// A later fragment of a packet whose first fragment was not seen, or a fragment that
+    /// overlaps one before it.
     Fragment,
     /// The format was not recognised.
     Format,

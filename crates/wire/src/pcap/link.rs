@@ -56,29 +56,41 @@ pub(super) fn network(link: u32, frame: &[u8], short: Reason) -> Result<&[u8], R
     }
 }
 
-/// Reads an Ethernet type and what follows it, through VLAN tags (802.1Q, 802.1ad), SNAP,
-/// sessions of PPP over Ethernet (RFC 2516) and MPLS labels (RFC 3032).
-fn typed(mut rest: &[u8], short: Reason) -> Result<&[u8], Reason> {
+/// Reads an Ethernet type and what follows it.
+fn typed(rest: &[u8], short: Reason) -> Result<&[u8], Reason> {
+    let (kind, packet) = pair(rest, short)?;
+    of_type(kind, packet, short)
+}
+
+/// The network layer of what an Ethernet type announces, through VLAN tags (802.1Q, 802.1ad),
+/// SNAP, sessions of PPP over Ethernet (RFC 2516), MPLS labels (RFC 3032), and Ethernet in
+/// Ethernet's own type (RFC 1701: transparent bridging).
+pub(super) fn of_type(
+    mut kind: u16,
+    mut packet: &[u8],
+    short: Reason,
+) -> Result<&[u8], Reason> {
     loop {
-        let (kind, packet) = pair(rest, short)?;
-        match kind {
+        let rest = match kind {
             0x0800 | 0x86dd => return Ok(packet),
-            0x8100 | 0x88a8 | 0x9100 => rest = after(packet, 2, short)?,
+            0x8100 | 0x88a8 | 0x9100 => after(packet, 2, short)?,
+            0x6558 => after(packet, 12, short)?,
             0x8864 => return ppp(after(packet, 6, short)?, short),
             0x8847 | 0x8848 => return unlabelled(packet, short),
             // A length and no type: IEEE 802.3. Only SNAP (RFC 1042) bears IP.
             0..0x0600 => match packet.split_first_chunk::<6>() {
-                Some((&[0xaa, 0xaa, 0x03, 0, 0, 0], behind)) => rest = behind,
+                Some((&[0xaa, 0xaa, 0x03, 0, 0, 0], behind)) => behind,
                 Some(_) => return Err(Reason::LinkType),
                 None => return Err(short),
             },
             _ => return Err(Reason::LinkType),
-        }
+        };
+        (kind, packet) = pair(rest, short)?;
     }
 }
 
 /// Reads a PPP protocol number (RFC 1661, 2) and what follows it.
-fn ppp(rest: &[u8], short: Reason) -> Result<&[u8], Reason> {
+pub(super) fn ppp(rest: &[u8], short: Reason) -> Result<&[u8], Reason> {
     match pair(rest, short)? {
         (0x0021 | 0x0057, packet) => Ok(packet),
         _ => Err(Reason::LinkType),

@@ -3,18 +3,20 @@
 //! ```text
 //! bytes ─► file ─► link ─► packet ──► table ─────────────► Flow
 //!          (frames) (Ethernet, (IPv4, IPv6, └ dialogue ─► Answer, names
-//!                    VLAN, …)   TCP, UDP,     (stream, http, tls, ../dns)
-//!                               fragments)   └ quic
+//!                    VLAN, …)   TCP, UDP;     (stream, http, tls, ../dns)
+//!                               tunnel,      └ quic
+//!                               fragments)
 //! ```
 //!
 //! **Invariant:** the books close. Every frame of the file ends in exactly one flow, or as
 //! exactly one [`Loss`]. One more `Loss` says where the file itself could not be read on.
 //!
-//! What is left out: names inside tunnels (a tunnel is one flow between its ends), reassembly of IP fragments (their bytes are counted, a name in a later fragment is
-//! not read), and link layers other than those of `link`.
+//! What is left out: link layers other than those of `link`, tunnels other than those of
+//! `tunnel` (such a tunnel is one flow between its ends).
 
 mod dialogue;
 mod file;
+mod fragments;
 mod http;
 mod link;
 mod packet;
@@ -23,6 +25,7 @@ mod quic;
 mod stream;
 mod table;
 mod tls;
+mod tunnel;
 
 use std::io::{self, BufRead};
 use std::num::NonZeroU32;
@@ -30,7 +33,8 @@ use std::num::NonZeroU32;
 use tidegauge_model::{Day, Flow, Instant, Loss, Protocol, Reason, Volume};
 
 use self::file::{Frame, Frames, Piece};
-use self::packet::{Fragments, Packet};
+use self::fragments::{Arrived, Fragments};
+use self::packet::{Packet, Read};
 use self::table::Table;
 use crate::dns::DNS_PORT;
 use crate::export::{self, Exports};
@@ -102,44 +106,73 @@ fn decode(
     input: &mut dyn BufRead,
     latest: Instant,
     wanted: &dyn Fn(&Packet<'_>) -> bool,
-    mut exports: Option<&mut Exports>,
+    exports: Option<&mut Exports>,
     sink: &mut dyn Sink,
 ) -> io::Result<()> {
     let mut frames = Frames::new(input);
     let mut fragments = Fragments::new();
-    let mut table = Table::new();
-    let mut day: Option<Day> = None;
+    let table = Table::new();
+    let mut pass = Pass { latest, wanted, exports, table, day: None, sink };
     let end = loop {
-        let (offset, reason) = match frames.next() {
-            Ok(Some(Piece::Unreadable { offset, reason })) => (offset, reason),
-            Ok(Some(Piece::Frame(frame))) => {
-                match packet_of(&frame, latest, &mut fragments) {
-                    Ok(packet) => {
-                        day = Some(frame.at.day());
-                        if exported(
-                            &packet,
-                            frame.at,
-                            latest,
-                            exports.as_deref_mut(),
-                            sink,
-                        ) {
-                            continue;
-                        }
-                        if wanted(&packet) {
-                            table.add(frame.at, &packet, sink);
-                        }
-                        continue;
-                    }
-                    Err(reason) => (frame.offset, reason),
-                }
+        match frames.next() {
+            Ok(Some(Piece::Unreadable { offset, reason })) => {
+                pass.lose(offset, pass.day, reason);
             }
+            Ok(Some(Piece::Frame(frame))) => pass.frame(&frame, &mut fragments),
             Ok(None) => break Ok(()),
             Err(error) => break Err(error),
-        };
-        sink.loss(Loss { offset, line: None, reason, day, count: 1, exporter: None });
+        }
     };
-    table.finish(sink);
+    fragments.finish(&mut |arrived| pass.arrived(&arrived));
+    pass.table.finish(pass.sink);
     end
+}
+
+/// One reading of a capture.
+struct Pass<'p> {
+    latest: Instant,
+    wanted: &'p dyn Fn(&Packet<'_>) -> bool,
+    exports: Option<&'p mut Exports>,
+    table: Table,
+    /// That of the nearest good frame before.
+    day: Option<Day>,
+    sink: &'p mut dyn Sink,
+}
+
+impl Pass<'_> {
+    fn frame(&mut self, frame: &Frame<'_>, fragments: &mut Fragments) {
+        match bears(frame, self.latest) {
+            Ok(Read::Packet(packet)) => self.packet(frame.at, &packet),
+            Ok(Read::Fragment(datagram)) => {
+                let mut each = |arrived: Arrived<'_>| self.arrived(&arrived);
+                fragments.add(&datagram, frame.at, frame.offset, &mut each);
+            }
+            Err(reason) => self.lose(frame.offset, self.day, reason),
+        }
+    }
+
+    fn arrived(&mut self, arrived: &Arrived<'_>) {
+        match *arrived {
+            Arrived::Packet { at, ref packet } => self.packet(at, packet),
+            Arrived::Lost { at, offset, reason } => {
+                self.lose(offset, Some(at.day()), reason);
+            }
+        }
+    }
+
+    fn packet(&mut self, at: Instant, packet: &Packet<'_>) {
+        self.day = Some(at.day());
+        let exports = self.exports.as_deref_mut();
+        if !exported(packet, at, self.latest, exports, self.sink)
+            && (self.wanted)(packet)
+        {
+            self.table.add(at, packet, self.sink);
+        }
+    }
+
+    fn lose(&mut self, offset: u64, day: Option<Day>, reason: Reason) {
+        self.sink.loss(Loss { day, ..Loss::at(offset, reason) });
+    }
 }
 
 /// Whether the packet reports flows; it is decoded then.
@@ -180,7 +213,10 @@ pub(crate) fn of_one_packet(
     let short = if cut > 0 { Reason::Snapped } else { Reason::Length };
     let network = link::network(link, frame, short)?;
     let length = network.len().saturating_add(cut);
-    let packet = packet::read(network, length, short, at, &mut Fragments::new())?;
+    let packet = match packet::read(network, length, short)? {
+        Read::Packet(packet) => packet,
+        Read::Fragment(datagram) => fragments::alone(&datagram, short)?,
+    };
     let name = dialogue::name_in(&packet);
     let flags = packet.tcp.map(|tcp| tcp.flags);
     let (from, to) = (packet.source_port, packet.destination_port);
@@ -208,14 +244,10 @@ pub(crate) fn of_one_packet(
 }
 
 /// Peels a frame down to its packet.
-fn packet_of<'a>(
-    frame: &Frame<'a>,
-    latest: Instant,
-    fragments: &mut Fragments,
-) -> Result<Packet<'a>, Reason> {
+fn bears<'a>(frame: &Frame<'a>, latest: Instant) -> Result<Read<'a>, Reason> {
     stamp::believable(frame.at, latest)?;
     let cut = frame.wire_length.saturating_sub(frame.data.len());
     let short = if cut > 0 { Reason::Snapped } else { Reason::Length };
     let network = link::network(frame.link, frame.data, short)?;
-    packet::read(network, network.len().saturating_add(cut), short, frame.at, fragments)
+    packet::read(network, network.len().saturating_add(cut), short)
 }

@@ -4,20 +4,14 @@
 //! Protocols without ports have port 0. What a snap length cut off beyond that costs at most
 //! a name.
 //!
-//! IP packets are RFC 791 and RFC 8200. A fragment other than the first bears no ports: it
-//! goes where its first fragment went, and is [`Reason::Fragment`] if that was not seen and
-//! the protocol may have ports.
+//! IP packets are RFC 791 and RFC 8200. Of a packet in a tunnel that `tunnel` opens, the
+//! innermost is the packet; its size is its own. What fragments are of is said in `fragments`.
 
-use std::collections::{HashMap, VecDeque};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use tidegauge_model::{Address, Instant, Protocol, Reason};
+use tidegauge_model::{Address, Protocol, Reason};
 
-/// First fragments remembered at a time. Picked by hand: fragments follow each other within
-/// milliseconds.
-const FRAGMENTS_MAX: usize = 4096;
-/// How long a first fragment is remembered: the reassembly time-out of RFC 8200, 4.5.
-const FRAGMENT_SECONDS: i64 = 60;
+use super::tunnel;
 
 const AUTHENTICATION: u8 = 51;
 const FRAGMENT: u8 = 44;
@@ -47,47 +41,69 @@ pub(super) struct Segment {
 }
 
 /// An IP packet before its transport layer is read.
-struct Datagram<'a> {
-    source: Address,
-    destination: Address,
-    protocol: u8,
-    bytes: usize,
-    /// What was captured after the IP headers.
-    body: &'a [u8],
-    /// How long that was on the wire.
-    body_length: usize,
-    fragment: Option<Fragment>,
-}
-
 #[derive(Clone, Copy)]
-struct Fragment {
-    identification: u32,
-    first: bool,
+pub(super) struct Datagram<'a> {
+    pub(super) source: Address,
+    pub(super) destination: Address,
+    pub(super) protocol: u8,
+    /// Length at the IP layer, headers included.
+    pub(super) bytes: usize,
+    /// What was captured after the IP headers.
+    pub(super) body: &'a [u8],
+    /// How long that was on the wire.
+    pub(super) body_length: usize,
+    pub(super) fragment: Option<Fragment<'a>>,
 }
 
-/// Reads a packet. `wire_length` is how long it was on the wire, link layer taken off;
-/// `short` is the reason if what is needed was not captured.
-pub(super) fn read<'a>(
-    bytes: &'a [u8],
+/// What makes a packet a fragment (RFC 791, 3.2; RFC 8200, 4.5).
+#[derive(Clone, Copy)]
+pub(super) struct Fragment<'a> {
+    pub(super) identification: u32,
+    /// Where its part begins in the whole, in bytes.
+    pub(super) offset: usize,
+    /// Whether parts follow it.
+    pub(super) more: bool,
+    /// What the whole begins with; what it says in later fragments is not believed.
+    pub(super) protocol: u8,
+    /// What was captured of its part.
+    pub(super) part: &'a [u8],
+    /// How long that was on the wire.
+    pub(super) part_length: usize,
+}
+
+/// What a frame bears.
+pub(super) enum Read<'a> {
+    /// A packet.
+    Packet(Packet<'a>),
+    /// A fragment of one.
+    Fragment(Datagram<'a>),
+}
+
+/// Reads a packet, through tunnels. `wire_length` is how long it was on the wire, link layer
+/// taken off; `short` is the reason if what is needed was not captured.
+pub(super) fn read(
+    bytes: &[u8],
     wire_length: usize,
     short: Reason,
-    at: Instant,
-    fragments: &mut Fragments,
-) -> Result<Packet<'a>, Reason> {
-    let datagram = match bytes.first().map(|b| b >> 4) {
-        Some(4) => ipv4(bytes, wire_length, short)?,
-        Some(6) => ipv6(bytes, wire_length, short)?,
-        Some(_) => return Err(Reason::Value),
-        None => return Err(short),
-    };
-    match datagram.fragment {
-        None => transport(&datagram, short),
-        Some(fragment) if fragment.first => {
-            let packet = transport(&datagram, short)?;
-            fragments.remember(&datagram, fragment, at, &packet);
-            Ok(packet)
-        }
-        Some(fragment) => fragments.later(&datagram, fragment, at),
+) -> Result<Read<'_>, Reason> {
+    let innermost = tunnel::innermost(datagram(bytes, wire_length, short)?, short);
+    match innermost.fragment {
+        Some(_) => Ok(Read::Fragment(innermost)),
+        None => transport(&innermost, short).map(Read::Packet),
+    }
+}
+
+/// Reads the headers of an IP packet.
+pub(super) fn datagram(
+    bytes: &[u8],
+    wire_length: usize,
+    short: Reason,
+) -> Result<Datagram<'_>, Reason> {
+    match bytes.first().map(|b| b >> 4) {
+        Some(4) => ipv4(bytes, wire_length, short),
+        Some(6) => ipv6(bytes, wire_length, short),
+        Some(_) => Err(Reason::Value),
+        None => Err(short),
     }
 }
 
@@ -111,17 +127,26 @@ fn ipv4(
     let word = u16::from_be_bytes([f0, f1]);
     let (more, offset) = (word & 0x2000 != 0, word & 0x1fff);
     let identification = u32::from(u16::from_be_bytes([i0, i1]));
+    let body = within(bytes, header_length, total, short)?;
+    let body_length = total - header_length;
     let mut datagram = Datagram {
         source: Ipv4Addr::from(source).into(),
         destination: Ipv4Addr::from(destination).into(),
         protocol,
         bytes: total,
-        body: within(bytes, header_length, total, short)?,
-        body_length: total - header_length,
-        fragment: (more || offset > 0)
-            .then_some(Fragment { identification, first: offset == 0 }),
+        body,
+        body_length,
+        fragment: (more || offset > 0).then_some(Fragment {
+            identification,
+            // In units of eight bytes.
+            offset: usize::from(offset) * 8,
+            more,
+            protocol,
+            part: body,
+            part_length: body_length,
+        }),
     };
-    if protocol == AUTHENTICATION && datagram.fragment.is_none_or(|f| f.first) {
+    if protocol == AUTHENTICATION && datagram.fragment.is_none_or(|f| f.offset == 0) {
         datagram.extensions(short)?;
     }
     Ok(datagram)
@@ -154,8 +179,14 @@ fn ipv6(
 }
 
 impl Datagram<'_> {
+    /// Whether extension headers are to be walked: those of IPv6, and in IPv4 the one that it
+    /// shares with it.
+    pub(super) fn has_extensions(&self) -> bool {
+        !self.source.is_v4() || self.protocol == AUTHENTICATION
+    }
+
     /// Walks the extension headers up to the transport layer (RFC 8200, 4; RFC 4302, 2).
-    fn extensions(&mut self, short: Reason) -> Result<(), Reason> {
+    pub(super) fn extensions(&mut self, short: Reason) -> Result<(), Reason> {
         loop {
             let length = match (self.protocol, self.body) {
                 // Hop by hop, routing, destination, host identity, shim.
@@ -168,8 +199,14 @@ impl Datagram<'_> {
                     let identification = u32::from_be_bytes([i0, i1, i2, i3]);
                     // One that is both first and last is a whole packet (RFC 6946).
                     if word & 0xfff9 != 0 {
-                        let first = word & 0xfff8 == 0;
-                        self.fragment = Some(Fragment { identification, first });
+                        self.fragment = Some(Fragment {
+                            identification,
+                            offset: usize::from(word & 0xfff8),
+                            more: word & 1 != 0,
+                            protocol: self.body.first().copied().unwrap_or_default(),
+                            part: self.body.get(8..).unwrap_or_default(),
+                            part_length: self.body_length.saturating_sub(8),
+                        });
                     }
                     8
                 }
@@ -182,13 +219,14 @@ impl Datagram<'_> {
             self.body = self.body.get(length..).ok_or(short)?;
             self.body_length = self.body_length.saturating_sub(length);
             self.protocol = next;
-            if self.fragment.is_some_and(|f| !f.first) {
+            if self.fragment.is_some_and(|f| f.offset > 0) {
                 return Ok(());
             }
         }
     }
 
-    fn packet(&self, ports: Ports) -> Packet<'static> {
+    /// The packet, as far as it can be told without its payload.
+    pub(super) fn packet(&self, ports: Ports) -> Packet<'static> {
         Packet {
             source: self.source,
             destination: self.destination,
@@ -202,12 +240,12 @@ impl Datagram<'_> {
     }
 }
 
-/// What a first fragment tells about the later ones.
+/// What the transport layer tells of the ends.
 #[derive(Clone, Copy)]
-struct Ports {
-    protocol: Protocol,
-    source: u16,
-    destination: u16,
+pub(super) struct Ports {
+    pub(super) protocol: Protocol,
+    pub(super) source: u16,
+    pub(super) destination: u16,
 }
 
 /// Whether the protocol begins with two ports: TCP, UDP, DCCP, SCTP, UDP-Lite.
@@ -216,12 +254,16 @@ fn has_ports(protocol: u8) -> bool {
 }
 
 /// Whether ports may follow behind it: it has some, or it is an extension header.
-fn may_have_ports(protocol: u8) -> bool {
+pub(super) fn may_have_ports(protocol: u8) -> bool {
     has_ports(protocol)
         || matches!(protocol, 0 | 43 | 60 | 139 | 140 | AUTHENTICATION | FRAGMENT)
 }
 
-fn transport<'a>(datagram: &Datagram<'a>, short: Reason) -> Result<Packet<'a>, Reason> {
+/// Reads the transport layer.
+pub(super) fn transport<'a>(
+    datagram: &Datagram<'a>,
+    short: Reason,
+) -> Result<Packet<'a>, Reason> {
     let protocol = Protocol(datagram.protocol);
     if !has_ports(datagram.protocol) {
         return Ok(datagram.packet(Ports { protocol, source: 0, destination: 0 }));
@@ -254,71 +296,6 @@ fn transport<'a>(datagram: &Datagram<'a>, short: Reason) -> Result<Packet<'a>, R
         }
         _ => packet,
     })
-}
-
-/// Remembers where first fragments went.
-pub(super) struct Fragments {
-    seen: HashMap<FragmentKey, (Instant, Ports)>,
-    /// The keys of `seen`, oldest first; a key seen again may stand twice.
-    order: VecDeque<FragmentKey>,
-}
-
-/// What the fragments of one packet share. The protocol only for IPv4 (RFC 791, 3.2): in
-/// IPv6 it may differ between them.
-type FragmentKey = (Address, Address, u32, Option<u8>);
-
-impl Fragments {
-    pub(super) fn new() -> Self {
-        Self { seen: HashMap::new(), order: VecDeque::new() }
-    }
-
-    fn remember(
-        &mut self,
-        datagram: &Datagram<'_>,
-        fragment: Fragment,
-        at: Instant,
-        packet: &Packet<'_>,
-    ) {
-        let key = fragment_key(datagram, fragment);
-        let ports = Ports {
-            protocol: packet.protocol,
-            source: packet.source_port,
-            destination: packet.destination_port,
-        };
-        self.seen.insert(key, (at, ports));
-        self.order.push_back(key);
-        if self.order.len() > FRAGMENTS_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.seen.remove(&oldest);
-        }
-    }
-
-    fn later(
-        &self,
-        datagram: &Datagram<'_>,
-        fragment: Fragment,
-        at: Instant,
-    ) -> Result<Packet<'static>, Reason> {
-        let key = fragment_key(datagram, fragment);
-        let near = |&&(first, _): &&(Instant, Ports)| {
-            first.plus_seconds(FRAGMENT_SECONDS) >= at
-                && at.plus_seconds(FRAGMENT_SECONDS) >= first
-        };
-        match self.seen.get(&key).filter(near) {
-            Some(&(_, ports)) => Ok(datagram.packet(ports)),
-            None if may_have_ports(datagram.protocol) => Err(Reason::Fragment),
-            None => {
-                let protocol = Protocol(datagram.protocol);
-                Ok(datagram.packet(Ports { protocol, source: 0, destination: 0 }))
-            }
-        }
-    }
-}
-
-fn fragment_key(datagram: &Datagram<'_>, fragment: Fragment) -> FragmentKey {
-    let protocol = datagram.source.is_v4().then_some(datagram.protocol);
-    (datagram.source, datagram.destination, fragment.identification, protocol)
 }
 
 /// The bytes from `from` to `to`, or as far as they were captured.

@@ -112,7 +112,6 @@ impl Pieces {
     }
 
     /// The whole of `length` bytes, if all of them are there and none behind them.
-    #[cfg(test)]
     pub(super) fn whole(&self, length: usize) -> Option<Vec<u8>> {
         let last = self.runs.last().map_or(0, Run::end);
         (self.length == length && last == length).then(|| self.front())

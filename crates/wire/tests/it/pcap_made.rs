@@ -383,7 +383,7 @@ fn later_fragments_go_where_the_first_went() {
     let frames = seconds(vec![
         fragment(1, 4, false, &[0; 40]),
         fragment(2, 0, true, &whole[20..52]),
-        fragment(2, 4, false, &[0; 40]),
+        fragment(2, 4, false, &whole[52..]),
     ]);
     let found = decoded(RAW, &frames);
     assert_eq!(found.reasons(), [Reason::Fragment]);
@@ -688,5 +688,234 @@ proptest! {
         let pieces = || Pieces { rest: &bytes, lengths: &lengths, turn: 0 };
         let found = decode_from(&mut pieces(), &mut pieces());
         prop_assert_eq!(found, decode(&mut &*bytes));
+    }
+}
+
+/// A packet of IPv4 in fragments of `size` bytes of payload, a multiple of eight.
+fn in_fragments(packet: &[u8], identification: u8, size: usize) -> Vec<Vec<u8>> {
+    let parts: Vec<&[u8]> = packet[20..].chunks(size).collect();
+    let last = parts.len() - 1;
+    (0..)
+        .zip(parts)
+        .map(|(n, part)| {
+            let offset = u16::try_from(n * size / 8).unwrap();
+            let more = u16::from(n < last) << 13;
+            let length = u16::try_from(20 + part.len()).unwrap().to_be_bytes();
+            let mut fragment = [&packet[..20], part].concat();
+            fragment[2..4].copy_from_slice(&length);
+            fragment[4..6].copy_from_slice(&[0, identification]);
+            fragment[6..8].copy_from_slice(&(more | offset).to_be_bytes());
+            fragment
+        })
+        .collect()
+}
+
+#[test]
+fn fragments_in_any_order_say_what_the_whole_says() {
+    let mut talk = Talk::new();
+    let start = talk.handshake();
+    let hello = talk.up(ACK, &client_hello("upd.example.com", 1500));
+    let reply =
+        udp((SERVER, 53), (CLIENT, 999), &dns("c.example", Some([203, 0, 113, 9])));
+    for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [2, 0, 1]] {
+        let pieces = in_fragments(&hello, 1, 600);
+        let answer = in_fragments(&reply, 2, 24);
+        let (pieces, answer) = (order.map(|i| &pieces[i]), order.map(|i| &answer[i]));
+        let packets = start.iter().chain(pieces).chain(answer).cloned().collect();
+        let found = decoded(RAW, &seconds(packets));
+        assert_eq!(found.reasons(), [], "{order:?}");
+        assert_eq!(found.hosts(), ["upd.example.com", "c.example"], "{order:?}");
+        assert_eq!(found.answers.len(), 1, "{order:?}");
+        let sent = found.flows[0].sent.unwrap();
+        // Two headers more than the packet in one piece.
+        let whole = u64::try_from(hello.len() + 40 + 80).unwrap();
+        assert_eq!(sent, Volume { bytes: whole, packets: 5 }, "{order:?}");
+        assert_eq!(found.flows[0].start, Instant::from_unix(NOON.into(), 0));
+    }
+}
+
+#[test]
+fn fragments_that_overlap_or_wait_for_too_long_are_losses() {
+    let question = udp((CLIENT, 999), (SERVER, 53), &dns("c.example", None));
+    let other = udp((CLIENT, 999), (SERVER, 53), &dns("evil.test", None));
+    let (good, bad) = (in_fragments(&question, 1, 16), in_fragments(&other, 1, 16));
+    let frames = [&good[0], &good[0], &bad[1], &good[1], &good[2]].map(Clone::clone);
+    let found = decoded(RAW, &seconds(frames.to_vec()));
+    // The first wins: the piece that contradicts it is the loss.
+    assert_eq!(found.reasons(), [Reason::Fragment]);
+    assert_eq!((found.packets(), found.hosts()), (4, vec!["evil.test"]));
+    let frames =
+        seconds([&good[0], &good[0], &good[1], &good[2]].map(Clone::clone).into());
+    assert_eq!(decoded(RAW, &frames).hosts(), ["c.example"]);
+
+    let late = [(0, good[1].clone()), (61, good[0].clone()), (62, good[2].clone())];
+    let found = decoded(RAW, &late);
+    assert_eq!((found.packets(), found.reasons()), (2, vec![Reason::Fragment]));
+    assert_eq!(found.losses[0].offset, 24);
+
+    // 5,000 packets whose first fragments never come: what is held is bounded.
+    let lost = (0..5000u32).map(|n| {
+        let mut fragment = good[1].clone();
+        fragment[12..16].copy_from_slice(&n.to_be_bytes());
+        (0, fragment)
+    });
+    let found = decoded(RAW, &lost.collect::<Vec<_>>());
+    assert_eq!(found.losses.len(), 5000);
+    assert!(found.reasons().iter().all(|r| *r == Reason::Fragment));
+}
+
+/// An outer packet of `protocol` with this body.
+fn outer(protocol: u8, body: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(20 + body.len()).unwrap().to_be_bytes();
+    let head = [0x45, 0, length[0], length[1], 0, 0, 0, 0, 64, protocol, 0, 0];
+    [&head[..], &[10, 0, 0, 1, 10, 0, 0, 2], body].concat()
+}
+
+fn outer_udp(port: u16, payload: &[u8]) -> Vec<u8> {
+    udp(([10, 0, 0, 1], 40_000), ([10, 0, 0, 2], port), payload)
+}
+
+/// Every tunnel that is read, around a packet of IPv4, and around nothing that is one.
+fn tunnelled(packet: &[u8]) -> Vec<Vec<u8>> {
+    let frame = [&[2; 12][..], &[8, 0], packet].concat();
+    let with = |head: &[u8], inside: &[u8]| [head, inside].concat();
+    let tunnel_6 = {
+        let length = u16::try_from(packet.len()).unwrap().to_be_bytes();
+        let head = [0x60, 0, 0, 0, length[0], length[1], 4, 64];
+        [&head[..], &[0x20; 16], &[0x21; 16], packet].concat()
+    };
+    vec![
+        outer(4, packet),
+        tunnel_6.clone(),
+        outer(41, &tunnel_6),
+        outer(47, &with(&[0, 0, 8, 0], packet)),
+        outer(47, &with(&[0xb0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1], packet)),
+        outer(47, &with(&[0, 0, 0x65, 0x58], &frame)),
+        outer(47, &with(&[0, 0, 0x88, 0x47, 0, 1, 0, 0, 0, 1, 1, 0], packet)),
+        outer(47, &with(&[0, 0, 0x88, 0xbe], &frame)),
+        outer(
+            47,
+            &with(
+                &[0x10, 0, 0x88, 0xbe, 0, 0, 0, 1, 0x10, 0, 0, 0, 0, 0, 0, 0],
+                &frame,
+            ),
+        ),
+        outer(
+            47,
+            &with(
+                &[
+                    0x10, 0, 0x22, 0xeb, 0, 0, 0, 1, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                    0, 0,
+                ],
+                &frame,
+            ),
+        ),
+        outer(
+            47,
+            &with(
+                &[
+                    0x30, 0x81, 0x88, 0x0b, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0xff,
+                    3, 0, 0x21,
+                ],
+                packet,
+            ),
+        ),
+        outer_udp(4754, &with(&[0, 0, 8, 0], packet)),
+        outer_udp(4789, &with(&[8, 0, 0, 0, 0, 0, 7, 0], &frame)),
+        outer_udp(4790, &with(&[0x0c, 0, 0, 1, 0, 0, 7, 0], packet)),
+        outer_udp(6081, &with(&[1, 0, 0x65, 0x58, 0, 0, 7, 0, 0, 0, 0, 0], &frame)),
+        outer_udp(2152, &with(&[0x30, 255, 0, 0, 0, 0, 0, 1], packet)),
+        outer_udp(
+            2152,
+            &with(&[0x34, 255, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0x85, 1, 0, 0, 0], packet),
+        ),
+        outer_udp(3544, &tunnel_6),
+        outer_udp(
+            3544,
+            &with(
+                &[0, 1, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 1, 2, 3, 4, 5, 6],
+                &tunnel_6,
+            ),
+        ),
+    ]
+}
+
+#[test]
+fn the_packet_in_a_tunnel_is_what_counts() {
+    let packet = udp((CLIENT, 4000), (SERVER, 53), &dns("c.example", None));
+    let expected = decoded(RAW, &[(0, packet.clone())]).flows;
+    assert_eq!(expected[0].sent.unwrap().bytes, u64::try_from(packet.len()).unwrap());
+    for (n, tunnel) in (0..).zip(tunnelled(&packet)) {
+        assert_eq!(decoded(RAW, &[(n, tunnel.clone())]).hosts(), ["c.example"], "{n}");
+        assert_eq!(decoded(RAW, &[(0, tunnel)]).flows, expected, "{n}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_into_a_tunnel_leaves_it_closed() {
+    let packet = udp((CLIENT, 4000), (SERVER, 53), &dns("c.example", None));
+    let (mut long, mut six) = (packet.clone(), packet);
+    long[3] += 1;
+    six[0] = 0x75;
+    for wrong in [long, six] {
+        for (n, tunnel) in (0..).zip(tunnelled(&wrong)) {
+            let found = decoded(RAW, &[(0, tunnel)]);
+            assert_eq!((found.packets(), found.hosts().len()), (1, 0), "{n}");
+            let inside = found.flows.iter().any(|f| f.responder_port == 53);
+            assert!(!inside, "{n}");
+        }
+    }
+}
+
+#[test]
+fn tunnels_in_one_another_are_opened_to_a_depth() {
+    let packet = udp((CLIENT, 4000), (SERVER, 53), &dns("c.example", None));
+    let nested = |depth: usize| {
+        let wrap = |inside: Vec<u8>, _| outer(4, &inside);
+        decoded(RAW, &[(0, (0..depth).fold(packet.clone(), wrap))]).flows
+    };
+    assert_eq!(nested(8)[0].responder_port, 53);
+    assert_eq!((nested(9)[0].responder_port, nested(9)[0].protocol), (0, Protocol(4)));
+}
+
+#[test]
+fn the_last_fragment_of_a_tunnel_bears_the_packet_inside() {
+    let packet = udp((CLIENT, 4000), (SERVER, 53), &dns("c.example", None));
+    let inside = decoded(RAW, &[(2, packet.clone())]).flows;
+    let frames = seconds(in_fragments(&outer(4, &packet), 7, 24));
+    assert_eq!(frames.len(), 3);
+    let found = decoded(RAW, &frames);
+    let [tunnel, flow] = found.flows.as_slice() else { panic!("{found:#?}") };
+    assert_eq!((tunnel.protocol, tunnel.sent.unwrap().packets), (Protocol(4), 2));
+    assert_eq!(*flow, inside[0]);
+}
+
+proptest! {
+    #[test]
+    fn the_books_close_over_fragments_and_tunnels(
+        frames in prop::collection::vec(
+            (0u32..200, 0u8..3, 0u16..6, any::<bool>(), 0usize..40, 0usize..20),
+            0..60,
+        ),
+    ) {
+        let packet = udp((CLIENT, 4000), (SERVER, 53), &dns("c.example", None));
+        let tunnels = tunnelled(&packet);
+        let frames: Vec<_> = frames
+            .into_iter()
+            .map(|(second, identification, offset, more, length, n)| {
+                let whole = tunnels.get(n).unwrap_or(&packet);
+                let mut frame = whole[..whole.len().min(20 + length)].to_vec();
+                if frame[0] == 0x45 {
+                    let word = offset | u16::from(more) << 13;
+                    let length = u16::try_from(frame.len()).unwrap();
+                    frame[2..4].copy_from_slice(&length.to_be_bytes());
+                    frame[4..6].copy_from_slice(&[0, identification]);
+                    frame[6..8].copy_from_slice(&word.to_be_bytes());
+                }
+                (second, frame)
+            })
+            .collect();
+        let found = decode(&mut &*file(RAW, &frames));
+        prop_assert_eq!(found.packets() + found.losses.len(), frames.len());
     }
 }

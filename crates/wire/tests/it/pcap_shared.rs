@@ -303,7 +303,7 @@ fn conversations(flows: &[Flow]) -> BTreeSet<Conversation> {
 }
 
 /// Captures in which nDPI counts otherwise, and why.
-const NDPI_DIFFERS: [(&str, &[&str]); 8] = [
+const NDPI_DIFFERS: [(&str, &[&str]); 10] = [
     (
         "packets that report flows of another network are not of this one here",
         &["netflowv9.pcap", "sflow.pcap"],
@@ -325,20 +325,11 @@ const NDPI_DIFFERS: [(&str, &[&str]); 8] = [
             "teamviewer.pcap",
         ],
     ),
+    ("nDPI looks into CAPWAP; here it is a flow", &["capwap_data.pcapng"]),
+    ("nDPI does not look into Teredo", &["teredo.pcap"]),
     (
-        "nDPI looks into tunnels (GTP, VXLAN, CAPWAP, IP in IP); here a tunnel is a flow",
-        &[
-            "4in4tunnel.pcap",
-            "4in6tunnel.pcap",
-            "capwap_data.pcapng",
-            "dtls.pcap",
-            "false_positives.pcapng",
-            "ipv6_in_gtp.pcap",
-            "reasm_segv_anon.pcapng",
-            "rtmp.pcap",
-            "tls_invalid_reads.pcap",
-            "vxlan.pcap",
-        ],
+        "the packet in the tunnel says to be longer than the tunnel: it is not opened here",
+        &["tls_invalid_reads.pcap"],
     ),
     (
         "nDPI leaves fragments out; here they belong to the flow of the first",
@@ -505,4 +496,127 @@ fn the_names_in_quic_that_ndpi_found_are_found() {
     let known = QUIC_NOT_FOUND.iter().flat_map(|(_, files)| *files);
     assert_eq!(not_found, known.map(|&f| f.to_owned()).collect(), "names not found");
     assert!(captures.len() > 20 && names > 900);
+}
+
+/// Captures with tunnels, and how many of their packets have other ends to tshark.
+const TUNNELS: [(&str, usize); 47] = [
+    ("flows/akvorado/flow/decoder/gre-v4-key.pcap", 0),
+    ("flows/akvorado/flow/decoder/gre-v4-plain.pcap", 0),
+    ("flows/akvorado/flow/decoder/ipv4-ipv4.pcap", 0),
+    ("flows/akvorado/flow/decoder/ipv4-ipv6.pcap", 0),
+    ("flows/akvorado/flow/decoder/mpls-eompls-cw.pcap", 0),
+    ("flows/akvorado/flow/decoder/mpls-eompls-invalid-cw.pcap", 0),
+    ("flows/akvorado/flow/decoder/mpls-explicit-null-ipv4.pcap", 0),
+    ("flows/akvorado/flow/decoder/mpls-explicit-null-ipv6.pcap", 0),
+    ("flows/akvorado/flow/decoder/mpls-ipv4.pcap", 0),
+    ("flows/akvorado/flow/decoder/mpls-ipv6.pcap", 0),
+    ("flows/akvorado/flow/decoder/srv6-end-dt6.pcap", 0),
+    ("flows/akvorado/flow/decoder/vlan-ipv6.pcap", 0),
+    ("pcap/arkime/gre-erspan-vxlan.pcap", 0),
+    ("pcap/arkime/gre-sample.pcap", 0),
+    ("pcap/arkime/gtp-iphone.pcap", 0),
+    ("pcap/arkime/gtp-u.pcap", 0),
+    ("pcap/arkime/mpls-basic.pcap", 0),
+    ("pcap/arkime/pppoe.pcap", 0),
+    ("pcap/ndpi/4in4tunnel.pcap", 0),
+    ("pcap/ndpi/4in6tunnel.pcap", 0),
+    ("pcap/ndpi/discord_mid_flow.pcap", 0),
+    ("pcap/ndpi/dtls.pcap", 0),
+    ("pcap/ndpi/false_positives.pcapng", 0),
+    ("pcap/ndpi/pptp.pcap", 0),
+    ("pcap/ndpi/reasm_segv_anon.pcapng", 0),
+    ("pcap/ndpi/rtmp.pcap", 0),
+    ("pcap/ndpi/teredo.pcap", 0),
+    ("pcap/ndpi/vxlan.pcap", 0),
+    ("pcap/suricata-verify/output-eve-ftp-data/input.pcap", 0),
+    ("pcap/zeek/erspan.pcap", 0),
+    ("pcap/zeek/erspanI.pcap", 0),
+    ("pcap/zeek/erspanII.pcap", 0),
+    ("pcap/zeek/erspanIII.pcap", 0),
+    ("pcap/zeek/mpls-in-vlan.pcap", 0),
+    ("pcap/zeek/pppoe-over-qinq.pcap", 0),
+    ("pcap/zeek/pppoe.pcap", 0),
+    ("pcap/zeek/tunnels/4in6.pcap", 0),
+    ("pcap/zeek/tunnels/6in4.pcap", 0),
+    ("pcap/zeek/tunnels/6in6in6.pcap", 0),
+    ("pcap/zeek/tunnels/geneve-many-options.pcap", 0),
+    ("pcap/zeek/tunnels/geneve-vxlan-dns-truncated.pcap", 0),
+    // What is in GRE there is 802.11, which is not read.
+    ("pcap/zeek/tunnels/gre-aruba.pcap", 2407),
+    ("pcap/zeek/tunnels/gre-erspan3-dot1q.pcap", 0),
+    ("pcap/zeek/tunnels/gre-over-udp-4754.pcap", 0),
+    ("pcap/zeek/tunnels/gre-within-gre.pcap", 0),
+    ("pcap/zeek/tunnels/gtp/gtp8_teredo.pcap", 0),
+    ("pcap/zeek/tunnels/vxlan-triple-v2.pcap", 0),
+];
+
+/// Packets by their two ends, lower first, as tshark sees them: of the innermost IP header
+/// that is not quoted by ICMP. None if tshark is not there.
+fn tshark_ends(capture: &Path) -> Option<BTreeMap<(Address, Address), u64>> {
+    let mut command = std::process::Command::new("tshark");
+    command.args(["-n", "-T", "fields", "-E", "occurrence=a", "-e", "frame.protocols"]);
+    command.args(["-e", "ip.src", "-e", "ip.dst", "-e", "ipv6.src", "-e", "ipv6.dst"]);
+    let output = command.arg("-r").arg(capture).output().ok()?;
+    let mut ends = BTreeMap::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let (mut v4, mut v6) = (0, 0);
+        let mut last = None;
+        for protocol in columns[0].split(':') {
+            match protocol {
+                "ip" => {
+                    last = Some((1, v4));
+                    v4 += 1;
+                }
+                "ipv6" => {
+                    last = Some((3, v6));
+                    v6 += 1;
+                }
+                "icmp" | "icmpv6" => break,
+                _ => {}
+            }
+        }
+        let Some((column, nth)) = last else { continue };
+        let address = |column: usize| -> Address {
+            columns[column].split(',').nth(nth).unwrap().parse().unwrap()
+        };
+        let (from, to) = (address(column), address(column + 1));
+        *ends.entry((from.min(to), from.max(to))).or_default() += 1;
+    }
+    Some(ends)
+}
+
+#[test]
+fn tunnels_are_opened_as_tshark_opens_them() {
+    if absent("tunnels_are_opened_as_tshark_opens_them") {
+        return;
+    }
+    let (mut packets, mut differ) = (0, Vec::new());
+    for (file, known) in TUNNELS {
+        let capture = Path::new(SHARED).join(file);
+        let Some(theirs) = tshark_ends(&capture) else {
+            println!("SKIPPED tunnels_are_opened_as_tshark_opens_them: no tshark");
+            return;
+        };
+        let mut ours = BTreeMap::new();
+        for flow in decoded(&bytes_of(&capture)).flows {
+            let ends = (flow.originator, flow.responder);
+            let ends = (ends.0.min(ends.1), ends.0.max(ends.1));
+            let volumes = [flow.sent, flow.received].into_iter().flatten();
+            let count: u64 = volumes.map(|v| v.packets).sum();
+            *ours.entry(ends).or_insert(0) += count;
+        }
+        packets += ours.values().sum::<u64>();
+        // Of each pair, what one has more than the other.
+        let more = |a: &BTreeMap<_, u64>, b: &BTreeMap<_, u64>| -> u64 {
+            let more = |(k, n): (_, &u64)| n.saturating_sub(*b.get(k).unwrap_or(&0));
+            a.iter().map(more).sum()
+        };
+        let here = more(&theirs, &ours).max(more(&ours, &theirs));
+        if here != u64::try_from(known).unwrap() {
+            differ.push((file, here));
+        }
+    }
+    println!("{packets} packets in {} captures with tunnels", TUNNELS.len());
+    assert_eq!(differ, [], "captures whose packets have other ends");
 }
