@@ -33,8 +33,82 @@ pub(crate) enum Cell<'a> {
 }
 
 impl Cell<'_> {
+    /// The same without owning it.
+    pub(crate) fn view(&self) -> View<'_> {
+        match self {
+            Self::Absent => View::Absent,
+            Self::Unset => View::Unset,
+            Self::Text(text) => View::Text(text),
+            Self::Whole(count) => View::Whole(*count),
+            Self::Number(number) => View::Number(*number),
+            Self::List(cells) => View::List(Elements::Cells(cells)),
+            Self::Other => View::Other,
+        }
+    }
+
+    pub(crate) fn text(&self) -> Result<Option<&str>, Reason> {
+        self.view().text()
+    }
+
+    pub(crate) fn needed_text(&self) -> Result<&str, Reason> {
+        self.view().needed_text()
+    }
+
+    pub(crate) fn address(&self) -> Result<Address, Reason> {
+        self.view().address()
+    }
+
+    pub(crate) fn count(&self) -> Result<Option<u64>, Reason> {
+        self.view().count()
+    }
+
+    pub(crate) fn instant(&self) -> Result<Instant, Reason> {
+        self.view().instant()
+    }
+}
+
+/// A value as it is looked at, of a [`Cell`] or between the separators of a table.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum View<'v> {
+    /// As [`Cell::Absent`].
+    Absent,
+    /// As [`Cell::Unset`].
+    Unset,
+    /// As [`Cell::Text`].
+    Text(&'v str),
+    /// As [`Cell::Whole`].
+    Whole(u64),
+    /// As [`Cell::Number`].
+    Number(f64),
+    /// As [`Cell::List`].
+    List(Elements<'v>),
+    /// As [`Cell::Other`].
+    Other,
+}
+
+/// The elements of a list.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Elements<'v> {
+    /// Of a JSON array.
+    Cells(&'v [Cell<'v>]),
+    /// Texts with a separator between them.
+    Texts(&'v str, char),
+}
+
+impl<'v> Elements<'v> {
+    fn views(self) -> impl Iterator<Item = View<'v>> {
+        let (cells, texts) = match self {
+            Self::Cells(cells) => (cells, None),
+            Self::Texts(text, separator) => (&[][..], Some(text.split(separator))),
+        };
+        let texts = texts.into_iter().flatten().map(View::Text);
+        cells.iter().map(Cell::view).chain(texts)
+    }
+}
+
+impl<'v> View<'v> {
     /// A value that every row needs.
-    fn needed(&self) -> Result<&Self, Reason> {
+    fn needed(self) -> Result<Self, Reason> {
         match self {
             Self::Absent => Err(Reason::ColumnMissing),
             Self::Unset => Err(Reason::Value),
@@ -43,7 +117,7 @@ impl Cell<'_> {
     }
 
     /// A text, if there is one.
-    pub(crate) fn text(&self) -> Result<Option<&str>, Reason> {
+    pub(crate) fn text(self) -> Result<Option<&'v str>, Reason> {
         match self {
             Self::Absent | Self::Unset => Ok(None),
             Self::Text(text) => Ok(Some(text)),
@@ -51,25 +125,25 @@ impl Cell<'_> {
         }
     }
 
-    pub(crate) fn needed_text(&self) -> Result<&str, Reason> {
+    pub(crate) fn needed_text(self) -> Result<&'v str, Reason> {
         self.needed()?.text()?.ok_or(Reason::Value)
     }
 
-    pub(crate) fn address(&self) -> Result<Address, Reason> {
+    pub(crate) fn address(self) -> Result<Address, Reason> {
         self.needed_text()?.parse().map_err(|_| Reason::Value)
     }
 
-    pub(crate) fn port(&self) -> Result<u16, Reason> {
+    pub(crate) fn port(self) -> Result<u16, Reason> {
         let port = self.needed()?.count()?.ok_or(Reason::Value)?;
         u16::try_from(port).map_err(|_| Reason::Value)
     }
 
     /// A count, if there is one.
-    pub(crate) fn count(&self) -> Result<Option<u64>, Reason> {
+    pub(crate) fn count(self) -> Result<Option<u64>, Reason> {
         match self {
             Self::Absent | Self::Unset => Ok(None),
-            Self::Whole(count) => Ok(Some(*count)),
-            Self::Number(number) => match Duration::try_from_secs_f64(*number) {
+            Self::Whole(count) => Ok(Some(count)),
+            Self::Number(number) => match Duration::try_from_secs_f64(number) {
                 Ok(whole) if whole.subsec_nanos() == 0 => Ok(Some(whole.as_secs())),
                 _ => Err(Reason::Value),
             },
@@ -79,7 +153,7 @@ impl Cell<'_> {
     }
 
     /// The time of the record: seconds since 1970, or ISO 8601.
-    pub(crate) fn instant(&self) -> Result<Instant, Reason> {
+    pub(crate) fn instant(self) -> Result<Instant, Reason> {
         if let Self::Text(text) = self
             && text.contains('T')
         {
@@ -94,13 +168,13 @@ impl Cell<'_> {
     }
 
     /// Seconds, as microseconds, if there are any. Negative ones are a wrong value.
-    pub(crate) fn micros(&self) -> Result<Option<u64>, Reason> {
+    pub(crate) fn micros(self) -> Result<Option<u64>, Reason> {
         match self {
             Self::Absent | Self::Unset => Ok(None),
             Self::Whole(seconds) => {
                 seconds.checked_mul(1_000_000).map(Some).ok_or(Reason::Value)
             }
-            Self::Number(seconds) => micros_of(*seconds).map(Some),
+            Self::Number(seconds) => micros_of(seconds).map(Some),
             Self::Text(text) => match decimal_micros(text) {
                 Some(micros) => Ok(Some(micros)),
                 None => micros_of(text.parse().map_err(|_| Reason::Value)?).map(Some),
@@ -110,10 +184,10 @@ impl Cell<'_> {
     }
 
     /// The elements of a set or vector; none if it is unset.
-    pub(crate) fn list(&self) -> Result<&[Self], Reason> {
+    pub(crate) fn list(self) -> Result<impl Iterator<Item = View<'v>>, Reason> {
         match self {
-            Self::Absent | Self::Unset => Ok(&[]),
-            Self::List(cells) => Ok(cells),
+            Self::Absent | Self::Unset => Ok(Elements::Cells(&[]).views()),
+            Self::List(elements) => Ok(elements.views()),
             _ => Err(Reason::Value),
         }
     }
@@ -186,20 +260,20 @@ mod tests {
 
     use super::*;
 
-    fn text(text: &str) -> Cell<'_> {
-        Cell::Text(Cow::Borrowed(text))
+    fn text(text: &str) -> View<'_> {
+        View::Text(text)
     }
 
     #[test]
     fn times_are_read_in_every_form_zeek_writes() {
         let at = Ok(Instant(1_517_336_042_279_652));
         assert_eq!(text("1517336042.279652").instant(), at);
-        assert_eq!(Cell::Number(1_517_336_042.279_652).instant(), at);
+        assert_eq!(View::Number(1_517_336_042.279_652).instant(), at);
         assert_eq!(text("2018-01-30T18:14:02.279652Z").instant(), at);
         assert_eq!(text("2018-01-30T19:14:02.279652+01:00").instant(), at);
         assert_eq!(text("2018-01-30T13:14:02.279652-0500").instant(), at);
         assert_eq!(
-            Cell::Whole(1_517_336_042).instant(),
+            View::Whole(1_517_336_042).instant(),
             Ok(Instant(1_517_336_042_000_000))
         );
         assert_eq!(text("1.5e+09").instant(), Ok(Instant(1_500_000_000_000_000)));
@@ -211,13 +285,13 @@ mod tests {
             assert_eq!(text(wrong).instant(), Err(Reason::Value), "{wrong}");
         }
         assert_eq!(text("2018-01-30T18:14").instant(), Err(Reason::Value));
-        assert_eq!(Cell::Absent.instant(), Err(Reason::ColumnMissing));
-        assert_eq!(Cell::Unset.instant(), Err(Reason::Value));
+        assert_eq!(View::Absent.instant(), Err(Reason::ColumnMissing));
+        assert_eq!(View::Unset.instant(), Err(Reason::Value));
         assert_eq!(text("65536").port(), Err(Reason::Value));
-        assert_eq!(Cell::Other.count(), Err(Reason::Value));
-        assert_eq!(Cell::Number(0.5).count(), Err(Reason::Value));
-        assert_eq!(Cell::Number(61.0).count(), Ok(Some(61)));
-        assert_eq!(Cell::Unset.count(), Ok(None));
+        assert_eq!(View::Other.count(), Err(Reason::Value));
+        assert_eq!(View::Number(0.5).count(), Err(Reason::Value));
+        assert_eq!(View::Number(61.0).count(), Ok(Some(61)));
+        assert_eq!(View::Unset.count(), Ok(None));
     }
 
     proptest! {

@@ -12,6 +12,10 @@ use crate::Sink;
 /// was made with is 40 KiB (a JSON `http` line); picked by hand above it, revisit.
 pub(crate) const LINE_BYTES_MAX: u64 = 1024 * 1024;
 
+/// The longest line that is lent from the input's buffer, which may be larger than what a
+/// line may be: of a line without an end in sight no more is looked at than this.
+const LINE_LENT_BYTES_MAX: usize = 256 * 1024;
+
 /// One line of an input.
 pub(crate) struct Line<'a> {
     /// Byte offset of its beginning.
@@ -25,21 +29,50 @@ pub(crate) struct Line<'a> {
     pub(crate) ended: bool,
 }
 
+/// Where the first line of these bytes ends, if it does within [`LINE_LENT_BYTES_MAX`].
+fn line_end(bytes: &[u8]) -> Option<usize> {
+    let bytes = bytes.get(..LINE_LENT_BYTES_MAX).unwrap_or(bytes);
+    let (chunks, rest) = bytes.as_chunks::<64>();
+    // Whole chunks without a branch a byte: the compiler makes vectors of them.
+    let ends = |chunk: &[u8; 64]| {
+        chunk.iter().fold(0, |any, byte| any | u8::from(*byte == b'\n')) > 0
+    };
+    let clear = chunks.iter().take_while(|chunk| !ends(chunk)).count();
+    let here = chunks.get(clear).map_or(rest, <[u8; 64]>::as_slice);
+    here.iter().position(|b| *b == b'\n').map(|at| clear * 64 + at)
+}
+
 /// Reads lines one after the other.
 pub(crate) struct Lines<'i> {
     input: &'i mut dyn BufRead,
+    /// A line that does not stand in the input's own buffer as a whole.
     buffer: Vec<u8>,
+    /// How much of the input's buffer the line before this one was.
+    lent: usize,
     offset: u64,
     number: u64,
 }
 
 impl<'i> Lines<'i> {
     pub(crate) fn new(input: &'i mut dyn BufRead) -> Self {
-        Self { input, buffer: Vec::new(), offset: 0, number: 0 }
+        Self { input, buffer: Vec::new(), lent: 0, offset: 0, number: 0 }
     }
 
     /// The next line, or `None` at the end of the input.
     pub(crate) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+        self.input.consume(std::mem::take(&mut self.lent));
+        let Some(end) = line_end(self.input.fill_buf()?) else {
+            return self.next_copied();
+        };
+        self.lent = end + 1;
+        let offset = self.offset;
+        self.offset += u64::try_from(self.lent).expect("a length fits 64 bits");
+        self.number += 1;
+        let bytes = self.input.fill_buf()?.get(..end);
+        Ok(Some(Line { offset, number: self.number, bytes, ended: true }))
+    }
+
+    fn next_copied(&mut self) -> io::Result<Option<Line<'_>>> {
         self.buffer.clear();
         let mut limited = (&mut *self.input).take(LINE_BYTES_MAX + 1);
         let taken = limited.read_until(b'\n', &mut self.buffer)?;
@@ -80,9 +113,6 @@ impl<'i> Lines<'i> {
 pub(crate) type ReadLine<'r> =
     dyn FnMut(&str, &mut dyn Sink) -> Result<Option<Instant>, Reason> + 'r;
 
-/// Whether a line is read; `None` stands for one that is no text, or too long.
-pub(crate) type IsMine<'r> = dyn Fn(Option<&str>) -> bool + 'r;
-
 /// Reads a text of one record a line. `read` hands a line's record to the sink and returns
 /// its time, or nothing for a line that is known to hold none. Each line that it cannot read
 /// is one loss; blank lines are none.
@@ -91,31 +121,29 @@ pub(crate) fn records(
     sink: &mut dyn Sink,
     read: &mut ReadLine<'_>,
 ) -> io::Result<()> {
-    records_of(input, sink, &|_| true, read)
+    records_of(input, sink, |_| Some(()), |(), text, sink| read(text, sink))
 }
 
-/// The same, of those lines only that are `mine`: of an input that is read twice, each line
-/// is read once.
-pub(crate) fn records_of(
+/// The same, of those lines only of which `kind` gives one: of an input that is read twice,
+/// each line is read once. A line that is too long is none of bytes.
+pub(crate) fn records_of<K>(
     input: &mut dyn BufRead,
     sink: &mut dyn Sink,
-    mine: &IsMine<'_>,
-    read: &mut ReadLine<'_>,
+    kind: impl Fn(&[u8]) -> Option<K>,
+    mut read: impl FnMut(K, &str, &mut dyn Sink) -> Result<Option<Instant>, Reason>,
 ) -> io::Result<()> {
     let mut lines = Lines::new(input);
     let mut day = None;
     while let Some(line) = lines.next()? {
-        let text = line
-            .bytes
+        let bytes = line.bytes.map(<[u8]>::trim_ascii);
+        if bytes == Some(b"") {
+            continue;
+        }
+        let Some(kind) = kind(bytes.unwrap_or_default()) else { continue };
+        let text = bytes
             .ok_or(Reason::Limit)
             .and_then(|bytes| std::str::from_utf8(bytes).map_err(|_| Reason::Syntax));
-        let record = match text.map(str::trim_ascii) {
-            Ok("") => continue,
-            text if !mine(text.ok()) => continue,
-            Ok(text) => read(text, sink),
-            Err(reason) => Err(reason),
-        };
-        match record {
+        match text.and_then(|text| read(kind, text, sink)) {
             Ok(at) => day = at.map(Instant::day).or(day),
             Err(reason) => {
                 let cut = !line.ended
@@ -160,6 +188,24 @@ mod tests {
             [(0, 1, Some(2), true), (3, 2, Some(0), true), (4, 3, Some(3), false)]
         );
         assert_eq!(places(b""), []);
+    }
+
+    #[test]
+    fn how_the_input_is_buffered_changes_nothing() {
+        let lines = ["", "a", "bc\r", &"d".repeat(63), &"e".repeat(64), "", "f"];
+        for text in [lines.join("\n"), lines.join("\n") + "\n\n"] {
+            for capacity in 1..=text.len() + 1 {
+                let mut input = io::BufReader::with_capacity(capacity, text.as_bytes());
+                let mut lines = Lines::new(&mut input);
+                let mut whole = Vec::new();
+                while let Some(line) = lines.next().unwrap() {
+                    assert_eq!(line.offset, u64::try_from(whole.len()).unwrap());
+                    whole.extend_from_slice(line.bytes.unwrap());
+                    whole.extend(line.ended.then_some(b'\n'));
+                }
+                assert_eq!(whole, text.as_bytes(), "{capacity}");
+            }
+        }
     }
 
     #[test]

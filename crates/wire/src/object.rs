@@ -6,43 +6,43 @@
 
 /// The text of `key`, if it is written without escapes and nothing before it is an object,
 /// an array, or a key with escapes.
-pub(crate) fn early_text<'a>(line: &'a str, key: &str) -> Option<&'a str> {
-    let mut rest = line.trim_ascii_start().strip_prefix('{')?.trim_ascii_start();
+pub(crate) fn early_text<'a>(line: &'a [u8], key: &str) -> Option<&'a [u8]> {
+    let mut rest = line.trim_ascii_start().strip_prefix(b"{")?.trim_ascii_start();
     loop {
         let (name, after) = plain_string(rest)?;
-        rest = after.trim_ascii_start().strip_prefix(':')?.trim_ascii_start();
-        if name == key {
+        rest = after.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+        if name == key.as_bytes() {
             return plain_string(rest).map(|(text, _)| text);
         }
         rest = after_scalar(rest)?.trim_ascii_start();
-        rest = rest.strip_prefix(',')?.trim_ascii_start();
+        rest = rest.strip_prefix(b",")?.trim_ascii_start();
     }
 }
 
 /// A string without escapes, and what is behind it.
-fn plain_string(text: &str) -> Option<(&str, &str)> {
-    let text = text.strip_prefix('"')?;
-    let end = text.bytes().position(|b| matches!(b, b'"' | b'\\'))?;
+fn plain_string(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let text = text.strip_prefix(b"\"")?;
+    let end = text.iter().position(|b| matches!(b, b'"' | b'\\'))?;
     let (string, rest) = text.split_at_checked(end)?;
-    Some((string, rest.strip_prefix('"')?))
+    Some((string, rest.strip_prefix(b"\"")?))
 }
 
 /// What is behind a string, number or literal.
-fn after_scalar(text: &str) -> Option<&str> {
-    if !text.starts_with('"') {
-        let end = text.bytes().position(|b| {
+fn after_scalar(text: &[u8]) -> Option<&[u8]> {
+    let Some(string) = text.strip_prefix(b"\"") else {
+        let end = text.iter().position(|b| {
             !(b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+'))
         })?;
         // An object or array has no such bytes before its bracket.
         return if end == 0 { None } else { text.get(end..) };
-    }
+    };
     let mut escaped = false;
-    let end = text.bytes().skip(1).position(|b| {
-        let ends = b == b'"' && !escaped;
-        escaped = b == b'\\' && !escaped;
+    let end = string.iter().position(|b| {
+        let ends = *b == b'"' && !escaped;
+        escaped = *b == b'\\' && !escaped;
         ends
     })?;
-    text.get(end + 2..)
+    string.get(end + 1..)
 }
 
 #[cfg(test)]
@@ -68,7 +68,11 @@ mod tests {
             ("", None),
         ];
         for (line, text) in told {
-            assert_eq!(early_text(line, "t"), text, "{line}");
+            assert_eq!(
+                early_text(line.as_bytes(), "t"),
+                text.map(str::as_bytes),
+                "{line}"
+            );
         }
     }
 
@@ -83,15 +87,15 @@ mod tests {
             }
             let parsed = object.get("t").and_then(|v| v.as_str().map(str::to_owned));
             let line = serde_json::Value::from(object).to_string();
-            if let Some(text) = early_text(&line, "t") {
-                prop_assert_eq!(Some(text), parsed.as_deref());
+            if let Some(text) = early_text(line.as_bytes(), "t") {
+                prop_assert_eq!(Some(text), parsed.as_deref().map(str::as_bytes));
             }
         }
 
         #[test]
-        fn no_text_panics(wild: String) {
+        fn no_bytes_panic(wild: Vec<u8>) {
             early_text(&wild, "t");
-            early_text(&format!("{{\"a\":{wild}"), "t");
+            early_text(&[b"{\"a\":", wild.as_slice()].concat(), "t");
         }
     }
 }

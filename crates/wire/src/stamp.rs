@@ -30,18 +30,31 @@ pub(crate) fn micros_of(seconds: f64) -> Result<u64, Reason> {
 /// which most logs write times and intervals. Digits after the sixth are cut. `None` for
 /// any other form.
 pub(crate) fn decimal_micros(text: &str) -> Option<u64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    if whole.is_empty() || !digits(whole) || !digits(fraction) {
+    let mut whole: u64 = 0;
+    let mut bytes = text.bytes();
+    let mut digits = 0;
+    for byte in bytes.by_ref() {
+        match byte {
+            b'0'..=b'9' => {
+                whole = whole.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?;
+                digits += 1;
+            }
+            b'.' if digits > 0 => break,
+            _ => return None,
+        }
+    }
+    if digits == 0 {
         return None;
     }
-    let mut micros = whole.parse::<u64>().ok()?.checked_mul(1_000_000)?;
-    let mut unit = 100_000;
-    for digit in fraction.bytes().take(6) {
-        micros = micros.checked_add(u64::from(digit - b'0') * unit)?;
+    let (mut micros, mut unit) = (0, 100_000);
+    for byte in bytes {
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        micros += u64::from(byte - b'0') * unit;
         unit /= 10;
     }
-    Some(micros)
+    whole.checked_mul(1_000_000)?.checked_add(micros)
 }
 
 /// Reads `2018-01-30T18:14:02.279652Z`, also with an offset such as `+01:00` or `+0100`.

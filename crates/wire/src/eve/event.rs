@@ -11,7 +11,8 @@ use crate::cell::Cell;
 use crate::join::{self, Ends};
 use crate::protocol;
 
-/// An event of a type that is read. Keys that are not here are passed over.
+/// An event of a type that is read. Keys that are not here are passed over. An event has
+/// one of the larger parts at most, so they are boxed: events are moved.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Event<'a> {
@@ -30,19 +31,19 @@ pub(super) struct Event<'a> {
     #[serde(borrow)]
     proto: Cell<'a>,
     #[serde(borrow)]
-    flow: Option<BothWays<'a>>,
+    flow: Option<Box<BothWays<'a>>>,
     #[serde(borrow)]
-    netflow: Option<OneWay<'a>>,
+    netflow: Option<Box<OneWay<'a>>>,
     #[serde(borrow)]
     tcp: Option<Tcp<'a>>,
     #[serde(borrow)]
-    pub(super) dns: Option<Dns<'a>>,
+    pub(super) dns: Option<Box<Dns<'a>>>,
     #[serde(borrow)]
     pub(super) tls: Option<Tls<'a>>,
     #[serde(borrow)]
     pub(super) quic: Option<Tls<'a>>,
     #[serde(borrow)]
-    pub(super) http: Option<Http<'a>>,
+    pub(super) http: Option<Box<Http<'a>>>,
 }
 
 /// Event type Flow. What was bypassed is in the counts already.

@@ -58,12 +58,12 @@ struct Head<'a> {
 }
 
 impl Kind {
-    fn of(line: &str) -> Self {
+    fn of(line: &[u8]) -> Self {
         let object = object(line);
         if let Some(name) = early_text(object, "event_type") {
-            return Self::named(name);
+            return std::str::from_utf8(name).map_or(Self::Unknown, Self::named);
         }
-        let head = serde_json::from_str::<Head<'_>>(object);
+        let head = serde_json::from_slice::<Head<'_>>(object);
         let told = head.as_ref().map(|head| head.event_type.needed_text());
         if let Ok(Ok(name)) = told { Self::named(name) } else { Self::Unknown }
     }
@@ -87,8 +87,8 @@ impl Kind {
 }
 
 /// The object of a line. Suricata can put `@cee: ` before each, for syslog.
-fn object(line: &str) -> &str {
-    line.strip_prefix("@cee:").map_or(line, str::trim_ascii_start)
+fn object(line: &[u8]) -> &[u8] {
+    line.strip_prefix(b"@cee:").map_or(line, <[u8]>::trim_ascii_start)
 }
 
 /// Whether one of the first lines is an event of Suricata: it tells its time and type, and
@@ -96,8 +96,9 @@ fn object(line: &str) -> &str {
 pub(crate) fn recognise(head: &[u8]) -> bool {
     let mut lines = head.split(|b| *b == b'\n');
     lines.any(|line| {
-        let Ok(line) = std::str::from_utf8(line) else { return false };
-        let line = object(line.trim_ascii());
+        let Ok(line) = std::str::from_utf8(object(line.trim_ascii())) else {
+            return false;
+        };
         line.starts_with('{') && line.contains("\"event_type\"") && is_event(line)
     })
 }
@@ -123,12 +124,12 @@ pub(crate) fn names(
     sink: &mut dyn Sink,
 ) -> io::Result<()> {
     let mut chains = Chains::default();
-    let mine = |line: Option<&str>| line.is_some_and(|line| Kind::of(line).names());
-    lines::records_of(input, sink, &mine, &mut |line, sink| {
+    let mine = |line: &[u8]| Some(Kind::of(line)).filter(|kind| kind.names());
+    lines::records_of(input, sink, mine, |kind, line, sink| {
         let event = parse::<Event<'_>>(line)?;
         let at = event.timestamp.instant()?;
         believable(at, latest)?;
-        match Kind::of(line) {
+        match kind {
             Kind::Dns => hear_dns(&event, at, &mut chains, join, sink)?,
             kind => join.hear(&named(kind, &event, at)?, None, sink)?,
         }
@@ -196,9 +197,8 @@ pub(crate) fn flows(
     sink: &mut dyn Sink,
 ) -> io::Result<()> {
     let mut halves = Halves::default();
-    let mine = |line: Option<&str>| line.is_none_or(|line| !Kind::of(line).names());
-    lines::records_of(input, sink, &mine, &mut |line, sink| {
-        let kind = Kind::of(line);
+    let mine = |line: &[u8]| Some(Kind::of(line)).filter(|kind| !kind.names());
+    lines::records_of(input, sink, mine, |kind, line, sink| {
         if !matches!(kind, Kind::Flow | Kind::Netflow) {
             parse::<IgnoredAny>(line)?;
             // An object without a type, or what is no object at all.
@@ -232,7 +232,8 @@ pub(crate) fn flows(
 }
 
 fn parse<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, Reason> {
-    serde_json::from_str(object(line))
+    let object = line.strip_prefix("@cee:").map_or(line, str::trim_ascii_start);
+    serde_json::from_str(object)
         .map_err(|error| if error.is_data() { Reason::Value } else { Reason::Syntax })
 }
 
@@ -244,14 +245,14 @@ mod tests {
 
     #[test]
     fn events_are_told_by_their_type_wherever_it_stands() {
-        let kind = |rest: &str| Kind::of(&format!("{{{COMMON},{rest}}}"));
+        let kind = |rest: &str| Kind::of(format!("{{{COMMON},{rest}}}").as_bytes());
         assert_eq!(kind(r#""event_type":"flow""#), Kind::Flow);
         assert_eq!(kind(r#""vlan":[7],"event_type":"dns""#), Kind::Dns);
         assert_eq!(kind(r#""x":{"event_type":"dns"},"event_type":"tls""#), Kind::Tls);
         assert_eq!(kind(r#""event_type":"alert""#), Kind::Other);
         assert_eq!(kind(r#""event_type":7"#), Kind::Unknown);
-        assert_eq!(Kind::of(r#"@cee: {"event_type":"http"}"#), Kind::Http);
-        assert_eq!(Kind::of(r#"{"event":"flow""#), Kind::Unknown);
+        assert_eq!(Kind::of(br#"@cee: {"event_type":"http"}"#), Kind::Http);
+        assert_eq!(Kind::of(br#"{"event":"flow""#), Kind::Unknown);
     }
 
     #[test]

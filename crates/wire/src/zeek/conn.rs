@@ -7,48 +7,59 @@
 use tidegauge_model::flow::tcp_flag;
 use tidegauge_model::{Address, Flow, Instant, Protocol, Reason, Volume};
 
-use super::row::Row;
-use crate::cell::Cell;
+use super::row::{Column, Values};
+use crate::cell::View;
 use crate::join::Ends;
 use crate::protocol::{self, ICMP, ICMP_V6};
 
 /// The ends that a row tells, `protocol` being that of its log if it tells none.
-pub(super) fn ends(row: &Row<'_>, protocol: Option<Protocol>) -> Result<Ends, Reason> {
-    let originator = row.orig_h.address()?;
-    let responder = row.resp_h.address()?;
+pub(super) fn ends(
+    row: &impl Values,
+    protocol: Option<Protocol>,
+) -> Result<Ends, Reason> {
+    let originator = row.value(Column::orig_h).address()?;
+    let responder = row.value(Column::resp_h).address()?;
     let protocol = match protocol {
         Some(protocol) => protocol,
         None => protocol_of(row, originator)?,
     };
-    let ports = (row.orig_p.port()?, row.resp_p.port()?);
+    let ports = (row.value(Column::orig_p).port()?, row.value(Column::resp_p).port()?);
     Ends::new((originator, ports.0), (responder, ports.1), protocol)
 }
 
 /// The flow of a row of `conn` or `open_conn`, still without a name.
-pub(super) fn flow(row: &Row<'_>) -> Result<Flow, Reason> {
+pub(super) fn flow(row: &impl Values) -> Result<Flow, Reason> {
     let ends = ends(row, None)?;
-    let start = row.ts.instant()?;
+    let start = row.value(Column::ts).instant()?;
     let mut flow = ends.flow(start);
-    if let Some(micros) = row.duration.micros()? {
+    if let Some(micros) = row.value(Column::duration).micros()? {
         let micros = i64::try_from(micros).map_err(|_| Reason::Value)?;
         flow.end = Instant(start.0.checked_add(micros).ok_or(Reason::Value)?);
     }
-    flow.sent = volume(&row.orig_pkts, &row.orig_ip_bytes, &row.orig_bytes)?;
-    flow.received = volume(&row.resp_pkts, &row.resp_ip_bytes, &row.resp_bytes)?;
+    flow.sent = volume(
+        row.value(Column::orig_pkts),
+        row.value(Column::orig_ip_bytes),
+        row.value(Column::orig_bytes),
+    )?;
+    flow.received = volume(
+        row.value(Column::resp_pkts),
+        row.value(Column::resp_ip_bytes),
+        row.value(Column::resp_bytes),
+    )?;
     if ends.protocol == Protocol::TCP {
-        flow.tcp_flags = row.history.text()?.map(tcp_flags);
+        flow.tcp_flags = row.value(Column::history).text()?.map(tcp_flags);
     }
     Ok(flow)
 }
 
-fn protocol_of(row: &Row<'_>, originator: Address) -> Result<Protocol, Reason> {
-    Ok(match row.proto.needed_text()? {
+fn protocol_of(row: &impl Values, originator: Address) -> Result<Protocol, Reason> {
+    Ok(match row.value(Column::proto).needed_text()? {
         "tcp" => Protocol::TCP,
         "udp" => Protocol::UDP,
         "icmp" if originator.is_v4() => ICMP,
         "icmp" => ICMP_V6,
         "sctp" => protocol::SCTP,
-        _ => match row.ip_proto.count()? {
+        _ => match row.value(Column::ip_proto).count()? {
             Some(number) => Protocol(u8::try_from(number).map_err(|_| Reason::Value)?),
             None => protocol::UNKNOWN,
         },
@@ -56,9 +67,9 @@ fn protocol_of(row: &Row<'_>, originator: Address) -> Result<Protocol, Reason> {
 }
 
 fn volume(
-    packets: &Cell<'_>,
-    ip_bytes: &Cell<'_>,
-    payload_bytes: &Cell<'_>,
+    packets: View<'_>,
+    ip_bytes: View<'_>,
+    payload_bytes: View<'_>,
 ) -> Result<Option<Volume>, Reason> {
     let (ip_bytes, payload_bytes) = (ip_bytes.count()?, payload_bytes.count()?);
     Ok(ip_bytes
@@ -89,10 +100,11 @@ fn tcp_flags(history: &str) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::row::Row;
     use super::*;
 
     fn read(line: &str) -> Result<Flow, Reason> {
-        flow(&serde_json::from_str(line).unwrap())
+        flow(&serde_json::from_str::<Row<'_>>(line).unwrap())
     }
 
     const ENDS: &str = r#""ts":1517336042.5,"uid":"C1","id.orig_h":"10.0.0.1",

@@ -26,8 +26,8 @@ use crate::join::{Join, key};
 use crate::lines::{Line, Lines};
 use crate::object::early_text;
 use crate::stamp::believable;
-use row::Row;
-use table::Header;
+use row::{Column, Row, Values};
+use table::{Header, TableRow};
 
 /// Which log of Zeek an input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -232,15 +232,11 @@ fn read(
     let mut header = Header::absent();
     let mut day: Option<Day> = None;
     while let Some(line) = lines.next()? {
-        let row = match log {
-            Log::Mixed => row_of_mixed(pass, &mut header, &line),
-            log => row(log, &mut header, &line).map(|row| row.map(|row| (log, row))),
+        let mut rows = Rows { join: &mut *join, latest, sink: &mut *sink };
+        let record = match log {
+            Log::Mixed => read_mixed(pass, &mut header, &line, &mut rows),
+            log => read_line(log, &mut header, &line, &mut rows),
         };
-        let record = row.and_then(|row| {
-            let Some((log, row)) = row else { return Ok(None) };
-            believable(row.ts.instant()?, latest)?;
-            take(log, &row, join, sink).map(Some)
-        });
         match record {
             Ok(None) => {}
             Ok(Some(at)) => day = Some(at.day()),
@@ -254,74 +250,90 @@ fn read(
     Ok(())
 }
 
-/// Hands a row to the join; returns the time of the record.
-fn take(
-    log: Log,
-    row: &Row<'_>,
-    join: &mut Join,
-    sink: &mut dyn Sink,
-) -> Result<Instant, Reason> {
-    match log {
-        Log::Conn | Log::OpenConn => {
-            let uid = key(row.uid.needed_text()?);
-            let flow = conn::flow(row)?;
-            let at = flow.start;
-            match log {
-                Log::Conn => join.closed(uid, flow, sink)?,
-                _ => join.open(uid, flow)?,
+/// Where rows go.
+struct Rows<'r> {
+    join: &'r mut Join,
+    latest: Instant,
+    sink: &'r mut dyn Sink,
+}
+
+impl Rows<'_> {
+    /// Hands a row to the join; returns the time of the record.
+    fn take(&mut self, log: Log, row: &impl Values) -> Result<Instant, Reason> {
+        believable(row.value(Column::ts).instant()?, self.latest)?;
+        match log {
+            Log::Conn | Log::OpenConn => {
+                let uid = key(row.value(Column::uid).needed_text()?);
+                let flow = conn::flow(row)?;
+                let at = flow.start;
+                match log {
+                    Log::Conn => self.join.closed(uid, flow, self.sink)?,
+                    _ => self.join.open(uid, flow)?,
+                }
+                Ok(at)
             }
-            Ok(at)
+            Log::Dns | Log::Ssl | Log::Http => {
+                let named = named::named(log, row)?;
+                let answered =
+                    if log == Log::Dns { named::answered(row)? } else { None };
+                self.join.hear(&named, answered, self.sink)?;
+                Ok(named.at)
+            }
+            Log::Other | Log::Headless | Log::Mixed => Err(Reason::ColumnMissing),
         }
-        Log::Dns | Log::Ssl | Log::Http => {
-            let named = named::named(log, row)?;
-            let answered = if log == Log::Dns { named::answered(row)? } else { None };
-            join.hear(&named, answered, sink)?;
-            Ok(named.at)
-        }
-        Log::Other | Log::Headless | Log::Mixed => Err(Reason::ColumnMissing),
     }
 }
 
-/// The row of a line; `None` if it is blank, a header, or of a log that is not read.
-fn row<'a>(
+/// Reads a line; `None` if it is blank, a header, or of a log that is not read.
+fn read_line(
     log: Log,
     header: &mut Header,
-    line: &Line<'a>,
-) -> Result<Option<Row<'a>>, Reason> {
+    line: &Line<'_>,
+    rows: &mut Rows<'_>,
+) -> Result<Option<Instant>, Reason> {
+    let is_read = |of: Option<Log>| match of {
+        None => Ok(true),
+        Some(of) if of == log => Ok(true),
+        Some(Log::Other) => Ok(false),
+        // A log that is read in another pass, in the middle of this one.
+        Some(_) => Err(Reason::Format),
+    };
     let text = text(line)?;
-    let (row, of) = match text.trim_ascii_start().bytes().next() {
-        None => return Ok(None),
+    match text.trim_ascii_start().bytes().next() {
+        None => Ok(None),
         Some(b'#') => {
             header.read(text.trim_ascii_start());
-            return Ok(None);
+            Ok(None)
         }
         Some(b'{') => {
             let row: Row<'_> = object(text, line)?;
-            let path = row.path.text()?.map(Log::named);
-            (row, path)
+            let path = row.value(Column::path).text()?.map(Log::named);
+            if is_read(path)? { rows.take(log, &row).map(Some) } else { Ok(None) }
         }
-        Some(_) => (table_row(header, text, line)?, header.log()),
-    };
-    match of {
-        None => Ok(Some(row)),
-        Some(of) if of == log => Ok(Some(row)),
-        Some(Log::Other) => Ok(None),
-        // A log that is read in another pass, in the middle of this one.
-        Some(_) => Err(Reason::Format),
+        Some(_) => {
+            let row = table_row(header, text, line)?;
+            if is_read(header.log())? {
+                rows.take(log, &row).map(Some)
+            } else {
+                Ok(None)
+            }
+        }
     }
 }
 
-/// The row of a line of a stream of several logs, and its log; `None` if it is blank, a
-/// header, of the other pass, or of a log that is not read.
-fn row_of_mixed<'a>(
+/// Reads a line of a stream of several logs; `None` if it is blank, a header, of the other
+/// pass, or of a log that is not read.
+fn read_mixed(
     pass: Pass,
     header: &mut Header,
-    line: &Line<'a>,
-) -> Result<Option<(Log, Row<'a>)>, Reason> {
-    let lost = |reason| if pass == Pass::Flows { Err(reason) } else { Ok(None) };
+    line: &Line<'_>,
+    rows: &mut Rows<'_>,
+) -> Result<Option<Instant>, Reason> {
     let text = match text(line) {
         Ok(text) => text,
-        Err(reason) => return lost(reason),
+        // What is of no log is lost once, in the second pass.
+        Err(_) if pass == Pass::Names => return Ok(None),
+        Err(reason) => return Err(reason),
     };
     let first = text.trim_ascii_start().bytes().next();
     let of = match first {
@@ -330,28 +342,32 @@ fn row_of_mixed<'a>(
             header.read(text.trim_ascii_start());
             return Ok(None);
         }
-        Some(b'{') => match early_text(text, "_path") {
-            Some(path) => Some(Log::named(path)),
-            None => recognise_object(text).map(|(log, _)| log),
-        },
+        Some(b'{') => {
+            match early_text(text.as_bytes(), "_path").map(std::str::from_utf8) {
+                Some(Ok(path)) => Some(Log::named(path)),
+                _ => recognise_object(text).map(|(log, _)| log),
+            }
+        }
         Some(_) => header.log(),
     };
-    // What is of no log is lost once, in the second pass.
     if of.map_or(Pass::Flows, Log::pass) != pass {
         return Ok(None);
     }
-    let told = match first {
-        Some(b'{') if of.is_none_or(|log| log == Log::Other) => {
+    match (of, first) {
+        (None | Some(Log::Other), Some(b'{')) => {
             object::<IgnoredAny>(text, line)?;
-            None
+            of.map(|_| None).ok_or(Reason::Format)
         }
-        Some(b'{') => Some(object(text, line)?),
-        _ => Some(table_row(header, text, line)?),
-    };
-    match (of, told) {
-        (None, _) => Err(Reason::Format),
-        (Some(Log::Other), _) | (_, None) => Ok(None),
-        (Some(log), Some(row)) => Ok(Some((log, row))),
+        (Some(log), Some(b'{')) => {
+            rows.take(log, &object::<Row<'_>>(text, line)?).map(Some)
+        }
+        (of, _) => {
+            let row = table_row(header, text, line)?;
+            match of.ok_or(Reason::Format)? {
+                Log::Other => Ok(None),
+                log => rows.take(log, &row).map(Some),
+            }
+        }
     }
 }
 
@@ -362,10 +378,10 @@ fn text<'a>(line: &Line<'a>) -> Result<&'a str, Reason> {
 }
 
 fn table_row<'a>(
-    header: &Header,
+    header: &'a Header,
     text: &'a str,
     line: &Line<'_>,
-) -> Result<Row<'a>, Reason> {
+) -> Result<TableRow<'a>, Reason> {
     header.row(text).map_err(|reason| match reason {
         Reason::ColumnCount if !line.ended => Reason::Truncated,
         reason => reason,

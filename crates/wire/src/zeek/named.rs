@@ -8,19 +8,29 @@ use tidegauge_model::{Instant, NameOrigin, Protocol, Reason};
 
 use super::Log;
 use super::conn;
-use super::row::Row;
+use super::row::{Column, Values};
 use crate::join::{Answered, Named, key, requested};
 
 /// Reads a row of `log`, which is one of `dns`, `ssl` and `http`.
-pub(super) fn named<'a>(log: Log, row: &'a Row<'_>) -> Result<Named<'a>, Reason> {
-    let key = key(row.uid.needed_text()?);
-    let at = row.ts.instant()?;
+pub(super) fn named(log: Log, row: &impl Values) -> Result<Named<'_>, Reason> {
+    let key = key(row.value(Column::uid).needed_text()?);
+    let at = row.value(Column::ts).instant()?;
     let (protocol, host, origin, request) = match log {
-        Log::Dns => (None, row.query.text()?, NameOrigin::DnsQuestion, None),
+        Log::Dns => {
+            (None, row.value(Column::query).text()?, NameOrigin::DnsQuestion, None)
+        }
         Log::Ssl => {
-            let datagrams = row.version.text()?.is_some_and(|v| v.starts_with("DTLS"));
+            let datagrams = row
+                .value(Column::version)
+                .text()?
+                .is_some_and(|v| v.starts_with("DTLS"));
             let protocol = if datagrams { Protocol::UDP } else { Protocol::TCP };
-            (Some(protocol), row.server_name.text()?, NameOrigin::TlsSni, None)
+            (
+                Some(protocol),
+                row.value(Column::server_name).text()?,
+                NameOrigin::TlsSni,
+                None,
+            )
         }
         _ => {
             let (host, origin, request) = http(row)?;
@@ -33,18 +43,19 @@ pub(super) fn named<'a>(log: Log, row: &'a Row<'_>) -> Result<Named<'a>, Reason>
 
 type HttpName<'a> = (Option<&'a str>, NameOrigin, Option<(&'a str, &'a str)>);
 
-fn http<'a>(row: &'a Row<'_>) -> Result<HttpName<'a>, Reason> {
-    let (method, uri) = (row.method.text()?, row.uri.text()?);
-    let (host, origin) = requested(method, uri, row.host.text()?);
+fn http(row: &impl Values) -> Result<HttpName<'_>, Reason> {
+    let (method, uri) =
+        (row.value(Column::method).text()?, row.value(Column::uri).text()?);
+    let (host, origin) = requested(method, uri, row.value(Column::host).text()?);
     Ok((host, origin, method.zip(uri)))
 }
 
 /// The addresses that a row of `dns` says were answered, and for how long they hold.
 /// `None` if no address is among the answers (names in between, `CNAME`, are passed over)
 /// or the row tells no time to live.
-pub(super) fn answered(row: &Row<'_>) -> Result<Option<Answered>, Reason> {
+pub(super) fn answered(row: &impl Values) -> Result<Option<Answered>, Reason> {
     let mut addresses = Vec::new();
-    for answer in row.answers.list()? {
+    for answer in row.value(Column::answers).list()? {
         if let Ok(Some(text)) = answer.text()
             && let Ok(address) = text.parse()
         {
@@ -52,16 +63,16 @@ pub(super) fn answered(row: &Row<'_>) -> Result<Option<Answered>, Reason> {
         }
     }
     let mut ttl_seconds: Option<u32> = None;
-    for ttl in row.ttls.list()? {
+    for ttl in row.value(Column::ttls).list()? {
         if let Some(micros) = ttl.micros()? {
             let seconds = u32::try_from(micros / 1_000_000).unwrap_or(u32::MAX);
             ttl_seconds = Some(ttl_seconds.map_or(seconds, |least| least.min(seconds)));
         }
     }
-    let after =
-        i64::try_from(row.rtt.micros()?.unwrap_or(0)).map_err(|_| Reason::Value)?;
+    let after = i64::try_from(row.value(Column::rtt).micros()?.unwrap_or(0))
+        .map_err(|_| Reason::Value)?;
     // The question's time and the round trip.
-    let at = Instant(row.ts.instant()?.0.saturating_add(after));
+    let at = Instant(row.value(Column::ts).instant()?.0.saturating_add(after));
     Ok(ttl_seconds.filter(|_| !addresses.is_empty()).map(|ttl_seconds| Answered {
         addresses,
         ttl_seconds,
@@ -71,6 +82,7 @@ pub(super) fn answered(row: &Row<'_>) -> Result<Option<Answered>, Reason> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::row::Row;
     use super::*;
 
     const ENDS: &str = r#""ts":1517336042.5,"uid":"C1","id.orig_h":"10.0.0.1",
@@ -78,7 +90,7 @@ mod tests {
 
     fn answer(rest: &str) -> Result<Option<Answered>, Reason> {
         let line = format!("{{{ENDS},{rest}}}");
-        answered(&serde_json::from_str(&line).unwrap())
+        answered(&serde_json::from_str::<Row<'_>>(&line).unwrap())
     }
 
     #[test]

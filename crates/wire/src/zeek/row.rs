@@ -6,7 +6,13 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use crate::cell::Cell;
+use crate::cell::{Cell, View};
+
+/// A row, however it is written.
+pub(super) trait Values {
+    /// The value of a column.
+    fn value(&self, column: Column) -> View<'_>;
+}
 
 macro_rules! columns {
     ($($field:ident = $name:literal $(| $other:literal)*;)*) => {
@@ -26,16 +32,45 @@ macro_rules! columns {
             }
         }
 
-        /// The values of one row.
+        /// The values of one JSON object.
         #[derive(Debug, Default)]
         pub(super) struct Row<'a> {
-            $(pub(super) $field: Cell<'a>,)*
+            $($field: Cell<'a>,)*
         }
 
         impl<'a> Row<'a> {
-            pub(super) fn set(&mut self, column: Column, cell: Cell<'a>) {
+            fn set(&mut self, column: Column, cell: Cell<'a>) {
                 match column {
                     $(Column::$field => self.$field = cell,)*
+                }
+            }
+        }
+
+        impl Values for Row<'_> {
+            fn value(&self, column: Column) -> View<'_> {
+                match column {
+                    $(Column::$field => self.$field.view(),)*
+                }
+            }
+        }
+
+        /// The values of one row of a table, as they stand between the separators.
+        #[derive(Debug, Default)]
+        pub(super) struct Texts<'a> {
+            $($field: Option<&'a str>,)*
+        }
+
+        impl<'a> Texts<'a> {
+            pub(super) fn set(&mut self, column: Column, text: &'a str) {
+                match column {
+                    $(Column::$field => self.$field = Some(text),)*
+                }
+            }
+
+            /// The text of a column, if the table has it.
+            pub(super) fn get(&self, column: Column) -> Option<&'a str> {
+                match column {
+                    $(Column::$field => self.$field,)*
                 }
             }
         }
@@ -129,11 +164,14 @@ mod tests {
         let line = r#"{"ts":1.5,"uid":"C\u0031","id.orig_h":"192.0.2.1","id.orig_p":80,
             "answers":["a",null,2],"local":{"x":[1]},"proto":null,"query":false}"#;
         let row: Row<'_> = serde_json::from_str(line).unwrap();
-        assert_eq!(row.ts, Cell::Number(1.5));
-        assert_eq!(row.uid.needed_text(), Ok("C1"));
-        assert_eq!(row.orig_p.port(), Ok(80));
-        assert_eq!(row.answers.list().unwrap().len(), 3);
-        assert_eq!((row.proto, row.query), (Cell::Unset, Cell::Other));
-        assert_eq!(row.resp_h, Cell::Absent);
+        assert_eq!(row.value(Column::ts), View::Number(1.5));
+        assert_eq!(row.value(Column::uid).needed_text(), Ok("C1"));
+        assert_eq!(row.value(Column::orig_p).port(), Ok(80));
+        assert_eq!(row.value(Column::answers).list().unwrap().count(), 3);
+        assert_eq!(
+            (row.value(Column::proto), row.value(Column::query)),
+            (View::Unset, View::Other)
+        );
+        assert_eq!(row.value(Column::resp_h), View::Absent);
     }
 }

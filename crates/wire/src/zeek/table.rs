@@ -12,15 +12,14 @@
 //! **Invariant:** a row is read by the header above it; a header may come again
 //! (rotation, concatenation) and then counts from there on.
 
-use std::borrow::Cow;
-
 use tidegauge_model::Reason;
 
 use super::Log;
-use super::row::{Column, Row};
-use crate::cell::Cell;
+use super::row::{Column, Texts, Values};
+use crate::cell::{Elements, View};
 
 /// What the header lines have said so far.
+#[derive(Debug)]
 pub(super) struct Header {
     separator: char,
     set_separator: char,
@@ -82,32 +81,56 @@ impl Header {
     }
 
     /// Reads a row.
-    pub(super) fn row<'a>(&self, line: &'a str) -> Result<Row<'a>, Reason> {
+    pub(super) fn row<'a>(&'a self, line: &'a str) -> Result<TableRow<'a>, Reason> {
         let columns = self.columns.as_ref().ok_or(Reason::ColumnMissing)?;
-        let mut row = Row::default();
-        let mut values = line.split(self.separator);
+        let mut texts = Texts::default();
+        let mut rest = Some(line);
         for column in columns {
-            let value = values.next().ok_or(Reason::ColumnCount)?;
+            let text = rest.ok_or(Reason::ColumnCount)?;
+            let (value, after) = self.cut(text);
+            rest = after;
             if let Some(column) = column {
-                row.set(*column, self.cell(*column, value));
+                texts.set(*column, value);
             }
         }
-        match values.next() {
-            None => Ok(row),
+        match rest {
+            None => Ok(TableRow { header: self, texts }),
             Some(_) => Err(Reason::ColumnCount),
         }
     }
 
-    fn cell<'a>(&self, column: Column, value: &'a str) -> Cell<'a> {
-        if value == self.unset || value == self.empty {
-            return Cell::Unset;
+    /// The first value of a text, and what is behind its separator.
+    fn cut<'a>(&self, text: &'a str) -> (&'a str, Option<&'a str>) {
+        let mut separator = [0; 4];
+        let separator = self.separator.encode_utf8(&mut separator).as_bytes();
+        let found = match separator {
+            // Values are short: a loop is done before a search has begun.
+            [byte] => text.bytes().position(|b| b == *byte).map(|at| (at, at + 1)),
+            _ => text.find(self.separator).map(|at| (at, at + separator.len())),
+        };
+        let cut = found.and_then(|(end, next)| text.get(..end).zip(text.get(next..)));
+        cut.map_or((text, None), |(value, rest)| (value, Some(rest)))
+    }
+}
+
+/// A row of a table, and what its header says of it.
+#[derive(Debug)]
+pub(super) struct TableRow<'a> {
+    header: &'a Header,
+    texts: Texts<'a>,
+}
+
+impl Values for TableRow<'_> {
+    fn value(&self, column: Column) -> View<'_> {
+        let Some(text) = self.texts.get(column) else { return View::Absent };
+        if text == self.header.unset || text == self.header.empty {
+            return View::Unset;
         }
-        let text = |value| Cell::Text(Cow::Borrowed(value));
         match column {
             Column::answers | Column::ttls => {
-                Cell::List(value.split(self.set_separator).map(text).collect())
+                View::List(Elements::Texts(text, self.header.set_separator))
             }
-            _ => text(value),
+            _ => View::Text(text),
         }
     }
 }
@@ -138,8 +161,11 @@ mod tests {
         let header =
             header(&["#separator \\x09", "#path\tconn", "#fields\tuid\tnovel\tts"]);
         let row = header.row("C1\tx\t-").unwrap();
-        assert_eq!(row.uid.needed_text(), Ok("C1"));
-        assert_eq!((row.ts, row.proto), (Cell::Unset, Cell::Absent));
+        assert_eq!(row.value(Column::uid).needed_text(), Ok("C1"));
+        assert_eq!(
+            (row.value(Column::ts), row.value(Column::proto)),
+            (View::Unset, View::Absent)
+        );
         assert_eq!(header.log(), Some(Log::Conn));
     }
 
@@ -153,9 +179,12 @@ mod tests {
             "#fields|query|answers|TTLs|rtt|trans_id",
         ]);
         let row = header.row("-|a;b|EMPTY|NULL|7").unwrap();
-        assert_eq!(row.query.needed_text(), Ok("-"));
-        assert_eq!(row.answers.list().unwrap().len(), 2);
-        assert_eq!((row.ttls, row.rtt), (Cell::Unset, Cell::Unset));
+        assert_eq!(row.value(Column::query).needed_text(), Ok("-"));
+        assert_eq!(row.value(Column::answers).list().unwrap().count(), 2);
+        assert_eq!(
+            (row.value(Column::ttls), row.value(Column::rtt)),
+            (View::Unset, View::Unset)
+        );
         assert_eq!(header.log(), Some(Log::Dns));
     }
 
