@@ -208,6 +208,10 @@ impl Join {
                 sink.flow(self.with_name(key, flow));
             }
         }
+        // Nearly all have told what they had.
+        self.keys.retain(|_, spoken| !spoken.taken || spoken.hosts.len() > 1);
+        // Nearly all have told what they had.
+        self.keys.retain(|_, spoken| !spoken.taken || spoken.hosts.len() > 1);
         for key in sorted_keys(&self.keys) {
             if let Some(spoken) = self.keys.remove(&key) {
                 spoken.finish(sink);

@@ -44,6 +44,9 @@ pub(super) struct Event<'a> {
     pub(super) quic: Option<Tls<'a>>,
     #[serde(borrow)]
     pub(super) http: Option<Box<Http<'a>>>,
+    /// The event itself, where this is the object of who shipped it.
+    #[serde(rename = "event", borrow)]
+    inside: Option<Box<Self>>,
 }
 
 /// Event type Flow. What was bypassed is in the counts already.
@@ -107,6 +110,15 @@ pub(super) struct Http<'a> {
 }
 
 impl Event<'_> {
+    /// The event inside the object of who shipped it, which has no `timestamp`.
+    pub(super) fn inner(mut self) -> Self {
+        let outer = self.timestamp == Cell::Absent;
+        match self.inside.take().filter(|_| outer) {
+            Some(event) => *event,
+            None => self,
+        }
+    }
+
     /// Source and destination, as originator and responder.
     pub(super) fn ends(&self) -> Result<Ends, Reason> {
         let port = |cell: &Cell<'_>| {

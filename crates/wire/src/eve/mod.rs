@@ -14,6 +14,7 @@
 //! Suricata thinks of a flow (`app_proto`, `state`, `alerted`), where it was seen (`vlan`,
 //! `in_iface`, `host`), `community_id`, and the outer packets of a tunnel (`tunnel`): the
 //! addresses of an event are those inside. Bytes are of whole frames, as Suricata counts.
+//! AWS Network Firewall writes the same events, each as `event` in an object of its own.
 
 mod dns;
 mod event;
@@ -50,11 +51,14 @@ enum Kind {
     Unknown,
 }
 
-/// The key that every event has, for events that have something nested before it.
+/// The key that every event has, for events that have something nested before it, or that
+/// are inside an object of who shipped them.
 #[derive(Deserialize)]
 struct Head<'a> {
     #[serde(borrow, default)]
     event_type: Cell<'a>,
+    #[serde(borrow, default)]
+    event: Option<Box<Head<'a>>>,
 }
 
 impl Kind {
@@ -64,8 +68,10 @@ impl Kind {
             return std::str::from_utf8(name).map_or(Self::Unknown, Self::named);
         }
         let head = serde_json::from_slice::<Head<'_>>(object);
-        let told = head.as_ref().map(|head| head.event_type.needed_text());
-        if let Ok(Ok(name)) = told { Self::named(name) } else { Self::Unknown }
+        let Ok(head) = head else { return Self::Unknown };
+        let inner = head.event.as_deref().filter(|_| head.event_type == Cell::Absent);
+        let name = inner.unwrap_or(&head).event_type.needed_text();
+        name.map_or(Self::Unknown, Self::named)
     }
 
     fn named(event_type: &str) -> Self {
@@ -104,16 +110,17 @@ pub(crate) fn recognise(head: &[u8]) -> bool {
 }
 
 fn is_event(line: &str) -> bool {
-    let object =
-        serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(line);
-    let Ok(object) = object else { return false };
-    let text = |key| object.get(key).and_then(serde_json::Value::as_str);
+    use serde_json::Value;
+    let Ok(Value::Object(object)) = serde_json::from_str(line) else { return false };
+    let inner = object.get("event").and_then(Value::as_object);
+    let inner = inner.filter(|_| !object.contains_key("event_type"));
+    let object = inner.unwrap_or(&object);
+    let text = |key| object.get(key).and_then(Value::as_str);
     let timed = text("timestamp").is_some_and(|at| iso_8601_or_utc(at).is_some());
-    let of_type = text("event_type").and_then(|name| object.get(name));
-    let of_type = of_type.is_some_and(serde_json::Value::is_object);
-    let between = text("src_ip").is_some() && text("dest_ip").is_some();
-    let typed = text("event_type").is_some();
-    timed && typed && (of_type || between && text("proto").is_some())
+    let Some(of_type) = text("event_type") else { return false };
+    let of_type = object.get(of_type).is_some_and(Value::is_object);
+    let between = ["src_ip", "dest_ip", "proto"].into_iter().all(|k| text(k).is_some());
+    timed && (of_type || between)
 }
 
 /// The first pass: holds the names of events, and emits the answers of DNS.
@@ -126,7 +133,7 @@ pub(crate) fn names(
     let mut chains = Chains::default();
     let mine = |line: &[u8]| Some(Kind::of(line)).filter(|kind| kind.names());
     lines::records_of(input, sink, mine, |kind, line, sink| {
-        let event = parse::<Event<'_>>(line)?;
+        let event = parse::<Event<'_>>(line)?.inner();
         let at = event.timestamp.instant()?;
         believable(at, latest)?;
         match kind {
@@ -205,7 +212,7 @@ pub(crate) fn flows(
             let told = kind == Kind::Other;
             return if told { Ok(None) } else { Err(Reason::ColumnMissing) };
         }
-        let event = parse::<Event<'_>>(line)?;
+        let event = parse::<Event<'_>>(line)?.inner();
         let (key, flow) = match kind {
             Kind::Flow => event.flow()?,
             _ => event.netflow()?,
@@ -250,6 +257,8 @@ mod tests {
         assert_eq!(kind(r#""vlan":[7],"event_type":"dns""#), Kind::Dns);
         assert_eq!(kind(r#""x":{"event_type":"dns"},"event_type":"tls""#), Kind::Tls);
         assert_eq!(kind(r#""event_type":"alert""#), Kind::Other);
+        assert_eq!(kind(r#""event":{"event_type":"dns"}"#), Kind::Dns);
+        assert_eq!(kind(r#""event":{},"event_type":"tls""#), Kind::Tls);
         assert_eq!(kind(r#""event_type":7"#), Kind::Unknown);
         assert_eq!(Kind::of(br#"@cee: {"event_type":"http"}"#), Kind::Http);
         assert_eq!(Kind::of(br#"{"event":"flow""#), Kind::Unknown);

@@ -170,6 +170,25 @@ fn both_halves_of_a_netflow_are_the_flow() {
 }
 
 #[test]
+fn events_of_aws_network_firewall_are_the_events_inside() {
+    let bare = netflow_event(1, (4000, 443), 3)
+        + &netflow_event(1, (443, 4000), 2)
+        + &event("tls", 1, (4000, 443), r#""tls":{"sni":"a.example"}"#)
+        + &event("alert", 1, (4000, 443), r#""alert":{"gid":1}"#);
+    let wrapped: Vec<String> = bare
+        .lines()
+        .map(|line| {
+            format!(
+                r#"{{"firewall_name":"f","availability_zone":"us-east-1b","event_timestamp":"1546300800","event":{line}}}"#
+            )
+        })
+        .collect();
+    let batch = eve(&wrapped.join("\n"));
+    assert_eq!((&batch.flows, batch.reasons()), (&eve(&bare).flows, vec![]));
+    assert_eq!(batch.hosts(), ["a.example"]);
+}
+
+#[test]
 fn a_flow_id_used_again_is_another_flow() {
     // Suricata up to 3 wrote addresses in memory.
     let other = |line: String| line.replace("10.0.0.1", "10.0.0.2");
