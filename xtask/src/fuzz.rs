@@ -158,10 +158,15 @@ fn seeds(name: &str) -> Vec<PathBuf> {
     let data = root().join("../shared/data");
     let others: &[&str] = match name {
         "zeek" => &["zeek/slips", "zeek/zat"],
-        "pcap" | "packet" => {
-            &["pcap/ipfixprobe", "flows/akvorado", "dns/dns-collector"]
-        }
-        "quic" => &["pcap/ipfixprobe"],
+        "pcap" => &[
+            "pcap/ipfixprobe",
+            "pcap/zeek/ipv4",
+            "pcap/zeek/quic",
+            "pcap/zeek/trunc",
+            "pcap/zeek/tunnels",
+            "flows/akvorado",
+            "dns/dns-collector",
+        ],
         "export" => &["flows/logstash-netflow", "flows/telegraf"],
         "sflow" => &["flows/cistern-sflow", "flows/telegraf"],
         "dnstap" | "querylog" => &["dns/dns-collector"],

@@ -4,7 +4,7 @@
 
 use crate::cloud::aws;
 use crate::dns::{dnstap, passive, querylog};
-use crate::{argus, eve, export, zeek};
+use crate::{argus, eve, export, pcap, zeek};
 
 /// A format that this crate reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,27 +79,20 @@ impl Format {
     }
 }
 
-/// The first bytes of a capture: pcap with micro- or nanoseconds, either byte order, and
-/// the section header block of pcapng.
-const MAGICS: [([u8; 4], Format); 5] = [
-    ([0xa1, 0xb2, 0xc3, 0xd4], Format::Pcap),
-    ([0xd4, 0xc3, 0xb2, 0xa1], Format::Pcap),
-    ([0xa1, 0xb2, 0x3c, 0x4d], Format::Pcap),
-    ([0x4d, 0x3c, 0xb2, 0xa1], Format::Pcap),
-    ([0x0a, 0x0d, 0x0d, 0x0a], Format::Pcapng),
-];
+/// The first bytes of the section header block of pcapng.
+const PCAPNG: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 
 /// Recognises an input by up to 64 KiB of its decompressed head.
 pub fn recognise(head: &[u8]) -> Option<Format> {
-    let capture = MAGICS.iter().find(|(magic, _)| head.starts_with(magic));
-    match capture {
-        Some(&(_, format)) => Some(format),
-        None if export::recognise(head) => Some(Format::Export),
-        None if dnstap::recognise(head) => Some(Format::Dnstap),
-        None if aws::recognise(head) => Some(Format::AwsFlow),
-        None if argus::recognise(head) => Some(Format::Argus),
-        None if eve::recognise(head) => Some(Format::Eve),
-        None => zeek::recognise(head).map(Format::Zeek).or_else(|| {
+    match () {
+        () if pcap::is_pcap(head) => Some(Format::Pcap),
+        () if head.starts_with(&PCAPNG) => Some(Format::Pcapng),
+        () if export::recognise(head) => Some(Format::Export),
+        () if dnstap::recognise(head) => Some(Format::Dnstap),
+        () if aws::recognise(head) => Some(Format::AwsFlow),
+        () if argus::recognise(head) => Some(Format::Argus),
+        () if eve::recognise(head) => Some(Format::Eve),
+        () => zeek::recognise(head).map(Format::Zeek).or_else(|| {
             // Last, for these look at every line of the head.
             let dns = passive::recognise(head).then_some(Format::PassiveDns);
             dns.or_else(|| querylog::recognise(head).then_some(Format::QueryLog))

@@ -24,12 +24,65 @@ const INTERFACES_MAX: usize = 65_536;
 
 /// Length of the header of a pcap file.
 const PCAP_HEADER: usize = 24;
+/// The same in the variant of Ixia, which adds the length of all records.
+const PCAP_HEADER_IXIA: usize = 28;
 /// Length of the header of a record of a pcap file.
 const RECORD_HEADER: usize = 16;
 /// The same in the variant of A. Kuznetzov, which adds eight bytes.
 const RECORD_HEADER_MODIFIED: usize = 24;
 /// Link types are the lower 26 bits, as libpcap takes them; above are check-sum flags.
 const LINK_MASK: u32 = 0x03ff_ffff;
+
+/// The kinds of pcap files, by the number that they begin with, in the byte order of the
+/// machine that wrote them (libpcap's `sf-pcap.c`, Wireshark's `libpcap.c`).
+const VARIANTS: [(u32, Variant); 5] = [
+    (0xa1b2_c3d4, Variant::MICROSECONDS),
+    (0xa1b2_3c4d, Variant { nanoseconds: true, ..Variant::MICROSECONDS }),
+    // A. Kuznetzov's: interface, protocol and kind of each packet.
+    (
+        0xa1b2_cd34,
+        Variant { record_header: RECORD_HEADER_MODIFIED, ..Variant::MICROSECONDS },
+    ),
+    // Ixia's, of software and of hardware.
+    (0x1c00_01ab, Variant { header: PCAP_HEADER_IXIA, ..Variant::MICROSECONDS }),
+    (
+        0x1c00_01ac,
+        Variant {
+            header: PCAP_HEADER_IXIA,
+            nanoseconds: true,
+            ..Variant::MICROSECONDS
+        },
+    ),
+];
+
+#[derive(Clone, Copy)]
+struct Variant {
+    header: usize,
+    record_header: usize,
+    nanoseconds: bool,
+}
+
+impl Variant {
+    /// Plain pcap.
+    const MICROSECONDS: Self =
+        Self { header: PCAP_HEADER, record_header: RECORD_HEADER, nanoseconds: false };
+}
+
+/// The kind of a pcap file that begins with `head`, and whether it is big-endian.
+fn variant(head: &[u8]) -> Option<(Variant, bool)> {
+    let magic = *head.first_chunk::<4>()?;
+    [(u32::from_be_bytes(magic), true), (u32::from_le_bytes(magic), false)]
+        .into_iter()
+        .find_map(|(magic, big_endian)| {
+            let (_, variant) = VARIANTS.iter().find(|(number, _)| *number == magic)?;
+            Some((*variant, big_endian))
+        })
+}
+
+/// Whether an input that begins with `head` is a pcap file.
+pub(crate) fn is_pcap(head: &[u8]) -> bool {
+    variant(head).is_some()
+}
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
@@ -85,9 +138,30 @@ enum Format {
 #[derive(Clone, Copy)]
 struct Pcap {
     big_endian: bool,
-    nanoseconds: bool,
-    record_header: usize,
+    variant: Variant,
+    lengths: Lengths,
     link: u32,
+}
+
+/// In which order a record tells its two lengths.
+#[derive(Clone, Copy)]
+enum Lengths {
+    CapturedFirst,
+    WireFirst,
+    /// Either: what was captured is not the longer.
+    Unknown,
+}
+
+impl Lengths {
+    /// By the version of the file: those before 2.3 told the length on the wire first, those
+    /// of 2.3 did either; so did DG/UX, whose version is 543.0 (libpcap, `pcap_check_header`).
+    fn of_version(major: u16, minor: u16) -> Self {
+        match (major, minor) {
+            (2, ..3) | (543, 0) => Self::WireFirst,
+            (2, 3) => Self::Unknown,
+            _ => Self::CapturedFirst,
+        }
+    }
 }
 
 /// A pcapng section. An interface that cannot be read keeps its number.
@@ -203,49 +277,49 @@ impl<'r> Frames<'r> {
             self.format = Format::Pcapng(section);
             return self.pcapng_block();
         }
-        let whole = self.fill(PCAP_HEADER)?;
-        let header = match pcap_parser::parse_pcap_header(&self.block) {
-            Ok((_, header)) => header,
-            Err(nom_error) => {
-                let known = !whole && nom_error.is_incomplete();
-                return Ok(self.stop(if known {
-                    Reason::Truncated
-                } else {
-                    Reason::Format
-                }));
-            }
+        let Some((variant, big_endian)) = variant(&self.block) else {
+            return Ok(self.stop(Reason::Format));
         };
-        self.format = Format::Pcap(Pcap {
-            big_endian: header.is_bigendian(),
-            nanoseconds: header.is_nanosecond_precision(),
-            record_header: if header.is_modified_format() {
-                RECORD_HEADER_MODIFIED
-            } else {
-                RECORD_HEADER
-            },
-            link: header.network.0.cast_unsigned() & LINK_MASK,
-        });
+        if !self.fill(variant.header)? {
+            return Ok(self.stop(Reason::Truncated));
+        }
+        let number = |at| number(&self.block, at, big_endian);
+        // Two numbers of two bytes, which lie the other way round in a big-endian word.
+        let (high, low) = (number(4) >> 16, number(4) & 0xffff);
+        let (major, minor) = if big_endian { (high, low) } else { (low, high) };
+        let [major, minor] =
+            [major, minor].map(|version| u16::try_from(version).unwrap_or(u16::MAX));
+        let lengths = Lengths::of_version(major, minor);
+        let link = number(20) & LINK_MASK;
+        self.format = Format::Pcap(Pcap { big_endian, variant, lengths, link });
         Ok(Step::Again)
     }
 
     /// Reads a record of a pcap file.
     ///
-    ///  | seconds u32 | fraction u32 | captured length u32 | wire length u32 | data … |
+    ///  | seconds u32 | fraction u32 | captured length u32 | wire length u32 | … | data … |
     fn record(&mut self, pcap: Pcap) -> io::Result<Step> {
-        if !self.fill(pcap.record_header)? {
+        let head = pcap.variant.record_header;
+        if !self.fill(head)? {
             return Ok(self.ended_inside());
         }
         let number = |at| number(&self.block, at, pcap.big_endian);
         let (seconds, fraction) = (number(0), number(4));
-        let (captured, wire_length) = (length(number(8)), number(12));
+        let (one, other) = (number(8), number(12));
+        let (captured, wire_length) = match pcap.lengths {
+            Lengths::CapturedFirst => (one, other),
+            Lengths::WireFirst => (other, one),
+            Lengths::Unknown => (one.min(other), one.max(other)),
+        };
+        let captured = length(captured);
         if captured > FRAME_BYTES_MAX {
             return Ok(self.stop(Reason::Length));
         }
-        let data = pcap.record_header..pcap.record_header + captured;
+        let data = head..head + captured;
         if !self.fill(data.end)? {
             return Ok(self.stop(Reason::Truncated));
         }
-        let micros = if pcap.nanoseconds { fraction / 1000 } else { fraction };
+        let micros = if pcap.variant.nanoseconds { fraction / 1000 } else { fraction };
         let at = Instant::from_unix(i64::from(seconds), micros);
         Ok(Step::Frame { link: pcap.link, at, data, wire_length })
     }

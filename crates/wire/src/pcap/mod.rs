@@ -32,6 +32,7 @@ use std::num::NonZeroU32;
 
 use tidegauge_model::{Day, Flow, Instant, Loss, Protocol, Reason, Volume};
 
+pub(crate) use self::file::is_pcap;
 use self::file::{Frame, Frames, Piece};
 use self::fragments::{Arrived, Fragments};
 use self::packet::{Packet, Read};

@@ -568,6 +568,64 @@ fn pcap_has_byte_orders_and_nanoseconds() {
     assert_eq!(found.flows[0].start, Instant::from_unix(NOON.into(), 999_999));
 }
 
+/// A pcap file of another kind with one frame: the number that it begins with, its version,
+/// what its header and its records have more, and the lengths of the record in their order.
+fn variant(
+    big: bool,
+    magic: u32,
+    version: [u16; 2],
+    more: [&[u8]; 2],
+    lengths: [usize; 2],
+    frame: &[u8],
+) -> Vec<u8> {
+    let u32s = |n: u32| if big { n.to_be_bytes() } else { n.to_le_bytes() };
+    let u16s = |n: u16| if big { n.to_be_bytes() } else { n.to_le_bytes() };
+    let [one, other] = lengths.map(|l| u32s(u32::try_from(l).unwrap()));
+    let [major, minor] = version.map(u16s);
+    let head = [u32s(magic), [0; 4], [0; 4], u32s(65_535), u32s(RAW)];
+    let [magic, rest @ ..] = head;
+    [
+        &[&magic[..], &major, &minor, &rest.concat(), more[0]].concat()[..],
+        &[&u32s(NOON)[..], &u32s(5), &one, &other, more[1], frame].concat(),
+    ]
+    .concat()
+}
+
+#[test]
+fn pcap_has_variants() {
+    let frame = udp((CLIENT, 4000), (SERVER, 123), b"time?");
+    let expected = decode(&mut &*file(RAW, &[(0, frame.clone())]));
+    let (all, part) = (frame.len(), frame.len() - 3);
+    let none: [&[u8]; 2] = [&[], &[]];
+    let kuznetzov: [&[u8]; 2] = [&[], &[1, 0, 0, 0, 8, 0, 4, 0]];
+    let ixia: [&[u8]; 2] = [&[9, 0, 0, 0], &[]];
+    for big in [false, true] {
+        let same = |magic, version, more, lengths, kept: usize| {
+            let file = variant(big, magic, version, more, lengths, &frame[..kept]);
+            let recognised = tidegauge_wire::recognise(&file);
+            assert_eq!(recognised, Some(tidegauge_wire::Format::Pcap), "{magic:#x}");
+            let mut found = decode(&mut &*file);
+            for flow in &mut found.flows {
+                let start = Instant::from_unix(NOON.into(), 0);
+                assert!(flow.start.0 - start.0 <= 5, "{magic:#x} {version:?}");
+                (flow.start, flow.end) = (start, start);
+            }
+            assert_eq!(found, expected, "{magic:#x} {version:?} {big}");
+        };
+        same(0xa1b2_c3d4, [2, 4], none, [all, all], all);
+        same(0xa1b2_c3d4, [2, 4], none, [part, all], part);
+        same(0xa1b2_3c4d, [2, 4], none, [part, all], part);
+        same(0xa1b2_cd34, [2, 4], kuznetzov, [part, all], part);
+        same(0x1c00_01ab, [2, 4], ixia, [part, all], part);
+        same(0x1c00_01ac, [2, 4], ixia, [part, all], part);
+        // Old versions tell the length on the wire first, or either first.
+        same(0xa1b2_c3d4, [2, 2], none, [all, part], part);
+        same(0xa1b2_c3d4, [2, 3], none, [all, part], part);
+        same(0xa1b2_c3d4, [2, 3], none, [part, all], part);
+        same(0xa1b2_c3d4, [543, 0], none, [all, part], part);
+    }
+}
+
 #[test]
 fn a_file_cut_anywhere_keeps_its_whole_frames() {
     let packet = udp((CLIENT, 4000), (SERVER, 123), b"time?");
@@ -917,5 +975,34 @@ proptest! {
             .collect();
         let found = decode(&mut &*file(RAW, &frames));
         prop_assert_eq!(found.packets() + found.losses.len(), frames.len());
+    }
+}
+
+/// The handshake message of a record, in records of at most `size` bytes (RFC 8446, 5.1).
+fn in_records(record: &[u8], size: usize) -> Vec<u8> {
+    let part = |part: &[u8]| {
+        let length = u16::try_from(part.len()).unwrap().to_be_bytes();
+        [&[22, 3, 1][..], &length, part].concat()
+    };
+    record[5..].chunks(size).flat_map(part).collect()
+}
+
+proptest! {
+    #[test]
+    fn a_hello_over_records_and_segments_in_any_order_gives_its_name(
+        record in 1usize..900,
+        segment in 200usize..900,
+        order in Just((0..40usize).collect::<Vec<_>>()).prop_shuffle(),
+        again in prop::collection::vec(0usize..40, 0..5),
+    ) {
+        // Not more than what is held back behind a missing segment.
+        let hello = in_records(&client_hello("upd.example.com", 1200), record.max(4));
+        let mut talk = Talk::new();
+        let mut packets = talk.handshake();
+        let pieces: Vec<_> = hello.chunks(segment).map(|c| talk.up(ACK, c)).collect();
+        let order = order.into_iter().chain(again);
+        packets.extend(order.filter_map(|n| pieces.get(n).cloned()));
+        let found = decoded(RAW, &seconds(packets));
+        prop_assert_eq!(found.hosts(), ["upd.example.com"]);
     }
 }

@@ -146,26 +146,188 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// What is in a capture file, counted without the decoder.
+#[derive(Default, Debug)]
+struct Walked {
+    frames: usize,
+    /// Pieces of the file that are no frame and cannot be read: its end inside a record.
+    cut: usize,
+}
+
+/// Counts the frames of a file. Only what ends in the middle is damage that is known here.
+fn walked(bytes: &[u8]) -> Walked {
+    let word = |at: usize, big: bool| {
+        let word = bytes.get(at..at + 4)?.try_into().unwrap();
+        let word =
+            if big { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) };
+        usize::try_from(word).ok()
+    };
+    let mut walked = Walked::default();
+    let ng = bytes.starts_with(&[0x0a, 0x0d, 0x0d, 0x0a]);
+    let mut big = bytes[0] == 0xa1;
+    let mut at = if ng { 0 } else { 24 };
+    // Before version 2.3 the length on the wire stood first.
+    let minor = bytes.get(if big { 7 } else { 6 }).copied();
+    let captured = if minor.is_some_and(|minor| minor < 3) { 12 } else { 8 };
+    while at < bytes.len() {
+        if ng && word(at, false) == Some(0x0a0d_0d0a) {
+            big = bytes.get(at + 8) == Some(&0x1a);
+        }
+        let frame = !ng || matches!(word(at, big), Some(2 | 3 | 6));
+        let length = if ng {
+            word(at + 4, big)
+        } else {
+            word(at + captured, big).map(|l| l + 16)
+        };
+        let Some(length) = length.filter(|length| at + length <= bytes.len()) else {
+            walked.cut += 1;
+            break;
+        };
+        walked.frames += usize::from(frame);
+        at += length;
+    }
+    if !ng && bytes.len() < 24 {
+        walked.cut = 1;
+    }
+    walked
+}
+
+/// Every capture of the shared data, by its content.
+fn captures() -> Vec<(PathBuf, Vec<u8>)> {
+    let mut all = Vec::new();
+    files(Path::new(SHARED), &mut all);
+    all.sort();
+    all.into_iter()
+        .map(|path| {
+            let bytes = bytes_of(&path);
+            (path, bytes)
+        })
+        .filter(|(_, bytes)| {
+            matches!(recognise(bytes), Some(Format::Pcap | Format::Pcapng))
+        })
+        .collect()
+}
+
+/// Asserts that every frame is a flow, a report or a loss, and returns the packets.
+fn assert_books_close(path: &Path, bytes: &[u8]) -> u64 {
+    let found = decoded(bytes);
+    let counted = usize::try_from(found.packets() + found.reports).unwrap();
+    let Walked { frames, cut } = walked(bytes);
+    let expected = frames + cut;
+    let losses = found.losses.len();
+    assert_eq!(counted + losses, expected, "{} {}", path.display(), bytes.len());
+    found.packets()
+}
+
 #[test]
-fn every_capture_of_every_folder_is_read_without_panic() {
-    if absent("every_capture_of_every_folder_is_read_without_panic") {
+fn the_books_of_every_capture_close_whole_and_cut() {
+    if absent("the_books_of_every_capture_close_whole_and_cut") {
+        return;
+    }
+    let (captures, mut packets, mut cuts) = (captures(), 0, 0);
+    for (path, bytes) in &captures {
+        packets += assert_books_close(path, bytes);
+        // Cut where a copy may end: in the header, in a record's head, in a frame.
+        for end in [17, 31, bytes.len() / 2, bytes.len() - 1] {
+            if end < bytes.len() && bytes.len() < CUT_BYTES_MAX {
+                assert_books_close(path, &bytes[..end]);
+                cuts += 1;
+            }
+        }
+    }
+    println!("{} captures, {packets} packets in flows, {cuts} cut", captures.len());
+    assert!(captures.len() >= listed().len());
+}
+
+/// Captures longer than this are not cut or damaged by a test: it would take minutes.
+const CUT_BYTES_MAX: usize = 50_000;
+
+#[test]
+fn damage_to_any_capture_does_no_harm() {
+    if absent("damage_to_any_capture_does_no_harm") {
+        return;
+    }
+    let mut damaged = 0;
+    for (_, mut bytes) in captures() {
+        if bytes.len() > CUT_BYTES_MAX {
+            continue;
+        }
+        // The same damage every time: one byte in about two hundred, behind the first word.
+        let mut state = 1u32;
+        for byte in bytes.iter_mut().skip(4) {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            if state >> 24 == 7 {
+                *byte ^= state.to_le_bytes()[1];
+            }
+        }
+        decoded(&bytes);
+        damaged += 1;
+    }
+    println!("{damaged} captures damaged");
+    assert!(damaged > 1000);
+}
+
+/// Takes everything and keeps nothing.
+struct Nothing;
+
+impl Sink for Nothing {
+    fn flow(&mut self, _: Flow) {}
+    fn answer(&mut self, _: Answer) {}
+    fn loss(&mut self, _: Loss) {}
+}
+
+/// The peak of the memory of this process in KiB, where the system tells.
+fn peak_kib() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
+    line.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// Reads all captures from their files. Run alone by the test below, which looks at what it
+/// prints.
+#[test]
+fn all_captures_are_read_from_files() {
+    if absent("all_captures_are_read_from_files") {
         return;
     }
     let mut all = Vec::new();
-    for folder in ["pcap", "dns", "flows"] {
-        files(&Path::new(SHARED).join(folder), &mut all);
-    }
-    let (mut captures, mut packets) = (0, 0);
+    files(&Path::new(SHARED).join("pcap"), &mut all);
+    let mut read = 0;
     for path in all {
-        let bytes = bytes_of(&path);
-        let capture = matches!(recognise(&bytes), Some(Format::Pcap | Format::Pcapng));
-        if capture {
-            captures += 1;
-            packets += decoded(&bytes).packets();
+        let mut input = std::io::BufReader::new(fs::File::open(&path).unwrap());
+        let head = std::io::BufRead::fill_buf(&mut input).unwrap();
+        if matches!(recognise(head), Some(Format::Pcap | Format::Pcapng)) {
+            let mut exports = Exports::new();
+            pcap::flows_and_exports(&mut input, LATEST, &mut exports, &mut Nothing)
+                .unwrap();
+            exports.finish(&mut Nothing);
+            read += 1;
         }
     }
-    println!("{captures} captures, {packets} packets in flows");
-    assert!(captures >= listed().len());
+    assert!(read > 1000);
+    if let Some(peak) = peak_kib() {
+        println!("{read} captures read, peak_kib {peak}");
+    }
+}
+
+/// What a process may take that reads all captures one after another: its program, the
+/// largest frame, and what their open flows hold (measured: 20 MiB, debug build).
+const PEAK_KIB_MAX: u64 = 64 * 1024;
+
+#[test]
+fn memory_does_not_grow_with_what_was_read() {
+    if absent("memory_does_not_grow_with_what_was_read") || peak_kib().is_none() {
+        return;
+    }
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "pcap_shared::all_captures_are_read_from_files"]);
+    let output = child.args(["--nocapture", "--test-threads=1"]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}");
+    let (_, peak) = text.split_once("peak_kib ").unwrap();
+    let peak: u64 = peak.split_whitespace().next().unwrap().parse().unwrap();
+    println!("peak {peak} KiB");
+    assert!(peak < PEAK_KIB_MAX, "{peak} KiB");
 }
 
 /// Names that others found and we do not, and why.
