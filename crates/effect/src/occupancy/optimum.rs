@@ -32,6 +32,11 @@ pub(crate) trait Objective {
     /// How many observations the value sums over: its natural size.
     fn weight(&self) -> f64;
 
+    /// Whether the curvature is too dear to be computed twice.
+    fn once(&self) -> bool {
+        false
+    }
+
     /// The matrix of second derivatives: central differences of the gradient.
     fn curvature(&self, at: &[f64]) -> DMatrix<f64> {
         let mut matrix = DMatrix::zeros(at.len(), at.len());
@@ -66,7 +71,6 @@ pub(crate) struct Minimum {
     /// The value there.
     pub(crate) value: f64,
     /// Second derivatives there.
-    #[cfg(test)]
     pub(crate) curvature: DMatrix<f64>,
     /// Their inverse: the covariance, if the function is minus a log-likelihood. `None`
     /// if the curvature is not positive definite.
@@ -109,26 +113,14 @@ pub(crate) fn minimise(
         }
         (at, value, gradient) = (next, next_value, next_gradient);
     }
-    if objective.weight() <= EXACT_WEIGHT_MAX {
+    if !objective.once() {
         curvature = objective.curvature(&at);
     }
     let norm = gradient.iter().zip(&roots).map(|(g, r)| (g / r).powi(2)).sum::<f64>();
     let converged = norm.sqrt() / objective.weight() < GRADIENT_ACCEPTED;
     let covariance = curvature.clone().cholesky().map(|factor| factor.inverse());
-    Minimum {
-        at,
-        value,
-        #[cfg(test)]
-        curvature,
-        covariance,
-        converged,
-    }
+    Minimum { at, value, curvature, covariance, converged }
 }
-
-/// Up to this weight the curvature is computed again where Newton's steps ended: it costs
-/// little, and published standard errors are met to six digits. Above it the steps are
-/// far shorter than a standard error.
-const EXACT_WEIGHT_MAX: f64 = 10_000.0;
 
 struct Scaled<'a, O> {
     objective: &'a O,
@@ -199,7 +191,6 @@ pub(crate) fn logistic(x: f64) -> f64 {
 }
 
 /// Its inverse, kept finite.
-#[cfg(test)]
 pub(crate) fn logit(p: f64) -> f64 {
     let p = p.clamp(1e-9, 1.0 - 1e-9);
     (p / (1.0 - p)).ln()

@@ -1,0 +1,319 @@
+//! The corrected removal of each stratum, or the rule that forbids it.
+//!
+//! **Invariant:** a value stands only beside `Identified`; every other answer names its
+//! rule. Rules look at what was fitted, never at whether the answer pleases.
+
+use std::collections::BTreeMap;
+
+use tidegauge_model::estimate::Identification;
+use tidegauge_model::panel::Panel;
+
+use super::chain::{Asked, CLASSES_MAX, Chain, Room, Sums};
+use super::entry::entry_chances;
+use super::evidence::{Evidence, Unit};
+use super::fit::Fit;
+use super::lack::lack_of_fit;
+use super::likelihood::{gradient, in_parts};
+use super::rates::Rates;
+use super::visibility::{alarms, curve, parted};
+use super::{
+    ActDates, Corrected, Refusal, Settings, Share, StillUsing, StratumRemoval,
+};
+use crate::interval::as_f64;
+use crate::occupancy::optimum::{logistic, logit};
+use crate::{Stratify, Windows};
+
+/// A stratum of fewer organisations has no corrected figure. Picked by hand, revisit.
+const STRATUM_MIN: usize = 20;
+/// Least share of a stratum's organisations with controls in the window before.
+const CONTROLLED_SHARE_MIN: f64 = 0.5;
+/// A standard error that grows by more than this when priors are weakened rests on them.
+const PRIOR_RATIO_MAX: f64 = 1.5;
+/// A standard error that visibility makes so much larger is of visibility. It does not
+/// matter where it is small all the same.
+const CURVE_RATIO_MAX: f64 = 4.0;
+/// Standard errors below this are small: 2 points, intervals of 8.
+const SE_SMALL: f64 = 0.02;
+/// Half-widths above this say nothing of use: an interval of 30 points.
+const SE_MAX: f64 = 0.0765;
+/// Widest range of a share over odds of use a third or three times those of the fitted
+/// hazards. Picked by hand, revisit.
+const RANGE_MAX: f64 = 0.15;
+/// By how much those odds are changed.
+const ODDS: f64 = 3.0;
+/// The normal quantile of two-sided 95 %.
+pub(crate) const Z: f64 = 1.959_963_984_540_054;
+
+/// Removal between the windows, corrected for visibility, for each stratum of each way to
+/// stratify; with the visibility curve and the chance that each organisation still uses
+/// the product. One model is fitted to all, so the strata agree with each other.
+pub fn removal_corrected(
+    panel: &Panel,
+    windows: Windows,
+    dates: ActDates,
+    by: &[Stratify],
+    settings: &Settings,
+) -> Result<Corrected, Refusal> {
+    if settings.classes == 0 || settings.classes > CLASSES_MAX {
+        let classes = settings.classes;
+        return Err(Refusal::Classes { classes, most: CLASSES_MAX });
+    }
+    let evidence = Evidence::read(panel, windows, dates, settings)?;
+    let fit = Fit::new(&evidence, settings.classes);
+    let model = Model::new(&evidence, &fit);
+    let known = model.posteriors();
+    let whole = whole_panel(&evidence, &fit);
+    let mut strata = Vec::new();
+    for stratify in by {
+        let mut members: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for (i, unit) in evidence.units.iter().enumerate() {
+            members.entry(stratify.of(&unit.place)).or_default().push(i);
+        }
+        for (stratum, members) in members {
+            strata.push(model.stratum(stratum, &members, &known, whole.as_ref()));
+        }
+    }
+    let still_using = evidence
+        .units
+        .iter()
+        .zip(&known)
+        .map(|(unit, known)| StillUsing {
+            organisation: unit.organisation.clone(),
+            probability: if unit.seen_after { 1.0 } else { known.using },
+        })
+        .collect();
+    let lack = lack_of_fit(&evidence, &fit, settings);
+    Ok(Corrected {
+        strata,
+        visibility: curve(&evidence, &fit),
+        still_using,
+        alarms: alarms(&evidence, &fit),
+        lack_of_fit: lack,
+        method: method(&evidence, settings),
+    })
+}
+
+fn method(evidence: &Evidence, settings: &Settings) -> String {
+    format!(
+        "weekly occupancy with {} classes of detection, {} groups of hazards in {} \
+         periods, visibility by vantage and week shared with controls; {}; intervals from \
+         observed information or, if wider, the sandwich over families",
+        settings.classes,
+        evidence.groups,
+        evidence.periods,
+        settings.active.statement(),
+    )
+}
+
+/// A rule that forbids every figure of the panel.
+fn whole_panel(evidence: &Evidence, fit: &Fit) -> Option<String> {
+    if !evidence.controlled.contains(&true) {
+        return Some(
+            "controls-absent: no vantage sees control products at enough organisations, \
+             so nothing tells ending use from losing sight"
+                .to_owned(),
+        );
+    }
+    if !fit.minimum.converged {
+        return Some("no-convergence: the likelihood has no clear top".to_owned());
+    }
+    if fit.minimum.covariance.is_none() {
+        return Some("near-singular: the information cannot be inverted".to_owned());
+    }
+    let parted = parted(evidence, fit);
+    parted.first().map(|(vantage, ratio)| {
+        format!(
+            "visibility-parted: at {vantage} contacts of the product per organisation that \
+             still shows it went to {:.2} ({:.2} to {:.2}) of those of controls, relative \
+             to before; servers that moved, a rotten catalog and fewer devices look like \
+             that, and some organisations may have vanished by it altogether",
+            ratio.value, ratio.low, ratio.high
+        )
+    })
+}
+
+/// What is known of one organisation.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// Chance of use in the window after.
+    using: f64,
+}
+
+struct Model<'a> {
+    evidence: &'a Evidence,
+    fit: &'a Fit,
+    rates: Rates,
+    entries: Vec<super::entry::EntryChance>,
+}
+
+impl<'a> Model<'a> {
+    fn new(evidence: &'a Evidence, fit: &'a Fit) -> Self {
+        let rates = Rates::new(&fit.layout, evidence, &fit.minimum.at);
+        let entries = entry_chances(&fit.layout, evidence, &rates);
+        Self { evidence, fit, rates, entries }
+    }
+
+    fn chain(&self) -> Chain<'_> {
+        Chain::new(&self.fit.layout, self.evidence, &self.rates, &self.entries)
+    }
+
+    fn posteriors(&self) -> Vec<Known> {
+        let chain = self.chain();
+        let parts = in_parts(&self.evidence.units, |units| {
+            let mut room = Room::default();
+            let of = |unit: &Unit| {
+                let all = chain.likelihood(unit, false, &mut room);
+                let gone = chain.likelihood(unit, true, &mut room);
+                Known { using: 1.0 - (gone - all).exp().clamp(0.0, 1.0) }
+            };
+            units.iter().map(of).collect::<Vec<_>>()
+        });
+        parts.into_iter().flatten().collect()
+    }
+
+    fn stratum(
+        &self,
+        stratum: Vec<(String, String)>,
+        members: &[usize],
+        known: &[Known],
+        whole: Option<&String>,
+    ) -> StratumRemoval {
+        let n = as_f64(u64::try_from(members.len()).unwrap_or(u64::MAX));
+        let mean = |of: &dyn Fn(f64) -> f64| {
+            members.iter().map(|i| of(known[*i].using)).sum::<f64>() / n
+        };
+        let value = 1.0 - mean(&|p| p);
+        let odds = |by: f64| 1.0 - mean(&|p| p * by / (p * by + 1.0 - p));
+        let range = (odds(ODDS), odds(1.0 / ODDS));
+        let found = match whole {
+            Some(rule) => Err(rule.clone()),
+            None => self.share(members, known, value, range),
+        };
+        let (removal, identified) = match found {
+            Ok(share) => (Some(share), Identification::Identified),
+            Err(rule) => (None, Identification::NotIdentified(rule)),
+        };
+        StratumRemoval {
+            stratum,
+            n_baseline: u64::try_from(members.len()).unwrap_or(u64::MAX),
+            removal,
+            range_by_hazard: Some(range)
+                .filter(|(a, b)| a.is_finite() && b.is_finite()),
+            identified,
+        }
+    }
+
+    /// The share with its interval, or the rule that forbids it.
+    fn share(
+        &self,
+        members: &[usize],
+        known: &[Known],
+        value: f64,
+        range: (f64, f64),
+    ) -> Result<Share, String> {
+        if members.len() < STRATUM_MIN {
+            return Err(format!(
+                "too-few: {} organisations; at least {STRATUM_MIN} are needed",
+                members.len()
+            ));
+        }
+        let controlled = members
+            .iter()
+            .filter(|i| self.evidence.units[**i].views.iter().any(|v| v.control))
+            .count();
+        let share = |count: usize| {
+            as_f64(u64::try_from(count).unwrap_or(0))
+                / as_f64(u64::try_from(members.len()).unwrap_or(1))
+        };
+        if share(controlled) < CONTROLLED_SHARE_MIN {
+            return Err(format!(
+                "controls-absent: control products were seen at {:.0} % of the \
+                 organisations; at least {:.0} % are needed to tell ending use from losing \
+                 sight",
+                100.0 * share(controlled),
+                100.0 * CONTROLLED_SHARE_MIN
+            ));
+        }
+        if range.1 - range.0 > RANGE_MAX {
+            return Err(format!(
+                "form-only: removal would be {:.0} to {:.0} % if the odds of use of those \
+                 not seen were three times, or a third of, what the fitted hazards say; \
+                 too many were not looked at or are hard to see",
+                100.0 * range.0,
+                100.0 * range.1
+            ));
+        }
+        let gradient = self.share_gradient(members, known);
+        let unknown = || "near-singular: the information cannot be inverted".to_owned();
+        let parameters = self.fit.variance(&gradient).ok_or_else(unknown)?;
+        let drawn = self.drawn_variance(members, known);
+        let se = (parameters + drawn).sqrt();
+        let prior = self.fit.prior_ratio(&gradient);
+        if parameters.sqrt() > SE_SMALL && prior.is_none_or(|r| r > PRIOR_RATIO_MAX) {
+            return Err("near-singular: the figure rests on the priors".to_owned());
+        }
+        let curve = self.fit.curve_ratio(&gradient);
+        if parameters.sqrt() > SE_SMALL && curve.is_none_or(|r| r > CURVE_RATIO_MAX) {
+            return Err("confounded: removal and visibility can stand for each other"
+                .to_owned());
+        }
+        if !se.is_finite() || se > SE_MAX {
+            return Err(format!(
+                "too-wide: the standard error is {:.0} points",
+                100.0 * se
+            ));
+        }
+        Ok(on_logits(value, se))
+    }
+
+    /// Variance of the realised share given the parameters. Members of a family are taken
+    /// to decide as one, which is the most it can be.
+    fn drawn_variance(&self, members: &[usize], known: &[Known]) -> f64 {
+        let mut families: BTreeMap<usize, f64> = BTreeMap::new();
+        for i in members {
+            let p = known[*i].using;
+            *families.entry(self.evidence.units[*i].family).or_default() +=
+                (p * (1.0 - p)).max(0.0).sqrt();
+        }
+        let n = as_f64(u64::try_from(members.len()).unwrap_or(1));
+        families.values().map(|sd| sd * sd).sum::<f64>() / (n * n)
+    }
+
+    /// Gradient of the mean chance of no use: of each, the chance times the difference of
+    /// the scores of the paths without use and of all.
+    fn share_gradient(&self, members: &[usize], known: &[Known]) -> Vec<f64> {
+        let chain = self.chain();
+        let layout = &self.fit.layout;
+        let n = as_f64(u64::try_from(members.len()).unwrap_or(1));
+        let parts = in_parts(members, |part| {
+            let (mut room, mut sums) = (Room::default(), Sums::new(layout));
+            for i in part {
+                let (unit, chance) = (&self.evidence.units[*i], 1.0 - known[*i].using);
+                if chance <= 0.0 {
+                    continue;
+                }
+                for (gone, sign) in [(true, 1.0), (false, -1.0)] {
+                    chain.likelihood(unit, gone, &mut room);
+                    let asked = Asked { weight: sign * chance / n };
+                    chain.add(unit, asked, &room, &mut sums);
+                }
+            }
+            sums
+        });
+        let mut sums = Sums::new(layout);
+        parts.iter().for_each(|part| sums.add(part));
+        gradient(layout, self.evidence, &self.rates, &sums)
+    }
+}
+
+/// The interval of a share by the delta method on its logit, which keeps it inside 0 to 1.
+pub(crate) fn on_logits(value: f64, se: f64) -> Share {
+    // At 0 or 1 the logit has no end; half a point is as near as it is asked.
+    let at = value.clamp(0.005, 0.995);
+    let half = Z * se / (at * (1.0 - at));
+    Share {
+        value,
+        low: logistic(logit(at) - half).min(value),
+        high: logistic(logit(at) + half).max(value),
+    }
+}

@@ -1,0 +1,138 @@
+//! Fitting the weekly model: where to start, the search, and what is uncertain.
+//!
+//! **Invariant:** the covariance is the larger, figure by figure, of the inverse observed
+//! information and the sandwich over families: the first trusts the model, the second
+//! that there are many families.
+
+use nalgebra::{DMatrix, DVector};
+
+use super::evidence::{Evidence, pattern_days};
+use super::layout::Layout;
+use super::likelihood::Likelihood;
+use crate::interval::as_f64;
+use crate::occupancy::optimum::{Minimum, minimise};
+
+/// A fitted model.
+pub(crate) struct Fit {
+    pub(crate) layout: Layout,
+    pub(crate) minimum: Minimum,
+    /// Inverse information, sandwich over families: `None` if the information cannot be
+    /// inverted.
+    covariances: Option<[DMatrix<f64>; 2]>,
+    /// The inverse information with priors half as strong in deviation.
+    weaker: Option<DMatrix<f64>>,
+    /// The inverse information with the visibility curve known; zero in its places.
+    known_curve: Option<DMatrix<f64>>,
+}
+
+impl Fit {
+    /// Fits `evidence` with so many classes of detection.
+    pub(crate) fn new(evidence: &Evidence, classes: usize) -> Self {
+        let layout = Layout::new(evidence, classes);
+        let likelihood = Likelihood { layout: &layout, evidence };
+        let [product, control] = starts(evidence, classes);
+        let start = layout.start(&product, &control);
+        let prior = layout.prior_curvature();
+        let units = as_f64(u64::try_from(evidence.units.len()).unwrap_or(1));
+        let scale: Vec<f64> = (likelihood.score_variance(&start).diagonal()
+            + prior.diagonal())
+        .iter()
+        .map(|s| s / units)
+        .collect();
+        let minimum = minimise(&likelihood, &start, &scale);
+        let covariances = minimum.covariance.as_ref().map(|inverse| {
+            let scores = likelihood.score_variance(&minimum.at);
+            [inverse.clone(), inverse * scores * inverse]
+        });
+        let weaker = (&minimum.curvature - &prior * 0.75)
+            .cholesky()
+            .map(|factor| factor.inverse());
+        let known_curve = without_curve(&layout, &minimum.curvature);
+        Self { minimum, covariances, weaker, known_curve, layout }
+    }
+
+    /// The variance of a figure with this gradient.
+    pub(crate) fn variance(&self, gradient: &[f64]) -> Option<f64> {
+        let [model, sandwich] = self.covariances.as_ref()?;
+        Some(quadratic(model, gradient).max(quadratic(sandwich, gradient)))
+    }
+
+    /// How much larger the standard error is with weaker priors: 1 if they do not matter.
+    pub(crate) fn prior_ratio(&self, gradient: &[f64]) -> Option<f64> {
+        let [model, _] = self.covariances.as_ref()?;
+        let weaker = quadratic(self.weaker.as_ref()?, gradient);
+        Some((weaker / quadratic(model, gradient).max(f64::MIN_POSITIVE)).sqrt())
+    }
+
+    /// How much larger the standard error is for not knowing the visibility curve.
+    pub(crate) fn curve_ratio(&self, gradient: &[f64]) -> Option<f64> {
+        let [model, _] = self.covariances.as_ref()?;
+        let known = quadratic(self.known_curve.as_ref()?, gradient);
+        Some((quadratic(model, gradient) / known.max(f64::MIN_POSITIVE)).sqrt())
+    }
+}
+
+fn quadratic(matrix: &DMatrix<f64>, gradient: &[f64]) -> f64 {
+    let gradient = DVector::from_column_slice(gradient);
+    (matrix * &gradient).dot(&gradient).max(0.0)
+}
+
+fn without_curve(layout: &Layout, curvature: &DMatrix<f64>) -> Option<DMatrix<f64>> {
+    let mut known = curvature.clone();
+    for place in (0..layout.count).filter(|p| layout.is_curve(*p)) {
+        known.row_mut(place).fill(0.0);
+        known.column_mut(place).fill(0.0);
+        known[(place, place)] = 1.0;
+    }
+    let mut inverse = known.cholesky()?.inverse();
+    for place in (0..layout.count).filter(|p| layout.is_curve(*p)) {
+        inverse[(place, place)] = 0.0;
+    }
+    Some(inverse)
+}
+
+/// Logarithms of intensities to start from, by vantage and class: organisations sorted by
+/// how often the product was seen in the window before, cut into equal parts.
+fn starts(evidence: &Evidence, classes: usize) -> [Vec<Vec<f64>>; 2] {
+    let days = pattern_days();
+    let mut product = Vec::new();
+    let mut control = Vec::new();
+    for vantage in 0..evidence.vantages.len() {
+        let mut rates: Vec<[f64; 4]> = evidence
+            .units
+            .iter()
+            .flat_map(|unit| &unit.views)
+            .filter(|view| view.vantage == vantage)
+            .map(|view| {
+                let mut sums = [0.0; 4];
+                for cell in &view.cells[..evidence.before] {
+                    let [seen, missed, others, missed_others] =
+                        days[usize::from(cell.product)].map(f64::from);
+                    let controls = days[usize::from(cell.control)].map(f64::from);
+                    sums[0] += seen + others;
+                    sums[1] += seen + missed + others + missed_others;
+                    if view.control {
+                        sums[2] += controls[0] + controls[2];
+                        sums[3] += controls.iter().sum::<f64>();
+                    }
+                }
+                sums
+            })
+            .collect();
+        rates.sort_by(|a, b| (a[0] / a[1].max(1.0)).total_cmp(&(b[0] / b[1].max(1.0))));
+        let part = rates.len().div_ceil(classes).max(1);
+        let mut logs = [vec![-1.5; classes], vec![-1.5; classes]];
+        for (class, members) in rates.chunks(part).enumerate() {
+            for (kind, logs) in logs.iter_mut().enumerate() {
+                let sum =
+                    |i: usize| members.iter().map(|m| m[2 * kind + i]).sum::<f64>();
+                let share = (sum(0) + 0.5) / (sum(1) + 1.0);
+                logs[class] = (-(1.0 - share).max(1e-6).ln()).ln().clamp(-6.0, 2.0);
+            }
+        }
+        let [of_product, of_control] = logs;
+        product.push(of_product);
+        control.push(of_control);
+    }
+    [product, control]
+}

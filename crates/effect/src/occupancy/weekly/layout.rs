@@ -1,0 +1,277 @@
+//! The parameters of the weekly model, their places in one list, and their weak priors.
+//!
+//! **Invariant:** every prior is normal, so that its curvature is constant and can be
+//! taken out again: a figure that moves when the priors are weakened rests on them, and
+//! is refused ([`super::correct`]).
+
+use nalgebra::DMatrix;
+
+use super::evidence::Evidence;
+
+/// Standard deviation of the visibility curve's step from week to week, in logarithms of
+/// contacts per day: a change of the sampling rate by four is 1.4.
+const CURVE_STEP: f64 = 0.7;
+/// The same of the product's parting from the controls between blocks.
+const PARTING_STEP: f64 = 0.5;
+/// Mean and deviation of classes' logarithms of contacts seen per day.
+const INTENSITY: (f64, f64) = (-1.5, 2.5);
+/// The same of weekend days relative to weekdays.
+const WEEKEND: (f64, f64) = (-0.5, 1.0);
+/// The same of logits of class weights relative to the first.
+const CLASS: (f64, f64) = (0.0, 1.5);
+/// The same of logits of removal in a week.
+const REMOVAL: (f64, f64) = (-4.0, 2.0);
+/// The same of a group's departure from all.
+const GROUP: (f64, f64) = (0.0, 0.75);
+/// The same of logits of return in a week.
+const RETURN: (f64, f64) = (-6.0, 1.5);
+/// The same of going dark in a week.
+const DARK: (f64, f64) = (-5.5, 2.0);
+/// The same of becoming visible again in a week.
+const RELIGHT: (f64, f64) = (-3.5, 1.5);
+
+/// Where each parameter stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    pub(crate) classes: usize,
+    pub(crate) weeks: usize,
+    pub(crate) vantages: usize,
+    pub(crate) groups: usize,
+    pub(crate) periods: usize,
+    pub(crate) blocks: usize,
+    pub(crate) controlled: Vec<bool>,
+    curve: usize,
+    product: usize,
+    control: usize,
+    parting: usize,
+    weekend: usize,
+    class: usize,
+    removal: usize,
+    departure: usize,
+    back: usize,
+    dark: usize,
+    relight: usize,
+    /// How many parameters there are.
+    pub(crate) count: usize,
+}
+
+impl Layout {
+    /// The places for `evidence` with so many classes of detection.
+    pub(crate) fn new(evidence: &Evidence, classes: usize) -> Self {
+        let (v, t, g, r) = (
+            evidence.vantages.len(),
+            evidence.weeks,
+            evidence.groups,
+            evidence.periods,
+        );
+        let mut next = 0;
+        let mut take = |count: usize| {
+            let place = next;
+            next += count;
+            place
+        };
+        let curve = take(v * (t - 1));
+        let product = take(v * classes);
+        let control = take(v * classes);
+        let parting = take(v * (evidence.blocks - 1));
+        let weekend = take(2);
+        let class = take(classes - 1);
+        let removal = take(r);
+        let departure = take(if g > 1 { g * r } else { 0 });
+        let back = take(1);
+        let dark = take(v * r);
+        let relight = take(v);
+        Self {
+            classes,
+            weeks: t,
+            vantages: v,
+            groups: g,
+            periods: r,
+            blocks: evidence.blocks,
+            controlled: evidence.controlled.clone(),
+            curve,
+            product,
+            control,
+            parting,
+            weekend,
+            class,
+            removal,
+            departure,
+            back,
+            dark,
+            relight,
+            count: next,
+        }
+    }
+
+    /// Visibility of a week relative to the first, which has no parameter.
+    pub(crate) fn curve(&self, vantage: usize, week: usize) -> Option<usize> {
+        Some(self.curve + vantage * (self.weeks - 1) + week.checked_sub(1)?)
+    }
+
+    /// The product's intensity for a class at a vantage.
+    pub(crate) fn product(&self, vantage: usize, class: usize) -> usize {
+        self.product + vantage * self.classes + class
+    }
+
+    /// The controls' intensity for a class at a vantage.
+    pub(crate) fn control(&self, vantage: usize, class: usize) -> usize {
+        self.control + vantage * self.classes + class
+    }
+
+    /// How the product's visibility parts from the controls' in a block. The first block
+    /// has no parameter; nor has a vantage without controls, whose curve is the product's.
+    pub(crate) fn parting(&self, vantage: usize, block: usize) -> Option<usize> {
+        let place =
+            self.parting + vantage * (self.blocks - 1) + block.checked_sub(1)?;
+        self.controlled[vantage].then_some(place)
+    }
+
+    /// Weekend days relative to weekdays: the product's, the controls'.
+    pub(crate) fn weekend(&self) -> [usize; 2] {
+        [self.weekend, self.weekend + 1]
+    }
+
+    /// Logit of a class's weight relative to the first.
+    pub(crate) fn class(&self, class: usize) -> Option<usize> {
+        Some(self.class + class.checked_sub(1)?)
+    }
+
+    /// Logit of removal in a period.
+    pub(crate) fn removal(&self, period: usize) -> usize {
+        self.removal + period
+    }
+
+    /// A group's departure from it, if there are groups.
+    pub(crate) fn departure(&self, group: usize, period: usize) -> Option<usize> {
+        (self.groups > 1).then_some(self.departure + group * self.periods + period)
+    }
+
+    /// The group whose departure a parameter is.
+    pub(crate) fn group_of(&self, place: usize) -> Option<usize> {
+        let last = self.departure + self.groups * self.periods;
+        (self.groups > 1 && (self.departure..last).contains(&place))
+            .then(|| (place - self.departure) / self.periods)
+    }
+
+    /// Logit of return in a week.
+    pub(crate) fn back(&self) -> usize {
+        self.back
+    }
+
+    /// Logit of going dark at a vantage in a period.
+    pub(crate) fn dark(&self, vantage: usize, period: usize) -> usize {
+        self.dark + vantage * self.periods + period
+    }
+
+    /// Logit of becoming visible again at a vantage.
+    pub(crate) fn relight(&self, vantage: usize) -> usize {
+        self.relight + vantage
+    }
+
+    /// Whether a parameter is of visibility over time: the curve or the parting.
+    pub(crate) fn is_curve(&self, place: usize) -> bool {
+        (self.curve..self.product).contains(&place)
+            || (self.parting..self.weekend).contains(&place)
+    }
+
+    /// Adds minus the logarithm of the prior and its gradient.
+    pub(crate) fn add_prior(&self, at: &[f64], value: &mut f64, gradient: &mut [f64]) {
+        let mut add =
+            |up: Option<usize>, down: Option<usize>, (mean, sd): (f64, f64)| {
+                let of = |place: Option<usize>| place.map_or(0.0, |p| at[p]);
+                let distance = (of(up) - of(down) - mean) / sd;
+                *value += 0.5 * distance * distance;
+                if let Some(place) = up {
+                    gradient[place] += distance / sd;
+                }
+                if let Some(place) = down {
+                    gradient[place] -= distance / sd;
+                }
+            };
+        for v in 0..self.vantages {
+            for week in 1..self.weeks {
+                let step = (0.0, CURVE_STEP);
+                add(self.curve(v, week), self.curve(v, week - 1), step);
+            }
+            for class in 0..self.classes {
+                add(Some(self.product(v, class)), None, INTENSITY);
+                add(Some(self.control(v, class)), None, INTENSITY);
+            }
+            for block in 1..self.blocks {
+                let step = (0.0, PARTING_STEP);
+                match self.parting(v, block) {
+                    Some(place) => add(Some(place), self.parting(v, block - 1), step),
+                    None => add(Some(self.parting_unused(v, block)), None, step),
+                }
+            }
+            for period in 0..self.periods {
+                add(Some(self.dark(v, period)), None, DARK);
+            }
+            add(Some(self.relight(v)), None, RELIGHT);
+        }
+        for place in self.weekend() {
+            add(Some(place), None, WEEKEND);
+        }
+        for class in 1..self.classes {
+            add(self.class(class), None, CLASS);
+        }
+        for period in 0..self.periods {
+            add(Some(self.removal(period)), None, REMOVAL);
+            for group in 0..self.groups {
+                if let Some(place) = self.departure(group, period) {
+                    add(Some(place), None, GROUP);
+                }
+            }
+        }
+        add(Some(self.back), None, RETURN);
+    }
+
+    /// The place kept for a vantage without controls; nothing reads it but the prior.
+    fn parting_unused(&self, vantage: usize, block: usize) -> usize {
+        self.parting + vantage * (self.blocks - 1) + block - 1
+    }
+
+    /// Second derivatives of minus the logarithm of the prior.
+    pub(crate) fn prior_curvature(&self) -> DMatrix<f64> {
+        let slope = |at: &[f64]| {
+            let (mut value, mut gradient) = (0.0, vec![0.0; self.count]);
+            self.add_prior(at, &mut value, &mut gradient);
+            gradient
+        };
+        let mut at = vec![0.0; self.count];
+        let base = slope(&at);
+        let mut matrix = DMatrix::zeros(self.count, self.count);
+        for j in 0..self.count {
+            at[j] = 1.0;
+            for (i, (moved, base)) in slope(&at).iter().zip(&base).enumerate() {
+                matrix[(i, j)] = moved - base;
+            }
+            at[j] = 0.0;
+        }
+        matrix
+    }
+
+    /// A place to start from: intensities by class as given, everything else usual.
+    pub(crate) fn start(&self, product: &[Vec<f64>], control: &[Vec<f64>]) -> Vec<f64> {
+        let mut at = vec![0.0; self.count];
+        for v in 0..self.vantages {
+            for class in 0..self.classes {
+                at[self.product(v, class)] = product[v][class];
+                at[self.control(v, class)] = control[v][class];
+            }
+            for period in 0..self.periods {
+                at[self.dark(v, period)] = DARK.0;
+            }
+            at[self.relight(v)] = RELIGHT.0;
+        }
+        for place in self.weekend() {
+            at[place] = WEEKEND.0;
+        }
+        for period in 0..self.periods {
+            at[self.removal(period)] = REMOVAL.0;
+        }
+        at[self.back] = RETURN.0;
+        at
+    }
+}

@@ -1,0 +1,267 @@
+//! The likelihood of all histories, its gradient, and scores by family.
+//!
+//! **Invariant:** organisations are summed in fixed parts and the parts in order, so the
+//! same evidence gives the same digits whatever the number of threads.
+
+use std::num::NonZero;
+use std::thread;
+
+use nalgebra::{DMatrix, DVector};
+
+use super::chain::{Asked, Chain, Room, Sums};
+use super::entry::entry_chances;
+use super::evidence::Evidence;
+use super::layout::Layout;
+use super::rates::{Rates, slope_seen};
+use crate::interval::as_f64;
+use crate::occupancy::optimum::{Objective, symmetric};
+
+/// Parts that organisations are summed in.
+const PARTS: usize = 16;
+/// Fewer organisations than this are not worth a thread.
+const THREADED_MIN: usize = 2_000;
+/// Step of one-sided differences of the gradient: their error is about its size relative
+/// to the third derivative, far below what an interval shows.
+const DIFFERENCE: f64 = 1e-5;
+
+/// Minus the logarithm of likelihood and priors.
+pub(crate) struct Likelihood<'a> {
+    pub(crate) layout: &'a Layout,
+    pub(crate) evidence: &'a Evidence,
+}
+
+impl Objective for Likelihood<'_> {
+    fn evaluate(&self, at: &[f64]) -> (f64, Vec<f64>) {
+        let everybody: Vec<usize> = (0..self.evidence.units.len()).collect();
+        self.evaluate_of(at, &everybody)
+    }
+
+    fn weight(&self) -> f64 {
+        as_f64(u64::try_from(self.evidence.units.len()).unwrap_or(1))
+    }
+
+    fn curvature(&self, at: &[f64]) -> DMatrix<f64> {
+        let count = self.layout.count;
+        let everybody: Vec<usize> = (0..self.evidence.units.len()).collect();
+        let base = self.evaluate_of(at, &everybody).1;
+        let mut matrix = DMatrix::zeros(count, count);
+        let mut of_group = None;
+        for j in 0..count {
+            let mut moved = at.to_vec();
+            moved[j] += DIFFERENCE;
+            // A group's departure bears on its own members alone.
+            let (here, there) = match self.layout.group_of(j) {
+                Some(group) => {
+                    let (_, members, base) = match of_group.take() {
+                        Some(known @ (known_group, _, _)) if known_group == group => {
+                            known
+                        }
+                        _ => {
+                            let member =
+                                |i: &usize| self.evidence.units[*i].group == group;
+                            let members: Vec<usize> =
+                                everybody.iter().copied().filter(member).collect();
+                            let base = self.evaluate_of(at, &members).1;
+                            (group, members, base)
+                        }
+                    };
+                    let there = self.evaluate_of(&moved, &members).1;
+                    (of_group.insert((group, members, base)).2.clone(), there)
+                }
+                None => (base.clone(), self.evaluate_of(&moved, &everybody).1),
+            };
+            for (i, (here, there)) in here.iter().zip(&there).enumerate() {
+                matrix[(i, j)] = (there - here) / DIFFERENCE;
+            }
+        }
+        symmetric(&matrix)
+    }
+
+    fn once(&self) -> bool {
+        true
+    }
+}
+
+impl Likelihood<'_> {
+    fn evaluate_of(&self, at: &[f64], units: &[usize]) -> (f64, Vec<f64>) {
+        let rates = Rates::new(self.layout, self.evidence, at);
+        let entries = entry_chances(self.layout, self.evidence, &rates);
+        let chain = Chain::new(self.layout, self.evidence, &rates, &entries);
+        let parts = in_parts(units, |part| {
+            let (mut room, mut sums) = (Room::default(), Sums::new(self.layout));
+            let mut log = 0.0;
+            for unit in part.iter().map(|i| &self.evidence.units[*i]) {
+                log += chain.likelihood(unit, false, &mut room);
+                let asked = Asked { weight: 1.0 };
+                chain.add(unit, asked, &room, &mut sums);
+            }
+            (log, sums)
+        });
+        let mut sums = Sums::new(self.layout);
+        let mut value = 0.0;
+        for (log, part) in &parts {
+            value -= log;
+            sums.add(part);
+        }
+        let mut gradient = gradient(self.layout, self.evidence, &rates, &sums);
+        gradient.iter_mut().for_each(|g| *g = -*g);
+        self.layout.add_prior(at, &mut value, &mut gradient);
+        (value, gradient)
+    }
+
+    /// Sum over families of the outer product of their scores: the variance of the
+    /// gradient if families, not organisations, decide.
+    pub(crate) fn score_variance(&self, at: &[f64]) -> DMatrix<f64> {
+        let rates = Rates::new(self.layout, self.evidence, at);
+        let entries = entry_chances(self.layout, self.evidence, &rates);
+        let chain = Chain::new(self.layout, self.evidence, &rates, &entries);
+        let mut families: Vec<Vec<usize>> = vec![Vec::new(); self.evidence.families];
+        for (i, unit) in self.evidence.units.iter().enumerate() {
+            families[unit.family].push(i);
+        }
+        let count = self.layout.count;
+        let parts = in_parts(&families, |part| {
+            let (mut room, mut sums) = (Room::default(), Sums::new(self.layout));
+            let mut matrix = DMatrix::zeros(count, count);
+            for family in part {
+                sums.clear();
+                for unit in family.iter().map(|i| &self.evidence.units[*i]) {
+                    chain.likelihood(unit, false, &mut room);
+                    let asked = Asked { weight: 1.0 };
+                    chain.add(unit, asked, &room, &mut sums);
+                }
+                let score = DVector::from_vec(gradient(
+                    self.layout,
+                    self.evidence,
+                    &rates,
+                    &sums,
+                ));
+                matrix.syger(1.0, &score, &score, 1.0);
+            }
+            matrix
+        });
+        let mut sum = DMatrix::zeros(count, count);
+        for part in parts {
+            sum += part;
+        }
+        sum.fill_upper_triangle_with_lower_triangle();
+        sum
+    }
+}
+
+/// Does `work` on fixed parts of `items`, and gives the results in order.
+pub(crate) fn in_parts<I: Sync, O: Send>(
+    items: &[I],
+    work: impl Fn(&[I]) -> O + Sync,
+) -> Vec<O> {
+    let parts: Vec<&[I]> = items.chunks(items.len().div_ceil(PARTS).max(1)).collect();
+    let workers = if items.len() < THREADED_MIN {
+        1
+    } else {
+        thread::available_parallelism().map_or(1, NonZero::get).min(parts.len())
+    };
+    if workers < 2 {
+        return parts.into_iter().map(work).collect();
+    }
+    let mut done: Vec<(usize, O)> = thread::scope(|scope| {
+        let (parts, work) = (&parts, &work);
+        let running: Vec<_> = (0..workers)
+            .map(|worker| {
+                scope.spawn(move || {
+                    let mine = parts.iter().enumerate().skip(worker).step_by(workers);
+                    mine.map(|(i, part)| (i, work(part))).collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        running
+            .into_iter()
+            .flat_map(|thread| thread.join().expect("a part's work does not panic"))
+            .collect()
+    });
+    done.sort_by_key(|(i, _)| *i);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// The gradient that expected counts stand for.
+pub(crate) fn gradient(
+    layout: &Layout,
+    evidence: &Evidence,
+    rates: &Rates,
+    sums: &Sums,
+) -> Vec<f64> {
+    let mut gradient = vec![0.0; layout.count];
+    for v in 0..layout.vantages {
+        for week in 0..layout.weeks {
+            for class in 0..layout.classes {
+                let cell = layout.cell(v, week, class);
+                let by =
+                    slopes(&rates.intensity[cell], &sums.days[cell], sums.slopes[cell]);
+                add_intensity(layout, evidence, (v, week, class), by, &mut gradient);
+            }
+        }
+    }
+    let members: f64 = sums.class.iter().sum();
+    for class in 1..layout.classes {
+        if let Some(place) = layout.class(class) {
+            gradient[place] = sums.class[class] - rates.weights[class] * members;
+        }
+    }
+    for period in 0..layout.periods {
+        for group in 0..layout.groups {
+            let at = group * layout.periods + period;
+            let [lost, kept] = sums.using[at];
+            let down = rates.using[at].down;
+            let by = lost * (1.0 - down) - kept * down;
+            gradient[layout.removal(period)] += by;
+            if let Some(place) = layout.departure(group, period) {
+                gradient[place] += by;
+            }
+        }
+        for v in 0..layout.vantages {
+            let at = v * layout.periods + period;
+            let [lost, kept] = sums.sight[at];
+            let down = rates.sight[at].down;
+            gradient[layout.dark(v, period)] = lost * (1.0 - down) - kept * down;
+        }
+    }
+    let up = rates.using[0].up;
+    gradient[layout.back()] = sums.back[0] * (1.0 - up) - sums.back[1] * up;
+    for v in 0..layout.vantages {
+        let up = rates.sight[v * layout.periods].up;
+        let [back, out] = sums.relight[v];
+        gradient[layout.relight(v)] =
+            if layout.controlled[v] { back * (1.0 - up) - out * up } else { 0.0 };
+    }
+    gradient
+}
+
+/// Slopes by the logarithms of the four intensities.
+fn slopes(intensity: &[f64; 4], days: &[f64; 8], direct: [f64; 4]) -> [f64; 4] {
+    let mut by = direct;
+    for (kind, by) in by.iter_mut().enumerate() {
+        let lambda = intensity[kind];
+        *by += days[2 * kind] * slope_seen(lambda) - days[2 * kind + 1] * lambda;
+    }
+    by
+}
+
+fn add_intensity(
+    layout: &Layout,
+    evidence: &Evidence,
+    (vantage, week, class): (usize, usize, usize),
+    by: [f64; 4],
+    gradient: &mut [f64],
+) {
+    let (product, control) = (by[0] + by[1], by[2] + by[3]);
+    if let Some(place) = layout.curve(vantage, week) {
+        gradient[place] += product + control;
+    }
+    if let Some(place) = layout.parting(vantage, evidence.block[week]) {
+        gradient[place] += product;
+    }
+    gradient[layout.product(vantage, class)] += product;
+    gradient[layout.control(vantage, class)] += control;
+    let [product_weekend, control_weekend] = layout.weekend();
+    gradient[product_weekend] += by[1];
+    gradient[control_weekend] += by[3];
+}

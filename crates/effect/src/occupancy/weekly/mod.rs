@@ -1,0 +1,251 @@
+//! Removal corrected for visibility: use as a hidden state behind weekly detections,
+//! jointly with control products (methods, 3.4 and 3.5).
+//!
+//! An organisation of the baseline cohort uses the product or not, and each vantage has
+//! its networks in sight or not; both may change from week to week. While it uses the
+//! product and is in sight, each day looked at shows it with a chance that depends on the
+//! organisation's class, the vantage and the week. Control products, which no act
+//! addresses, are shown by the same vantages in the same weeks to the same organisations:
+//! if they fall silent, sight was lost; if they go on and the product does not, use ended.
+//!
+//! **Invariant:** a figure is given only where something seen separates use from sight.
+//! Where controls are absent, where the product's visibility parts from theirs, where
+//! priors or the form of the hazard decide, the answer is that it is not identified, and
+//! which rule says so.
+
+mod chain;
+mod correct;
+mod entry;
+mod evidence;
+mod fit;
+mod lack;
+mod layout;
+mod likelihood;
+mod rates;
+mod visibility;
+
+use tidegauge_model::estimate::Identification;
+use tidegauge_model::{Day, DayRange, OrgId, VantageId};
+
+use crate::{Active, Stratify};
+
+pub use correct::removal_corrected;
+
+/// The dates of an act; the hazard of removal may differ before, between and after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct ActDates {
+    /// When it was made public.
+    pub announced: Option<Day>,
+    /// When it began to hold.
+    pub effective: Option<Day>,
+}
+
+/// How the model is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Who is in the baseline cohort.
+    pub active: Active,
+    /// Classes of organisations by how easily they are seen: 1 to 5.
+    pub classes: usize,
+    /// Strata with a hazard of removal of their own, where they are large enough.
+    pub hazards: Stratify,
+    /// Replicates of the lack-of-fit test; 0 leaves it out. 99 give p-values to .01.
+    pub replicates: u32,
+    /// Seed of the lack-of-fit test's random numbers.
+    pub seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            active: Active { days_min: 2 },
+            classes: 3,
+            hazards: Stratify::Country,
+            replicates: 99,
+            seed: 2024,
+        }
+    }
+}
+
+/// Why no model was made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The panel has no days.
+    #[error("the panel has no days")]
+    NoPanel,
+    /// A window lies outside the panel.
+    #[error("the windows span {windows}, the panel has {panel}")]
+    Outside {
+        /// From the first day before to the last day after.
+        windows: DayRange,
+        /// The panel's days.
+        panel: DayRange,
+    },
+    /// Too few weeks for a curve.
+    #[error("{weeks} weeks from window to window; at least {least} are needed")]
+    FewWeeks {
+        /// Weeks there are.
+        weeks: usize,
+        /// Weeks needed.
+        least: usize,
+    },
+    /// Too few organisations in the baseline cohort.
+    #[error(
+        "{organisations} organisations were active in the window before; at least {least} \
+         are needed to model detection"
+    )]
+    FewOrganisations {
+        /// Organisations in the cohort.
+        organisations: usize,
+        /// Organisations needed.
+        least: usize,
+    },
+    /// Classes outside 1 to 5.
+    #[error("{classes} classes of detection; 1 to {most} can be fitted")]
+    Classes {
+        /// Classes asked for.
+        classes: usize,
+        /// Most there may be.
+        most: usize,
+    },
+}
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Corrected {
+    /// Removal, by stratum: in the order of the ways to stratify asked for, then of names.
+    pub strata: Vec<StratumRemoval>,
+    /// The chance to be seen, by vantage and week.
+    pub visibility: Vec<VisibilityWeek>,
+    /// The chance that each organisation of the cohort still uses the product.
+    pub still_using: Vec<StillUsing>,
+    /// What is remarkable about visibility.
+    pub alarms: Vec<Alarm>,
+    /// Whether the model describes the histories; `None` if it was not asked or the model
+    /// was not fitted.
+    pub lack_of_fit: Option<LackOfFit>,
+    /// The model in words.
+    pub method: String,
+}
+
+/// Removal in one stratum: the share of the baseline cohort that used the product in no
+/// week of the window after.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StratumRemoval {
+    /// Pairs of dimension and value; empty for all.
+    pub stratum: Vec<(String, String)>,
+    /// Organisations active in the window before.
+    pub n_baseline: u64,
+    /// The share and its interval; `None` where it is not identified.
+    pub removal: Option<Share>,
+    /// The share if the odds of use were a third of, or three times, what the fitted
+    /// hazards say: how much rests on them. `None` if the model was not fitted.
+    pub range_by_hazard: Option<(f64, f64)>,
+    /// Whether the data can tell; if not, which rule says so.
+    pub identified: Identification,
+}
+
+/// A share with its 95 % interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share {
+    /// The estimate.
+    pub value: f64,
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+/// The chance of being seen at a vantage in a week.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VisibilityWeek {
+    /// Which vantage.
+    pub vantage: VantageId,
+    /// The week's Monday.
+    pub monday: Day,
+    /// Chance that a member of the cohort which uses the product, is in sight and is
+    /// looked at on all seven days is seen on one of them or more.
+    pub product: Share,
+    /// The same of controls; `None` at a vantage without enough of them.
+    pub control: Option<Share>,
+    /// Share of the cohort of this vantage whose networks are still in sight of it;
+    /// `None` where controls cannot tell.
+    pub in_sight: Option<f64>,
+    /// Share of its organisation-days that were looked at.
+    pub looked: f64,
+}
+
+/// How likely an organisation still uses the product.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StillUsing {
+    /// Which organisation.
+    pub organisation: OrgId,
+    /// Chance that it used the product in a week of the window after, given all that was
+    /// seen: 1 if it was seen then. Without identification this is not to be shown.
+    pub probability: f64,
+}
+
+impl StillUsing {
+    /// The chance in a word (methods, 1): unlikely below .1, likely above .9.
+    pub fn word(&self) -> &'static str {
+        if self.probability < 0.1 {
+            "unlikely"
+        } else if self.probability > 0.9 {
+            "likely"
+        } else {
+            "unclear"
+        }
+    }
+}
+
+/// A finding about visibility between the window before and the window after.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Alarm {
+    /// Fewer contacts of product and controls alike are seen at a vantage.
+    Thinned {
+        /// Where.
+        vantage: VantageId,
+        /// Contacts seen, relative to before.
+        ratio: Share,
+    },
+    /// Networks of the cohort are no longer in sight of a vantage.
+    Dark {
+        /// Where.
+        vantage: VantageId,
+        /// Their share in the window after.
+        share: f64,
+    },
+    /// A vantage looked at fewer organisation-days than before.
+    LookedLess {
+        /// Where.
+        vantage: VantageId,
+        /// Relative to before.
+        ratio: f64,
+    },
+    /// The product is seen less, or more, among those who still show it, and controls are
+    /// not: its servers moved, the catalog rotted, or its users have fewer devices.
+    Parted {
+        /// Where.
+        vantage: VantageId,
+        /// Contacts of the product relative to controls, relative to before.
+        ratio: Share,
+    },
+}
+
+/// Whether histories drawn from the fitted model look like those that were seen: the
+/// parametric bootstrap of Pearson's statistic over pooled histories (`MacKenzie` and
+/// Bailey 2004).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LackOfFit {
+    /// Pearson's statistic relative to its mean over replicates: 1 if the model fits.
+    pub overdispersion: f64,
+    /// Share of replicates with a statistic as large.
+    pub p: f64,
+    /// Replicates drawn.
+    pub replicates: u32,
+    /// Organisations that were compared.
+    pub organisations: usize,
+}
+
+#[cfg(test)]
+mod tests;
