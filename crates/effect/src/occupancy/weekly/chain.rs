@@ -2,25 +2,62 @@
 //!
 //! A state is a number of bits: bit 0 says that the organisation uses the product, bit
 //! 1 + j that view j sees its networks. Each bit turns on its own, so a week's turn is
-//! made bit by bit.
+//! made bit by bit. A week in which every view saw the product has one state only; what
+//! lies between two such weeks is summed alone, and they themselves are sums of
+//! logarithms, once for each class of the product and of controls instead of each pair.
 //!
 //! **Invariant:** sums are scaled to one each week, so that no length underflows; what is
 //! added to [`Sums`] is the expectation of the complete data given the history (Fisher's
 //! identity), times the weight asked for.
 
-use super::entry::EntryChance;
-use super::evidence::{Evidence, PATTERNS, Unit, VIEWS_MAX, pattern_days};
+use super::entry::{Entries, EntryChance};
+use super::evidence::{
+    Evidence, PATTERNS, Unit, VIEWS_MAX, pattern_days, silent_patterns,
+};
 use super::layout::Layout;
-use super::rates::{Rates, Turn};
+use super::rates::{Intensity, Rates, Turn};
+
+/// Most classes of the product's detection.
+pub(crate) const CLASSES_MAX: usize = 7;
+/// Pairs of classes with a smaller share of a history are not walked back: the gradient
+/// is summed to nine digits.
+const SHARE_MIN: f64 = 1e-10;
+
+/// Expected days at one vantage in one week for one class.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Days {
+    /// Seen and missed on weekdays, seen and missed on weekend days.
+    pub(crate) days: [f64; 4],
+    /// Slopes by the logarithms of the intensities, direct.
+    pub(crate) direct: [f64; 2],
+}
+
+impl Days {
+    /// Slopes by the logarithms of the intensities: of a day seen with `1 − exp(−λ)`,
+    /// `λ / (exp(λ) − 1)`; of a day missed, `−λ`.
+    pub(crate) fn slopes(&self, intensity: Intensity) -> [f64; 2] {
+        let of = |kind: usize| {
+            let lambda = intensity[kind];
+            let seen = self.days[2 * kind] * lambda / lambda.exp_m1();
+            self.direct[kind] + seen - self.days[2 * kind + 1] * lambda
+        };
+        [of(0), of(1)]
+    }
+
+    fn add(&mut self, weight: f64, days: [f64; 4]) {
+        for (into, days) in self.days.iter_mut().zip(days) {
+            *into += weight * days;
+        }
+    }
+}
 
 /// Expected counts, from which the gradient is made.
 #[derive(Clone, Debug)]
 pub(crate) struct Sums {
-    /// By vantage, week, class: the product's days seen and missed on weekdays and
-    /// weekends while used and in sight, then the controls' while in sight.
-    pub(crate) days: Vec<[f64; 8]>,
-    /// By vantage, week, class: slopes by the logarithms of intensities, direct.
-    pub(crate) slopes: Vec<[f64; 4]>,
+    /// The product's days while used and in sight, by vantage, week, class.
+    pub(crate) product: Vec<Days>,
+    /// Controls' days while in sight, by vantage, week, class.
+    pub(crate) control: Vec<Days>,
     /// By group, period: weeks after which use ended, or went on.
     pub(crate) using: Vec<[f64; 2]>,
     /// Weeks after which use began again, or did not.
@@ -29,7 +66,7 @@ pub(crate) struct Sums {
     pub(crate) sight: Vec<[f64; 2]>,
     /// By vantage: weeks after which sight came back, or did not.
     pub(crate) relight: Vec<[f64; 2]>,
-    /// By class: organisations.
+    /// By pair of classes: organisations.
     pub(crate) class: Vec<f64>,
     /// By vantage, week: organisations in sight, and all.
     pub(crate) lit: Vec<[f64; 2]>,
@@ -37,21 +74,22 @@ pub(crate) struct Sums {
 
 impl Sums {
     pub(crate) fn new(layout: &Layout) -> Self {
+        let weeks = layout.vantages * layout.weeks;
         Self {
-            days: vec![[0.0; 8]; layout.cells()],
-            slopes: vec![[0.0; 4]; layout.cells()],
+            product: vec![Days::default(); weeks * layout.products],
+            control: vec![Days::default(); weeks * layout.controls],
             using: vec![[0.0; 2]; layout.groups * layout.periods],
             back: [0.0; 2],
             sight: vec![[0.0; 2]; layout.vantages * layout.periods],
             relight: vec![[0.0; 2]; layout.vantages],
-            class: vec![0.0; layout.classes],
-            lit: vec![[0.0; 2]; layout.vantages * layout.weeks],
+            class: vec![0.0; layout.products * layout.controls],
+            lit: vec![[0.0; 2]; weeks],
         }
     }
 
     pub(crate) fn clear(&mut self) {
-        self.days.fill([0.0; 8]);
-        self.slopes.fill([0.0; 4]);
+        self.product.fill(Days::default());
+        self.control.fill(Days::default());
         self.using.fill([0.0; 2]);
         self.back = [0.0; 2];
         self.sight.fill([0.0; 2]);
@@ -61,15 +99,21 @@ impl Sums {
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
-        fn each<const N: usize>(into: &mut [[f64; N]], from: &[[f64; N]]) {
+        fn each(into: &mut [[f64; 2]], from: &[[f64; 2]]) {
             for (into, from) in into.iter_mut().zip(from) {
-                for (into, from) in into.iter_mut().zip(from) {
+                *into = [into[0] + from[0], into[1] + from[1]];
+            }
+        }
+        fn days(into: &mut [Days], from: &[Days]) {
+            for (into, from) in into.iter_mut().zip(from) {
+                into.add(1.0, from.days);
+                for (into, from) in into.direct.iter_mut().zip(from.direct) {
                     *into += from;
                 }
             }
         }
-        each(&mut self.days, &other.days);
-        each(&mut self.slopes, &other.slopes);
+        days(&mut self.product, &other.product);
+        days(&mut self.control, &other.control);
         each(&mut self.using, &other.using);
         each(std::slice::from_mut(&mut self.back), &[other.back]);
         each(&mut self.sight, &other.sight);
@@ -86,16 +130,22 @@ pub(crate) struct Chain<'a> {
     pub(crate) layout: &'a Layout,
     pub(crate) evidence: &'a Evidence,
     pub(crate) rates: &'a Rates,
-    pub(crate) entries: &'a [EntryChance],
+    pub(crate) entries: &'a Entries,
     /// For each pattern: days seen and missed; whether nothing was seen.
     days: Vec<[f64; 4]>,
     nothing: [bool; PATTERNS],
 }
 
-/// Room for the sums of one organisation, by class and week.
+/// What a pass is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// Weight of what is added.
+    pub(crate) weight: f64,
+}
+
+/// Room for the sums of one organisation, by pair of classes and week.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
-    /// Organisation by one, two and three vantages.
     one: Weeks<4>,
     two: Weeks<8>,
     three: Weeks<16>,
@@ -106,7 +156,7 @@ struct Weeks<const S: usize> {
     forward: Vec<[f64; S]>,
     emission: Vec<[f64; S]>,
     scale: Vec<f64>,
-    /// Share of each class in the likelihood.
+    /// Share of each pair of classes in the likelihood.
     share: Vec<f64>,
 }
 
@@ -116,11 +166,11 @@ impl<const S: usize> Default for Weeks<S> {
     }
 }
 
-/// What a pass is asked for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked {
-    /// Weight of what is added.
-    pub(crate) weight: f64,
+/// The one state of a sure week: used, and in sight of all.
+fn sure_state<const S: usize>() -> [f64; S] {
+    let mut state = [0.0; S];
+    state[S - 1] = 1.0;
+    state
 }
 
 impl<'a> Chain<'a> {
@@ -128,15 +178,10 @@ impl<'a> Chain<'a> {
         layout: &'a Layout,
         evidence: &'a Evidence,
         rates: &'a Rates,
-        entries: &'a [EntryChance],
+        entries: &'a Entries,
     ) -> Self {
-        let patterns = pattern_days();
-        let mut nothing = [false; PATTERNS];
-        for (nothing, days) in nothing.iter_mut().zip(&patterns) {
-            *nothing = days[0] == 0 && days[2] == 0;
-        }
-        let days = patterns.iter().map(|d| d.map(f64::from)).collect();
-        Self { layout, evidence, rates, entries, days, nothing }
+        let days = pattern_days().iter().map(|d| d.map(f64::from)).collect();
+        Self { layout, evidence, rates, entries, days, nothing: silent_patterns() }
     }
 
     /// The log-likelihood of a unit; with `gone`, of the paths without use in the window
@@ -149,7 +194,8 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// Adds to `sums` what the last [`Self::likelihood`] of the same unit expects.
+    /// Adds to `sums` what the last [`Self::likelihood`] of the same unit expects. It must
+    /// have been finite.
     pub(crate) fn add(&self, unit: &Unit, asked: Asked, room: &Room, sums: &mut Sums) {
         match unit.views.len() {
             1 => self.backward(unit, asked, &room.one, sums),
@@ -164,68 +210,148 @@ impl<'a> Chain<'a> {
         gone: bool,
         room: &mut Weeks<S>,
     ) -> f64 {
-        let (classes, weeks) = (self.layout.classes, self.layout.weeks);
-        room.forward.resize(classes * weeks, [0.0; S]);
-        room.emission.resize(classes * weeks, [0.0; S]);
-        room.scale.resize(classes * weeks, 0.0);
-        room.share.resize(classes, 0.0);
-        let mut logs = [f64::NEG_INFINITY; CLASSES_MAX];
-        for class in 0..classes {
-            let mut log = 0.0;
-            let mut state = [0.0; S];
-            state[S - 1] = 1.0;
-            for week in 0..weeks {
-                let place = class * weeks + week;
-                if week > unit.entry_week {
-                    state = self.turned(unit, week, state);
-                }
-                let emission = self.emission(unit, week, class, gone);
-                let mut sum = 0.0;
-                for (state, emission) in state.iter_mut().zip(&emission) {
-                    *state *= emission;
-                    sum += *state;
-                }
-                room.emission[place] = emission;
-                room.scale[place] = sum;
-                log += sum.ln();
-                if sum > 0.0 {
-                    state.iter_mut().for_each(|s| *s /= sum);
-                }
-                room.forward[place] = state;
-            }
-            let entry = &self.entries[unit.entry * classes + class];
-            logs[class] = log + self.rates.weights[class].ln() - entry.log;
+        let (products, controls) = (self.layout.products, self.layout.controls);
+        let (pairs, weeks) = (products * controls, self.layout.weeks);
+        room.forward.resize(pairs * weeks, [0.0; S]);
+        room.emission.resize(pairs * weeks, [0.0; S]);
+        room.scale.resize(pairs * weeks, 1.0);
+        room.share.resize(pairs, 0.0);
+        if gone && self.evidence.after.clone().any(|week| unit.sure[week]) {
+            return f64::NEG_INFINITY;
         }
-        let top = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sure = self.sure_turns(unit);
+        let by_product: Vec<f64> =
+            (0..products).map(|class| self.sure_product(unit, class)).collect();
+        let by_control: Vec<f64> =
+            (0..controls).map(|class| self.sure_control(unit, class)).collect();
+        let mut top = f64::NEG_INFINITY;
+        for product in 0..products {
+            for control in 0..controls {
+                let pair = product * controls + control;
+                let between = self.between(unit, (product, control), gone, room);
+                let log = sure
+                    + by_product[product]
+                    + by_control[control]
+                    + between
+                    + self.rates.weights[pair].max(f64::MIN_POSITIVE).ln();
+                room.share[pair] = log;
+                top = top.max(log);
+            }
+        }
         if top == f64::NEG_INFINITY {
             return top;
         }
-        let sum: f64 = logs[..classes].iter().map(|l| (l - top).exp()).sum();
-        for (share, log) in room.share.iter_mut().zip(&logs) {
-            *share = (log - top).exp() / sum;
-        }
+        let sum: f64 = room.share.iter().map(|log| (log - top).exp()).sum();
+        room.share.iter_mut().for_each(|share| *share = (*share - top).exp() / sum);
         top + sum.ln()
+    }
+
+    /// Logarithm of the turns from sure week to sure week.
+    fn sure_turns(&self, unit: &Unit) -> f64 {
+        let periods = self.layout.periods;
+        let kept = |(period, count): (usize, &f64)| {
+            let using = self.rates.using[unit.group * periods + period];
+            let sight = |view: &super::evidence::View| {
+                (-self.rates.sight[view.vantage * periods + period].down).ln_1p()
+            };
+            let log = (-using.down).ln_1p() + unit.views.iter().map(sight).sum::<f64>();
+            count * log
+        };
+        unit.sure_turns.iter().enumerate().map(kept).sum()
+    }
+
+    /// Logarithm of what was seen of the product in sure weeks, given membership.
+    fn sure_product(&self, unit: &Unit, class: usize) -> f64 {
+        let mut log =
+            -self.entries.product[unit.entry * self.layout.products + class].log;
+        for view in &unit.views {
+            for (week, cell) in view.cells.iter().enumerate().take(self.layout.weeks) {
+                if unit.sure[week] {
+                    let at = self.layout.product_cell(view.vantage, week, class);
+                    log += self.rates.product.table[at].log[usize::from(cell.product)];
+                }
+            }
+        }
+        log
+    }
+
+    /// Logarithm of what was seen of controls in sure weeks, given membership.
+    fn sure_control(&self, unit: &Unit, class: usize) -> f64 {
+        let mut log =
+            -self.entries.control[unit.entry * self.layout.controls + class].log;
+        for view in unit.views.iter().filter(|view| view.control) {
+            for (week, cell) in view.cells.iter().enumerate().take(self.layout.weeks) {
+                if unit.sure[week] {
+                    let at = self.layout.control_cell(view.vantage, week, class);
+                    log += self.rates.control.table[at].log[usize::from(cell.control)];
+                }
+            }
+        }
+        log
+    }
+
+    /// Logarithm of what lies between sure weeks, for a pair of classes.
+    fn between<const S: usize>(
+        &self,
+        unit: &Unit,
+        classes: (usize, usize),
+        gone: bool,
+        room: &mut Weeks<S>,
+    ) -> f64 {
+        let weeks = self.layout.weeks;
+        let pair = classes.0 * self.layout.controls + classes.1;
+        let mut log = 0.0;
+        let mut state = sure_state::<S>();
+        for week in unit.entry_week + 1..weeks {
+            if unit.sure[week - 1] {
+                if unit.sure[week] {
+                    continue;
+                }
+                state = sure_state();
+            }
+            let place = pair * weeks + week;
+            state = self.turned(unit, week, state);
+            let emission = if unit.sure[week] {
+                sure_state()
+            } else {
+                self.emission(unit, week, classes, gone)
+            };
+            let mut sum = 0.0;
+            for (state, emission) in state.iter_mut().zip(&emission) {
+                *state *= emission;
+                sum += *state;
+            }
+            room.emission[place] = emission;
+            room.scale[place] = sum;
+            log += sum.ln();
+            if sum <= 0.0 {
+                return f64::NEG_INFINITY;
+            }
+            state.iter_mut().for_each(|s| *s /= sum);
+            room.forward[place] = state;
+        }
+        log
     }
 
     fn emission<const S: usize>(
         &self,
         unit: &Unit,
         week: usize,
-        class: usize,
+        classes: (usize, usize),
         gone: bool,
     ) -> [f64; S] {
         let mut emission = [1.0; S];
         for (j, view) in unit.views.iter().enumerate() {
-            let cell = self.layout.cell(view.vantage, week, class);
-            let days = view.cells[week];
+            let cell = view.cells[week];
             let (product, control) =
-                (usize::from(days.product), usize::from(days.control));
-            let silent = self.nothing[product];
-            let used = self.rates.product[cell][product];
-            let unused = f64::from(u8::from(silent));
+                (usize::from(cell.product), usize::from(cell.control));
+            let at = self.layout.product_cell(view.vantage, week, classes.0);
+            let used = self.rates.product.table[at].chance[product];
+            let unused = f64::from(u8::from(self.nothing[product]));
             let (mut seen, mut dark) = (1.0, unused);
             if view.control {
-                seen = self.rates.control[cell][control];
+                let at = self.layout.control_cell(view.vantage, week, classes.1);
+                seen = self.rates.control.table[at].chance[control];
                 dark *= f64::from(u8::from(self.nothing[control]));
             }
             for (s, emission) in emission.iter_mut().enumerate() {
@@ -269,28 +395,100 @@ impl<'a> Chain<'a> {
         room: &Weeks<S>,
         sums: &mut Sums,
     ) {
-        for class in 0..self.layout.classes {
-            let weight = asked.weight * room.share[class];
-            if weight == 0.0 {
-                continue;
+        let (products, controls) = (self.layout.products, self.layout.controls);
+        let mut by_product = [0.0; CLASSES_MAX];
+        let mut by_control = [0.0; CLASSES_MAX];
+        for product in 0..products {
+            for control in 0..controls {
+                let pair = product * controls + control;
+                let weight = asked.weight * room.share[pair];
+                sums.class[pair] += weight;
+                by_product[product] += weight;
+                by_control[control] += weight;
+                if room.share[pair] > SHARE_MIN {
+                    self.back_between(unit, (product, control), weight, room, sums);
+                }
             }
-            sums.class[class] += weight;
-            self.add_entry(unit, class, weight, sums);
-            let mut later = [1.0; S];
-            for week in (0..self.layout.weeks).rev() {
-                let place = class * self.layout.weeks + week;
+        }
+        self.add_sure(unit, asked.weight, sums);
+        for (class, weight) in by_product.iter().enumerate().take(products) {
+            let entry = &self.entries.product[unit.entry * products + class];
+            let at = |v: usize, week: usize| self.layout.product_cell(v, week, class);
+            self.add_entry(unit, entry, *weight, at, &mut sums.product);
+            for (view, week) in self.sure_weeks(unit) {
+                let days = self.days[usize::from(view.cells[week].product)];
+                sums.product[at(view.vantage, week)].add(*weight, days);
+            }
+        }
+        for (class, weight) in by_control.iter().enumerate().take(controls) {
+            let entry = &self.entries.control[unit.entry * controls + class];
+            let at = |v: usize, week: usize| self.layout.control_cell(v, week, class);
+            self.add_entry(unit, entry, *weight, at, &mut sums.control);
+            for (view, week) in self.sure_weeks(unit).filter(|(v, _)| v.control) {
+                let days = self.days[usize::from(view.cells[week].control)];
+                sums.control[at(view.vantage, week)].add(*weight, days);
+            }
+        }
+    }
+
+    fn sure_weeks<'b>(
+        &self,
+        unit: &'b Unit,
+    ) -> impl Iterator<Item = (&'b super::evidence::View, usize)> {
+        let weeks = self.layout.weeks;
+        let sure = move |week: &usize| unit.sure[*week];
+        let of = move |view| (0..weeks).filter(sure).map(move |week| (view, week));
+        unit.views.iter().flat_map(of)
+    }
+
+    /// Adds what sure weeks say whatever the class: turns between them, and sight.
+    fn add_sure(&self, unit: &Unit, weight: f64, sums: &mut Sums) {
+        let periods = self.layout.periods;
+        for (period, count) in unit.sure_turns.iter().enumerate() {
+            sums.using[unit.group * periods + period][1] += weight * count;
+            for view in &unit.views {
+                sums.sight[view.vantage * periods + period][1] += weight * count;
+            }
+        }
+        for (view, week) in self.sure_weeks(unit) {
+            let into = &mut sums.lit[view.vantage * self.layout.weeks + week];
+            *into = [into[0] + weight, into[1] + weight];
+        }
+    }
+
+    fn back_between<const S: usize>(
+        &self,
+        unit: &Unit,
+        classes: (usize, usize),
+        weight: f64,
+        room: &Weeks<S>,
+        sums: &mut Sums,
+    ) {
+        let weeks = self.layout.weeks;
+        let pair = classes.0 * self.layout.controls + classes.1;
+        let mut later = [1.0; S];
+        for week in (unit.entry_week + 1..weeks).rev() {
+            let place = pair * weeks + week;
+            if unit.sure[week] {
+                later = [1.0; S];
+                if unit.sure[week - 1] {
+                    continue;
+                }
+            } else {
                 let mut here = room.forward[place];
                 here.iter_mut().zip(&later).for_each(|(h, l)| *h *= l * weight);
-                self.add_days(unit, week, class, &here, sums);
-                let scale = room.scale[place];
-                for (later, emission) in later.iter_mut().zip(&room.emission[place]) {
-                    *later *= emission / scale;
-                }
-                if week > unit.entry_week {
-                    let earlier = room.forward[place - 1];
-                    later = self.add_turns(unit, week, weight, earlier, later, sums);
-                }
+                self.add_days(unit, week, classes, &here, sums);
             }
+            let scale = room.scale[place];
+            for (later, emission) in later.iter_mut().zip(&room.emission[place]) {
+                *later *= emission / scale;
+            }
+            let earlier = if unit.sure[week - 1] {
+                sure_state()
+            } else {
+                room.forward[place - 1]
+            };
+            later = self.add_turns(unit, week, weight, earlier, later, sums);
         }
     }
 
@@ -350,7 +548,7 @@ impl<'a> Chain<'a> {
         &self,
         unit: &Unit,
         week: usize,
-        class: usize,
+        classes: (usize, usize),
         here: &[f64; S],
         sums: &mut Sums,
     ) {
@@ -365,42 +563,37 @@ impl<'a> Chain<'a> {
                     }
                 }
             }
-            let into = &mut sums.days[self.layout.cell(view.vantage, week, class)];
-            let product = self.days[usize::from(view.cells[week].product)];
-            for (into, days) in into.iter_mut().zip(product) {
-                *into += used * days;
-            }
+            let at = self.layout.product_cell(view.vantage, week, classes.0);
+            let days = self.days[usize::from(view.cells[week].product)];
+            sums.product[at].add(used, days);
             if view.control {
-                let control = self.days[usize::from(view.cells[week].control)];
-                for (into, days) in into[4..].iter_mut().zip(control) {
-                    *into += lit * days;
-                }
+                let at = self.layout.control_cell(view.vantage, week, classes.1);
+                let days = self.days[usize::from(view.cells[week].control)];
+                sums.control[at].add(lit, days);
             }
             let into = &mut sums.lit[view.vantage * self.layout.weeks + week];
-            into[0] += lit;
-            into[1] += all;
+            *into = [into[0] + lit, into[1] + all];
         }
     }
 
-    fn add_entry(&self, unit: &Unit, class: usize, weight: f64, sums: &mut Sums) {
-        let entry = &self.entries[unit.entry * self.layout.classes + class];
+    fn add_entry(
+        &self,
+        unit: &Unit,
+        entry: &EntryChance,
+        weight: f64,
+        at: impl Fn(usize, usize) -> usize,
+        into: &mut [Days],
+    ) {
         let before = self.evidence.before;
         for (j, view) in unit.views.iter().enumerate() {
             for week in 0..before {
-                let into =
-                    &mut sums.slopes[self.layout.cell(view.vantage, week, class)];
-                for (into, slope) in
-                    into.iter_mut().zip(entry.slopes[j * before + week])
-                {
-                    *into -= weight * slope;
-                }
+                let slopes = entry.slopes[j * before + week];
+                let into = &mut into[at(view.vantage, week)].direct;
+                *into = [into[0] - weight * slopes[0], into[1] - weight * slopes[1]];
             }
         }
     }
 }
-
-/// Most classes of detection.
-pub(crate) const CLASSES_MAX: usize = 5;
 
 fn turn_forward<const S: usize>(
     mut state: [f64; S],

@@ -9,7 +9,7 @@ use tidegauge_model::estimate::Identification;
 use tidegauge_model::panel::Panel;
 
 use super::chain::{Asked, CLASSES_MAX, Chain, Room, Sums};
-use super::entry::entry_chances;
+use super::entry::Entries;
 use super::evidence::{Evidence, Unit};
 use super::fit::Fit;
 use super::lack::lack_of_fit;
@@ -143,13 +143,13 @@ struct Model<'a> {
     evidence: &'a Evidence,
     fit: &'a Fit,
     rates: Rates,
-    entries: Vec<super::entry::EntryChance>,
+    entries: Entries,
 }
 
 impl<'a> Model<'a> {
     fn new(evidence: &'a Evidence, fit: &'a Fit) -> Self {
         let rates = Rates::new(&fit.layout, evidence, &fit.minimum.at);
-        let entries = entry_chances(&fit.layout, evidence, &rates);
+        let entries = Entries::new(&fit.layout, evidence, &rates);
         Self { evidence, fit, rates, entries }
     }
 

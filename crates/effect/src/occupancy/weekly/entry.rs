@@ -15,65 +15,84 @@ use super::rates::{Intensity, Rates};
 /// A smaller chance is not divided by: its class has no members.
 const CHANCE_MIN: f64 = 1e-12;
 
-/// Logarithm of the chance of an entry for one class, and its slopes by the logarithms of
-/// the intensities, for each of the entry's views and each week of the window before.
+/// Logarithm of a chance for one class, and its slopes by the logarithms of the
+/// intensities, for each of the entry's views and each week of the window before.
 pub(crate) struct EntryChance {
     pub(crate) log: f64,
     pub(crate) slopes: Vec<Intensity>,
 }
 
-/// The chances of all entries, by entry and class.
-pub(crate) fn entry_chances(
-    layout: &Layout,
-    evidence: &Evidence,
-    rates: &Rates,
-) -> Vec<EntryChance> {
-    let mut chances = Vec::with_capacity(evidence.entries.len() * layout.classes);
-    for entry in &evidence.entries {
-        for class in 0..layout.classes {
-            chances.push(chance(entry, evidence.days_min, |vantage, week| {
-                rates.intensity[layout.cell(vantage, week, class)]
-            }));
-        }
-    }
-    chances
+/// The chances of all entries.
+pub(crate) struct Entries {
+    /// By entry, class of the product.
+    pub(crate) product: Vec<EntryChance>,
+    /// By entry, class of controls.
+    pub(crate) control: Vec<EntryChance>,
 }
 
-fn chance(
+impl Entries {
+    pub(crate) fn new(layout: &Layout, evidence: &Evidence, rates: &Rates) -> Self {
+        let (mut product, mut control) = (Vec::new(), Vec::new());
+        for entry in &evidence.entries {
+            for class in 0..layout.products {
+                let of = |v: usize, week: usize| {
+                    rates.product.intensity[layout.product_cell(v, week, class)]
+                };
+                product.push(product_chance(entry, evidence.days_min, of));
+            }
+            for class in 0..layout.controls {
+                let of = |v: usize, week: usize| {
+                    rates.control.intensity[layout.control_cell(v, week, class)]
+                };
+                control.push(control_chance(entry, of));
+            }
+        }
+        Self { product, control }
+    }
+}
+
+fn product_chance(
     entry: &Entry,
     days_min: usize,
     of: impl Fn(usize, usize) -> Intensity,
 ) -> EntryChance {
     let weeks = entry.views.first().map_or(0, |v| v.2.len());
-    let mut slopes = vec![[0.0; 4]; entry.views.len() * weeks];
-    let mut product = 0.0;
-    let all = (1usize << entry.views.len()) - 1;
-    for subset in 1..=all {
-        product += add_subset(entry, subset, days_min, &of, &mut slopes);
+    let mut slopes = vec![[0.0; 2]; entry.views.len() * weeks];
+    let mut chance = 0.0;
+    for subset in 1..1usize << entry.views.len() {
+        chance += add_subset(entry, subset, days_min, &of, &mut slopes);
     }
-    let product = product.max(CHANCE_MIN);
-    let mut log = product.ln();
-    for (j, (vantage, control, looked)) in entry.views.iter().enumerate() {
-        let mut missed = 0.0;
-        for (week, looked) in looked.iter().enumerate() {
+    let chance = chance.max(CHANCE_MIN);
+    for (j, (vantage, _, _)) in entry.views.iter().enumerate() {
+        for week in 0..weeks {
             let lambda = of(*vantage, week);
             let slope = &mut slopes[j * weeks + week];
-            slope[0] *= lambda[0] / product;
-            slope[1] *= lambda[1] / product;
-            let [weekdays, others] = halves(*looked);
-            missed += weekdays * lambda[2] + others * lambda[3];
+            *slope = [slope[0] * lambda[0] / chance, slope[1] * lambda[1] / chance];
         }
+    }
+    EntryChance { log: chance.ln(), slopes }
+}
+
+fn control_chance(
+    entry: &Entry,
+    of: impl Fn(usize, usize) -> Intensity,
+) -> EntryChance {
+    let weeks = entry.views.first().map_or(0, |v| v.2.len());
+    let mut slopes = vec![[0.0; 2]; entry.views.len() * weeks];
+    let mut log = 0.0;
+    for (j, (vantage, control, looked)) in entry.views.iter().enumerate() {
         if !control {
             continue;
         }
+        let each = |week: usize| {
+            let (days, lambda) = (halves(looked[week]), of(*vantage, week));
+            [days[0] * lambda[0], days[1] * lambda[1]]
+        };
+        let missed: f64 = (0..weeks).flat_map(each).sum();
         let seen = (-(-missed).exp_m1()).max(CHANCE_MIN);
         log += seen.ln();
-        for (week, looked) in looked.iter().enumerate() {
-            let lambda = of(*vantage, week);
-            let [weekdays, others] = halves(*looked);
-            let slope = &mut slopes[j * weeks + week];
-            slope[2] = weekdays * lambda[2] * (-missed).exp() / seen;
-            slope[3] = others * lambda[3] * (-missed).exp() / seen;
+        for week in 0..weeks {
+            slopes[j * weeks + week] = each(week).map(|s| s * (-missed).exp() / seen);
         }
     }
     EntryChance { log, slopes }
@@ -170,7 +189,7 @@ mod tests {
 
     fn lambda(vantage: usize, week: usize) -> Intensity {
         let base = 0.02 * (1.0 + [3.0, 7.0][vantage] + [0.0, 2.0][week]);
-        [base, base * 0.4, base * 2.0, base]
+        [base, base * 0.4]
     }
 
     fn entry() -> Entry {
@@ -206,7 +225,7 @@ mod tests {
         let control: f64 = weeks
             .map(|(w, looked)| {
                 let [weekdays, others] = halves(*looked);
-                weekdays * of(0, w)[2] + others * of(0, w)[3]
+                weekdays * of(0, w)[0] + others * of(0, w)[1]
             })
             .sum();
         sum.ln() + (1.0 - (-control).exp()).ln()
@@ -215,7 +234,8 @@ mod tests {
     #[test]
     fn the_chance_to_enter_is_that_of_all_combinations() {
         for m in 1..=3 {
-            let found = chance(&entry(), m, lambda).log;
+            let control = control_chance(&entry(), lambda).log;
+            let found = product_chance(&entry(), m, lambda).log + control;
             let expected = by_hand(&entry(), u32::try_from(m).unwrap(), &lambda);
             assert!((found - expected).abs() < 1e-12, "{m}: {found} {expected}");
         }
@@ -223,21 +243,26 @@ mod tests {
 
     #[test]
     fn its_slopes_are_those_of_differences() {
-        let found = chance(&entry(), 2, lambda);
-        for (place, slope) in found.slopes.iter().enumerate() {
-            for kind in 0..4 {
-                let moved = |by: f64| {
-                    let of = |v: usize, w: usize| {
-                        let mut intensity = lambda(v, w);
-                        if v * 2 + w == place {
-                            intensity[kind] *= by.exp();
-                        }
-                        intensity
+        type Of<'a> = dyn Fn(usize, usize) -> Intensity + 'a;
+        let product = |of: &Of<'_>| product_chance(&entry(), 2, of);
+        let control = |of: &Of<'_>| control_chance(&entry(), of);
+        let both: [&dyn Fn(&Of<'_>) -> EntryChance; 2] = [&product, &control];
+        for chance in both {
+            for (place, slope) in chance(&lambda).slopes.iter().enumerate() {
+                for (kind, slope) in slope.iter().enumerate() {
+                    let moved = |by: f64| {
+                        let of = |v: usize, w: usize| {
+                            let mut intensity = lambda(v, w);
+                            if v * 2 + w == place {
+                                intensity[kind] *= by.exp();
+                            }
+                            intensity
+                        };
+                        chance(&of).log
                     };
-                    chance(&entry(), 2, of).log
-                };
-                let numeric = (moved(1e-5) - moved(-1e-5)) / 2e-5;
-                assert!((numeric - slope[kind]).abs() < 1e-8, "{place} {kind}");
+                    let numeric = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+                    assert!((numeric - slope).abs() < 1e-8, "{place} {kind}");
+                }
             }
         }
     }

@@ -68,6 +68,15 @@ pub(crate) fn pattern_days() -> Vec<[u8; 4]> {
     days
 }
 
+/// For each pattern, whether nothing was seen.
+pub(crate) fn silent_patterns() -> [bool; PATTERNS] {
+    let mut silent = [false; PATTERNS];
+    for (silent, days) in silent.iter_mut().zip(pattern_days()) {
+        *silent = days[0] == 0 && days[2] == 0;
+    }
+    silent
+}
+
 /// One week of an organisation at a vantage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cell {
@@ -100,6 +109,11 @@ pub(crate) struct Unit {
     /// Which way in: index into [`Evidence::entries`].
     pub(crate) entry: usize,
     pub(crate) views: Vec<View>,
+    /// Weeks whose state is known: those up to entry, and those in which every view saw
+    /// the product.
+    pub(crate) sure: Vec<bool>,
+    /// Turns after entry from a sure week to a sure week, by period.
+    pub(crate) sure_turns: Vec<f64>,
     /// Whether it was seen in the window after, from whatever vantage.
     pub(crate) seen_after: bool,
 }
@@ -183,6 +197,7 @@ impl Evidence {
         evidence.set_controlled();
         evidence.set_groups(settings.hazards);
         evidence.set_entries(windows.before());
+        evidence.set_sure();
         Ok(evidence)
     }
 
@@ -229,6 +244,8 @@ impl Evidence {
                 family,
                 entry_week,
                 entry: 0,
+                sure_turns: Vec::new(),
+                sure: Vec::new(),
                 views,
                 place: History { weeks: Vec::new(), ..united },
             });
@@ -333,6 +350,24 @@ impl Evidence {
             unit.group = *group;
         }
         self.groups = groups.iter().max().map_or(1, |g| g + 1);
+    }
+
+    /// Finds the weeks whose state is known.
+    pub(crate) fn set_sure(&mut self) {
+        let nothing = silent_patterns();
+        for unit in &mut self.units {
+            let shown = |week: usize| {
+                let seen = |v: &View| !nothing[usize::from(v.cells[week].product)];
+                week <= unit.entry_week || unit.views.iter().all(seen)
+            };
+            unit.sure = (0..self.weeks).map(shown).collect();
+            unit.sure_turns = vec![0.0; self.periods];
+            for week in unit.entry_week + 1..self.weeks {
+                if unit.sure[week - 1] && unit.sure[week] {
+                    unit.sure_turns[self.period[week]] += 1.0;
+                }
+            }
+        }
     }
 
     fn set_entries(&mut self, before: DayRange) {

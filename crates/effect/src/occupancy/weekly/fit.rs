@@ -30,7 +30,7 @@ impl Fit {
     pub(crate) fn new(evidence: &Evidence, classes: usize) -> Self {
         let layout = Layout::new(evidence, classes);
         let likelihood = Likelihood { layout: &layout, evidence };
-        let [product, control] = starts(evidence, classes);
+        let [product, control] = starts(evidence, [layout.products, layout.controls]);
         let start = layout.start(&product, &control);
         let prior = layout.prior_curvature();
         let units = as_f64(u64::try_from(evidence.units.len()).unwrap_or(1));
@@ -93,7 +93,7 @@ fn without_curve(layout: &Layout, curvature: &DMatrix<f64>) -> Option<DMatrix<f6
 
 /// Logarithms of intensities to start from, by vantage and class: organisations sorted by
 /// how often the product was seen in the window before, cut into equal parts.
-fn starts(evidence: &Evidence, classes: usize) -> [Vec<Vec<f64>>; 2] {
+fn starts(evidence: &Evidence, classes: [usize; 2]) -> [Vec<Vec<f64>>; 2] {
     let days = pattern_days();
     let mut product = Vec::new();
     let mut control = Vec::new();
@@ -119,20 +119,20 @@ fn starts(evidence: &Evidence, classes: usize) -> [Vec<Vec<f64>>; 2] {
                 sums
             })
             .collect();
-        rates.sort_by(|a, b| (a[0] / a[1].max(1.0)).total_cmp(&(b[0] / b[1].max(1.0))));
-        let part = rates.len().div_ceil(classes).max(1);
-        let mut logs = [vec![-1.5; classes], vec![-1.5; classes]];
-        for (class, members) in rates.chunks(part).enumerate() {
-            for (kind, logs) in logs.iter_mut().enumerate() {
+        for (kind, into) in [&mut product, &mut control].into_iter().enumerate() {
+            let seen = |of: &[f64; 4]| of[2 * kind] / of[2 * kind + 1].max(1.0);
+            rates.retain(|of| kind == 0 || of[3] > 0.0);
+            rates.sort_by(|a, b| seen(a).total_cmp(&seen(b)));
+            let mut logs = vec![-1.5; classes[kind]];
+            let part = rates.len().div_ceil(classes[kind]).max(1);
+            for (log, members) in logs.iter_mut().zip(rates.chunks(part)) {
                 let sum =
                     |i: usize| members.iter().map(|m| m[2 * kind + i]).sum::<f64>();
                 let share = (sum(0) + 0.5) / (sum(1) + 1.0);
-                logs[class] = (-(1.0 - share).max(1e-6).ln()).ln().clamp(-6.0, 2.0);
+                *log = (-(1.0 - share).max(1e-6).ln()).ln().clamp(-6.0, 2.0);
             }
+            into.push(logs);
         }
-        let [of_product, of_control] = logs;
-        product.push(of_product);
-        control.push(of_control);
     }
     [product, control]
 }

@@ -146,7 +146,7 @@ fn draw(
     unit: &Unit,
     random: &mut Pcg64Mcg,
 ) -> Vec<Vec<u8>> {
-    let class = pick_class(rates, random);
+    let class = pick_class(rates, random) / layout.controls;
     let before = first_weeks(evidence, layout, rates, unit, class, random);
     let (mut days_in_window, mut member) = (0, evidence.before);
     for week in 0..evidence.before {
@@ -176,8 +176,8 @@ fn draw(
             } else if week < evidence.before {
                 before[j][week].0 | before[j][week].1
             } else {
-                let cell = layout.cell(view.vantage, week, class);
-                see(view.looked[week], rates.intensity[cell], random)
+                let cell = layout.product_cell(view.vantage, week, class);
+                see(view.looked[week], rates.product.intensity[cell], random)
             };
             weeks[j].push(u8::try_from(seen.count_ones()).unwrap_or(0));
         }
@@ -220,9 +220,9 @@ fn first_weeks(
             .map(|(view, (_, _, inside))| {
                 (0..evidence.before)
                     .map(|week| {
-                        let cell = layout.cell(view.vantage, week, class);
+                        let cell = layout.product_cell(view.vantage, week, class);
                         let looked = view.looked[week];
-                        let seen = see(looked, rates.intensity[cell], random);
+                        let seen = see(looked, rates.product.intensity[cell], random);
                         (seen & inside[week], seen & !inside[week])
                     })
                     .collect::<Vec<_>>()
@@ -242,7 +242,7 @@ fn first_weeks(
     drawn
 }
 
-fn see(looked: u8, intensity: [f64; 4], random: &mut Pcg64Mcg) -> u8 {
+fn see(looked: u8, intensity: [f64; 2], random: &mut Pcg64Mcg) -> u8 {
     (0..7u8).filter(|day| looked >> day & 1 == 1).fold(0, |bits, day| {
         let lambda = intensity[usize::from(day >= 5)];
         let seen = random.random::<f64>() < -(-lambda).exp_m1();

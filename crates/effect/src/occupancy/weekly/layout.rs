@@ -19,6 +19,11 @@ const INTENSITY: (f64, f64) = (-1.5, 2.5);
 const WEEKEND: (f64, f64) = (-0.5, 1.0);
 /// The same of logits of class weights relative to the first.
 const CLASS: (f64, f64) = (0.0, 1.5);
+/// The same of how the two kinds of class go together.
+const TOGETHER: (f64, f64) = (0.0, 1.0);
+/// Classes by how often controls are seen. Controls only tell sight from darkness and
+/// carry the curve; three are enough for that.
+const CONTROL_CLASSES: usize = 3;
 /// The same of logits of removal in a week.
 const REMOVAL: (f64, f64) = (-4.0, 2.0);
 /// The same of a group's departure from all.
@@ -33,7 +38,10 @@ const RELIGHT: (f64, f64) = (-3.5, 1.5);
 /// Where each parameter stands.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
-    pub(crate) classes: usize,
+    /// Classes by how often the product is seen.
+    pub(crate) products: usize,
+    /// Classes by how often controls are seen.
+    pub(crate) controls: usize,
     pub(crate) weeks: usize,
     pub(crate) vantages: usize,
     pub(crate) groups: usize,
@@ -45,7 +53,9 @@ pub(crate) struct Layout {
     control: usize,
     parting: usize,
     weekend: usize,
-    class: usize,
+    product_class: usize,
+    control_class: usize,
+    together: usize,
     removal: usize,
     departure: usize,
     back: usize,
@@ -56,14 +66,16 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// The places for `evidence` with so many classes of detection.
-    pub(crate) fn new(evidence: &Evidence, classes: usize) -> Self {
+    /// The places for `evidence` with so many classes of the product's detection.
+    pub(crate) fn new(evidence: &Evidence, products: usize) -> Self {
         let (v, t, g, r) = (
             evidence.vantages.len(),
             evidence.weeks,
             evidence.groups,
             evidence.periods,
         );
+        let controls =
+            if evidence.controlled.contains(&true) { CONTROL_CLASSES } else { 1 };
         let mut next = 0;
         let mut take = |count: usize| {
             let place = next;
@@ -71,18 +83,21 @@ impl Layout {
             place
         };
         let curve = take(v * (t - 1));
-        let product = take(v * classes);
-        let control = take(v * classes);
+        let product = take(v * products);
+        let control = take(v * controls);
         let parting = take(v * (evidence.blocks - 1));
         let weekend = take(2);
-        let class = take(classes - 1);
+        let product_class = take(products - 1);
+        let control_class = take(controls - 1);
+        let together = take(1);
         let removal = take(r);
         let departure = take(if g > 1 { g * r } else { 0 });
         let back = take(1);
         let dark = take(v * r);
         let relight = take(v);
         Self {
-            classes,
+            products,
+            controls,
             weeks: t,
             vantages: v,
             groups: g,
@@ -94,7 +109,9 @@ impl Layout {
             control,
             parting,
             weekend,
-            class,
+            product_class,
+            control_class,
+            together,
             removal,
             departure,
             back,
@@ -111,12 +128,12 @@ impl Layout {
 
     /// The product's intensity for a class at a vantage.
     pub(crate) fn product(&self, vantage: usize, class: usize) -> usize {
-        self.product + vantage * self.classes + class
+        self.product + vantage * self.products + class
     }
 
     /// The controls' intensity for a class at a vantage.
     pub(crate) fn control(&self, vantage: usize, class: usize) -> usize {
-        self.control + vantage * self.classes + class
+        self.control + vantage * self.controls + class
     }
 
     /// How the product's visibility parts from the controls' in a block. The first block
@@ -132,9 +149,28 @@ impl Layout {
         [self.weekend, self.weekend + 1]
     }
 
-    /// Logit of a class's weight relative to the first.
-    pub(crate) fn class(&self, class: usize) -> Option<usize> {
-        Some(self.class + class.checked_sub(1)?)
+    /// Logit of the weight of a class of the product relative to the first.
+    pub(crate) fn product_class(&self, class: usize) -> Option<usize> {
+        Some(self.product_class + class.checked_sub(1)?)
+    }
+
+    /// Logit of the weight of a class of controls relative to the first.
+    pub(crate) fn control_class(&self, class: usize) -> Option<usize> {
+        Some(self.control_class + class.checked_sub(1)?)
+    }
+
+    /// How high classes of the one go with high classes of the other.
+    pub(crate) fn together(&self) -> usize {
+        self.together
+    }
+
+    /// What [`Self::together`] is multiplied by for a pair of classes.
+    pub(crate) fn pair(&self, product: usize, control: usize) -> f64 {
+        let centred = |class: usize, of: usize| {
+            let number = |n: usize| f64::from(u8::try_from(n).unwrap_or(u8::MAX));
+            number(class) - number(of - 1) / 2.0
+        };
+        centred(product, self.products) * centred(control, self.controls)
     }
 
     /// Logit of removal in a period.
@@ -194,8 +230,10 @@ impl Layout {
                 let step = (0.0, CURVE_STEP);
                 add(self.curve(v, week), self.curve(v, week - 1), step);
             }
-            for class in 0..self.classes {
+            for class in 0..self.products {
                 add(Some(self.product(v, class)), None, INTENSITY);
+            }
+            for class in 0..self.controls {
                 add(Some(self.control(v, class)), None, INTENSITY);
             }
             for block in 1..self.blocks {
@@ -213,9 +251,13 @@ impl Layout {
         for place in self.weekend() {
             add(Some(place), None, WEEKEND);
         }
-        for class in 1..self.classes {
-            add(self.class(class), None, CLASS);
+        for class in 1..self.products {
+            add(self.product_class(class), None, CLASS);
         }
+        for class in 1..self.controls {
+            add(self.control_class(class), None, CLASS);
+        }
+        add(Some(self.together), None, TOGETHER);
         for period in 0..self.periods {
             add(Some(self.removal(period)), None, REMOVAL);
             for group in 0..self.groups {
@@ -256,8 +298,10 @@ impl Layout {
     pub(crate) fn start(&self, product: &[Vec<f64>], control: &[Vec<f64>]) -> Vec<f64> {
         let mut at = vec![0.0; self.count];
         for v in 0..self.vantages {
-            for class in 0..self.classes {
+            for class in 0..self.products {
                 at[self.product(v, class)] = product[v][class];
+            }
+            for class in 0..self.controls {
                 at[self.control(v, class)] = control[v][class];
             }
             for period in 0..self.periods {

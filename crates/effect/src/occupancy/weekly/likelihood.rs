@@ -9,10 +9,10 @@ use std::thread;
 use nalgebra::{DMatrix, DVector};
 
 use super::chain::{Asked, Chain, Room, Sums};
-use super::entry::entry_chances;
+use super::entry::Entries;
 use super::evidence::Evidence;
 use super::layout::Layout;
-use super::rates::{Rates, slope_seen};
+use super::rates::Rates;
 use crate::interval::as_f64;
 use crate::occupancy::optimum::{Objective, symmetric};
 
@@ -85,7 +85,7 @@ impl Objective for Likelihood<'_> {
 impl Likelihood<'_> {
     fn evaluate_of(&self, at: &[f64], units: &[usize]) -> (f64, Vec<f64>) {
         let rates = Rates::new(self.layout, self.evidence, at);
-        let entries = entry_chances(self.layout, self.evidence, &rates);
+        let entries = Entries::new(self.layout, self.evidence, &rates);
         let chain = Chain::new(self.layout, self.evidence, &rates, &entries);
         let parts = in_parts(units, |part| {
             let (mut room, mut sums) = (Room::default(), Sums::new(self.layout));
@@ -113,7 +113,7 @@ impl Likelihood<'_> {
     /// gradient if families, not organisations, decide.
     pub(crate) fn score_variance(&self, at: &[f64]) -> DMatrix<f64> {
         let rates = Rates::new(self.layout, self.evidence, at);
-        let entries = entry_chances(self.layout, self.evidence, &rates);
+        let entries = Entries::new(self.layout, self.evidence, &rates);
         let chain = Chain::new(self.layout, self.evidence, &rates, &entries);
         let mut families: Vec<Vec<usize>> = vec![Vec::new(); self.evidence.families];
         for (i, unit) in self.evidence.units.iter().enumerate() {
@@ -190,22 +190,51 @@ pub(crate) fn gradient(
     sums: &Sums,
 ) -> Vec<f64> {
     let mut gradient = vec![0.0; layout.count];
+    let [product_weekend, control_weekend] = layout.weekend();
     for v in 0..layout.vantages {
         for week in 0..layout.weeks {
-            for class in 0..layout.classes {
-                let cell = layout.cell(v, week, class);
-                let by =
-                    slopes(&rates.intensity[cell], &sums.days[cell], sums.slopes[cell]);
-                add_intensity(layout, evidence, (v, week, class), by, &mut gradient);
+            let (mut product, mut control) = (0.0, 0.0);
+            for class in 0..layout.products {
+                let cell = layout.product_cell(v, week, class);
+                let by = sums.product[cell].slopes(rates.product.intensity[cell]);
+                gradient[layout.product(v, class)] += by[0] + by[1];
+                gradient[product_weekend] += by[1];
+                product += by[0] + by[1];
+            }
+            for class in 0..layout.controls {
+                let cell = layout.control_cell(v, week, class);
+                let by = sums.control[cell].slopes(rates.control.intensity[cell]);
+                gradient[layout.control(v, class)] += by[0] + by[1];
+                gradient[control_weekend] += by[1];
+                control += by[0] + by[1];
+            }
+            if let Some(place) = layout.curve(v, week) {
+                gradient[place] += product + control;
+            }
+            if let Some(place) = layout.parting(v, evidence.block[week]) {
+                gradient[place] += product;
             }
         }
     }
     let members: f64 = sums.class.iter().sum();
-    for class in 1..layout.classes {
-        if let Some(place) = layout.class(class) {
-            gradient[place] = sums.class[class] - rates.weights[class] * members;
+    for product in 0..layout.products {
+        for control in 0..layout.controls {
+            let class = product * layout.controls + control;
+            let by = sums.class[class] - rates.weights[class] * members;
+            gradient[layout.together()] += by * layout.pair(product, control);
+            for place in [layout.product_class(product), layout.control_class(control)]
+            {
+                if let Some(place) = place {
+                    gradient[place] += by;
+                }
+            }
         }
     }
+    add_turns(layout, rates, sums, &mut gradient);
+    gradient
+}
+
+fn add_turns(layout: &Layout, rates: &Rates, sums: &Sums, gradient: &mut [f64]) {
     for period in 0..layout.periods {
         for group in 0..layout.groups {
             let at = group * layout.periods + period;
@@ -232,36 +261,4 @@ pub(crate) fn gradient(
         gradient[layout.relight(v)] =
             if layout.controlled[v] { back * (1.0 - up) - out * up } else { 0.0 };
     }
-    gradient
-}
-
-/// Slopes by the logarithms of the four intensities.
-fn slopes(intensity: &[f64; 4], days: &[f64; 8], direct: [f64; 4]) -> [f64; 4] {
-    let mut by = direct;
-    for (kind, by) in by.iter_mut().enumerate() {
-        let lambda = intensity[kind];
-        *by += days[2 * kind] * slope_seen(lambda) - days[2 * kind + 1] * lambda;
-    }
-    by
-}
-
-fn add_intensity(
-    layout: &Layout,
-    evidence: &Evidence,
-    (vantage, week, class): (usize, usize, usize),
-    by: [f64; 4],
-    gradient: &mut [f64],
-) {
-    let (product, control) = (by[0] + by[1], by[2] + by[3]);
-    if let Some(place) = layout.curve(vantage, week) {
-        gradient[place] += product + control;
-    }
-    if let Some(place) = layout.parting(vantage, evidence.block[week]) {
-        gradient[place] += product;
-    }
-    gradient[layout.product(vantage, class)] += product;
-    gradient[layout.control(vantage, class)] += control;
-    let [product_weekend, control_weekend] = layout.weekend();
-    gradient[product_weekend] += by[1];
-    gradient[control_weekend] += by[3];
 }

@@ -25,18 +25,27 @@ pub(crate) struct Turn {
     pub(crate) up: f64,
 }
 
-/// Contacts a day of the product on weekdays and weekends, and of controls.
-pub(crate) type Intensity = [f64; 4];
+/// Contacts seen a day on weekdays and on weekend days.
+pub(crate) type Intensity = [f64; 2];
+
+/// Chances of patterns, and their logarithms.
+pub(crate) struct Table {
+    pub(crate) chance: [f64; PATTERNS],
+    pub(crate) log: [f64; PATTERNS],
+}
+
+/// What is seen of the product, or of controls, by vantage, week, class.
+pub(crate) struct Detection {
+    pub(crate) intensity: Vec<Intensity>,
+    pub(crate) table: Vec<Table>,
+}
 
 /// The chances for one list of parameters.
 pub(crate) struct Rates {
+    /// By class of the product, class of controls.
     pub(crate) weights: Vec<f64>,
-    /// By vantage, week, class.
-    pub(crate) intensity: Vec<Intensity>,
-    /// Chance of each pattern of the product, by vantage, week, class.
-    pub(crate) product: Vec<[f64; PATTERNS]>,
-    /// Chance of each pattern of controls.
-    pub(crate) control: Vec<[f64; PATTERNS]>,
+    pub(crate) product: Detection,
+    pub(crate) control: Detection,
     /// By group, period.
     pub(crate) using: Vec<Turn>,
     /// By vantage, period.
@@ -47,29 +56,6 @@ impl Rates {
     /// The chances that `at` stands for.
     pub(crate) fn new(layout: &Layout, evidence: &Evidence, at: &[f64]) -> Self {
         let chance = |x: f64| logistic(x.clamp(-LOGIT_MAX, LOGIT_MAX));
-        let mut intensity = Vec::with_capacity(layout.cells());
-        for v in 0..layout.vantages {
-            for week in 0..layout.weeks {
-                let of = |place: Option<usize>| place.map_or(0.0, |p| at[p]);
-                let curve = of(layout.curve(v, week));
-                let parting = of(layout.parting(v, evidence.block[week]));
-                let [product_weekend, control_weekend] =
-                    layout.weekend().map(|p| at[p]);
-                for class in 0..layout.classes {
-                    let product = curve + parting + at[layout.product(v, class)];
-                    let control = curve + at[layout.control(v, class)];
-                    let logs = [
-                        product,
-                        product + product_weekend,
-                        control,
-                        control + control_weekend,
-                    ];
-                    intensity.push(
-                        logs.map(|x| x.clamp(LOG_INTENSITY.0, LOG_INTENSITY.1).exp()),
-                    );
-                }
-            }
-        }
         let using = (0..layout.groups).flat_map(|g| {
             (0..layout.periods).map(move |r| {
                 let departure = layout.departure(g, r).map_or(0.0, |p| at[p]);
@@ -89,65 +75,107 @@ impl Rates {
                 }
             })
         });
+        let [product, control] = intensities(layout, evidence, at);
         Self {
             weights: weights(layout, at),
-            product: tables(intensity.iter().map(|i| [i[0], i[1]])),
-            control: tables(intensity.iter().map(|i| [i[2], i[3]])),
+            product: Detection { table: tables(&product), intensity: product },
+            control: Detection { table: tables(&control), intensity: control },
             using: using.collect(),
             sight: sight.collect(),
-            intensity,
         }
     }
 }
 
+fn intensities(
+    layout: &Layout,
+    evidence: &Evidence,
+    at: &[f64],
+) -> [Vec<Intensity>; 2] {
+    let of = |place: Option<usize>| place.map_or(0.0, |p| at[p]);
+    let of_log = |log: f64| log.clamp(LOG_INTENSITY.0, LOG_INTENSITY.1).exp();
+    let [product_weekend, control_weekend] = layout.weekend().map(|p| at[p]);
+    let (mut product, mut control) = (Vec::new(), Vec::new());
+    for v in 0..layout.vantages {
+        for week in 0..layout.weeks {
+            let curve = of(layout.curve(v, week));
+            let parting = of(layout.parting(v, evidence.block[week]));
+            for class in 0..layout.products {
+                let log = curve + parting + at[layout.product(v, class)];
+                product.push([of_log(log), of_log(log + product_weekend)]);
+            }
+            for class in 0..layout.controls {
+                let log = curve + at[layout.control(v, class)];
+                control.push([of_log(log), of_log(log + control_weekend)]);
+            }
+        }
+    }
+    [product, control]
+}
+
 impl Layout {
-    /// How many triples of vantage, week and class there are.
-    pub(crate) fn cells(&self) -> usize {
-        self.vantages * self.weeks * self.classes
+    /// The index of a vantage, week and class of the product.
+    pub(crate) fn product_cell(
+        &self,
+        vantage: usize,
+        week: usize,
+        class: usize,
+    ) -> usize {
+        (vantage * self.weeks + week) * self.products + class
     }
 
-    /// The index of a triple.
-    pub(crate) fn cell(&self, vantage: usize, week: usize, class: usize) -> usize {
-        (vantage * self.weeks + week) * self.classes + class
+    /// The index of a vantage, week and class of controls.
+    pub(crate) fn control_cell(
+        &self,
+        vantage: usize,
+        week: usize,
+        class: usize,
+    ) -> usize {
+        (vantage * self.weeks + week) * self.controls + class
     }
 }
 
 fn weights(layout: &Layout, at: &[f64]) -> Vec<f64> {
-    let logits: Vec<f64> = (0..layout.classes)
-        .map(|k| layout.class(k).map_or(0.0, |p| at[p]).clamp(-LOGIT_MAX, LOGIT_MAX))
-        .collect();
-    let sum: f64 = logits.iter().map(|x| x.exp()).sum();
-    logits.iter().map(|x| x.exp() / sum).collect()
-}
-
-/// Chance of each pattern, for pairs of weekday and weekend intensity.
-fn tables(pairs: impl Iterator<Item = [f64; 2]>) -> Vec<[f64; PATTERNS]> {
-    let days = pattern_days();
-    pairs
-        .map(|pair| {
-            let powers = pair.map(|lambda| {
-                let (seen, missed) = (-(-lambda).exp_m1(), (-lambda).exp());
-                let mut powers = [[1.0; 2]; 6];
-                for n in 1..6 {
-                    powers[n] = [powers[n - 1][0] * seen, powers[n - 1][1] * missed];
-                }
-                powers
-            });
-            let mut table = [0.0; PATTERNS];
-            for (chance, days) in table.iter_mut().zip(&days) {
-                let [seen, missed, others, missed_others] = days.map(usize::from);
-                *chance = powers[0][seen][0]
-                    * powers[0][missed][1]
-                    * powers[1][others][0]
-                    * powers[1][missed_others][1];
-            }
-            table
+    let of = |place: Option<usize>| place.map_or(0.0, |p| at[p]);
+    let logits: Vec<f64> = (0..layout.products)
+        .flat_map(|p| {
+            (0..layout.controls).map(move |c| {
+                of(layout.product_class(p))
+                    + of(layout.control_class(c))
+                    + at[layout.together()] * layout.pair(p, c)
+            })
         })
-        .collect()
+        .collect();
+    let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = logits.iter().map(|x| (x - top).exp()).sum();
+    logits.iter().map(|x| (x - top).exp() / sum).collect()
 }
 
-/// Derivative of the logarithm of a chance by that of λ, for a day seen. For a day missed
-/// it is minus λ.
-pub(crate) fn slope_seen(lambda: f64) -> f64 {
-    lambda / lambda.exp_m1()
+fn tables(intensities: &[Intensity]) -> Vec<Table> {
+    let days = pattern_days();
+    let of = |pair: &Intensity| {
+        let powers = pair.map(|lambda| {
+            let (seen, missed) = (-(-lambda).exp_m1(), (-lambda).exp());
+            let mut powers = [[1.0; 2]; 6];
+            for n in 1..6 {
+                powers[n] = [powers[n - 1][0] * seen, powers[n - 1][1] * missed];
+            }
+            powers
+        });
+        let logs = pair.map(|lambda| [(-(-lambda).exp_m1()).ln(), -lambda]);
+        let mut table = Table { chance: [0.0; PATTERNS], log: [0.0; PATTERNS] };
+        for (i, days) in days.iter().enumerate() {
+            let [seen, missed, others, missed_others] = days.map(usize::from);
+            table.chance[i] = powers[0][seen][0]
+                * powers[0][missed][1]
+                * powers[1][others][0]
+                * powers[1][missed_others][1];
+            let days = days.map(f64::from);
+            table.log[i] = days[0] * logs[0][0]
+                + days[1] * logs[0][1]
+                + days[2] * logs[1][0]
+                + days[3] * logs[1][1];
+        }
+        table
+    };
+    intensities.iter().map(of).collect()
 }

@@ -7,7 +7,7 @@ use tidegauge_model::VantageId;
 
 use super::chain::{Asked, Chain, Room, Sums};
 use super::correct::{Z, on_logits};
-use super::entry::entry_chances;
+use super::entry::Entries;
 use super::evidence::Evidence;
 use super::fit::Fit;
 use super::likelihood::{gradient, in_parts};
@@ -60,16 +60,25 @@ fn chance(
     let layout = &fit.layout;
     let mut sums = Sums::new(layout);
     let mut value = 0.0;
-    for class in 0..layout.classes {
-        let cell = layout.cell(vantage, week, class);
-        let [weekday, weekend] = [0, 1].map(|i| rates.intensity[cell][2 * kind + i]);
-        let (weekdays, others) = (5.0 * weekday, 2.0 * weekend);
-        let missed = (-weekdays - others).exp();
-        let weight = rates.weights[class];
-        value += weight * (1.0 - missed);
-        sums.slopes[cell][2 * kind] = weight * missed * weekdays;
-        sums.slopes[cell][2 * kind + 1] = weight * missed * others;
-        sums.class[class] = weight * (1.0 - missed);
+    for product in 0..layout.products {
+        for control in 0..layout.controls {
+            let class = product * layout.controls + control;
+            let (cell, detection, into) = if kind == 0 {
+                let cell = layout.product_cell(vantage, week, product);
+                (cell, &rates.product, &mut sums.product)
+            } else {
+                let cell = layout.control_cell(vantage, week, control);
+                (cell, &rates.control, &mut sums.control)
+            };
+            let [weekday, weekend] = detection.intensity[cell];
+            let (weekdays, others) = (5.0 * weekday, 2.0 * weekend);
+            let missed = (-weekdays - others).exp();
+            let weight = rates.weights[class];
+            value += weight * (1.0 - missed);
+            into[cell].direct[0] += weight * missed * weekdays;
+            into[cell].direct[1] += weight * missed * others;
+            sums.class[class] = weight * (1.0 - missed);
+        }
     }
     let gradient = gradient(layout, evidence, rates, &sums);
     match fit.variance(&gradient) {
@@ -80,7 +89,7 @@ fn chance(
 
 fn in_sight(evidence: &Evidence, fit: &Fit, rates: &Rates) -> Sums {
     let layout = &fit.layout;
-    let entries = entry_chances(layout, evidence, rates);
+    let entries = Entries::new(layout, evidence, rates);
     let chain = Chain::new(layout, evidence, rates, &entries);
     let parts = in_parts(&evidence.units, |units| {
         let (mut room, mut sums) = (Room::default(), Sums::new(layout));
