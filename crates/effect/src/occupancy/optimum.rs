@@ -21,8 +21,12 @@ const STEPS_MAX: u64 = 500;
 const GRADIENT_ROUGH: f64 = 1e-6;
 /// The same at the end; between these double precision runs out, depending on weight.
 const GRADIENT_ACCEPTED: f64 = 1e-5;
+/// Change of the value, per unit of weight, that is none.
+const COST_SAME: f64 = 1e-13;
 /// Newton steps with the curvature kept; each gains two digits or more.
 const NEWTON_STEPS: usize = 6;
+/// Square of the distance to the end, in standard errors, at which steps stop.
+const NEAR: f64 = 1e-18;
 
 /// A function to be made least, with its gradient.
 pub(crate) trait Objective {
@@ -93,38 +97,91 @@ pub(crate) fn minimise(
     start: &[f64],
     scale: &[f64],
 ) -> Minimum {
-    let roots: Vec<f64> = scale.iter().map(|s| s.max(1e-8).sqrt()).collect();
-    let problem = Scaled { objective, roots: &roots, last: RefCell::new(None) };
-    let first: Vec<f64> = start.iter().zip(&roots).map(|(x, r)| x * r).collect();
-    let rough = search(&problem, first.clone()).unwrap_or(first);
-    let mut at: Vec<f64> = rough.iter().zip(&roots).map(|(x, r)| x / r).collect();
-    let mut curvature = objective.curvature(&at);
-    let (mut value, mut gradient) = objective.evaluate(&at);
-    for _ in 0..NEWTON_STEPS {
-        let Some(factor) = curvature.clone().cholesky() else { break };
-        let step = factor.solve(&DVector::from_vec(gradient.clone()));
-        let next: Vec<f64> = at.iter().zip(step.iter()).map(|(x, s)| x - s).collect();
-        let (next_value, next_gradient) = objective.evaluate(&next);
-        let norm = |g: &[f64]| g.iter().map(|x| x * x).sum::<f64>();
-        let better = norm(&next_gradient) < norm(&gradient)
-            && next_value <= value + 1e-9 * value.abs().max(1.0);
-        if !better {
-            break;
-        }
-        (at, value, gradient) = (next, next_value, next_gradient);
+    let roots = scale.iter().map(|s| s.max(SCALE_MIN).sqrt());
+    let factor = DMatrix::from_diagonal(&DVector::from_iterator(scale.len(), roots));
+    finish(objective, search(objective, start, &factor), scale)
+}
+
+/// Ends a search begun elsewhere, from `start`, with about the curvature there: steps are
+/// then of one size in every direction, not only along coordinates.
+pub(crate) fn minimise_near(
+    objective: &impl Objective,
+    start: &[f64],
+    curvature: &DMatrix<f64>,
+    scale: &[f64],
+) -> Minimum {
+    match (curvature / objective.weight()).cholesky() {
+        Some(factor) => finish(objective, search(objective, start, &factor.l()), scale),
+        None => minimise(objective, start, scale),
     }
+}
+
+/// Flatter coordinates than this, per unit of weight, are scaled as if they were not.
+const SCALE_MIN: f64 = 1e-8;
+
+fn finish(objective: &impl Objective, start: Vec<f64>, scale: &[f64]) -> Minimum {
+    let mut curvature = objective.curvature(&start);
+    let mut walk = Walk::new(objective, start);
+    walk.steps(&curvature);
+    let Walk { at, value, gradient, .. } = walk;
     if !objective.once() {
         curvature = objective.curvature(&at);
     }
-    let norm = gradient.iter().zip(&roots).map(|(g, r)| (g / r).powi(2)).sum::<f64>();
-    let converged = norm.sqrt() / objective.weight() < GRADIENT_ACCEPTED;
+    let scaled = gradient.iter().zip(scale).map(|(g, s)| g * g / s.max(SCALE_MIN));
+    let norm = scaled.sum::<f64>().sqrt();
+    let converged = norm / objective.weight() < GRADIENT_ACCEPTED;
     let covariance = curvature.clone().cholesky().map(|factor| factor.inverse());
     Minimum { at, value, curvature, covariance, converged }
 }
 
+/// Newton's steps with one curvature, as long as they help.
+struct Walk<'a, O> {
+    objective: &'a O,
+    at: Vec<f64>,
+    value: f64,
+    gradient: Vec<f64>,
+}
+
+impl<'a, O: Objective> Walk<'a, O> {
+    fn new(objective: &'a O, at: Vec<f64>) -> Self {
+        let (value, gradient) = objective.evaluate(&at);
+        Self { objective, at, value, gradient }
+    }
+
+    fn steps(&mut self, curvature: &DMatrix<f64>) {
+        let Some(factor) = curvature.clone().cholesky() else { return };
+        // The square of the distance to the end, in standard errors.
+        let far = |gradient: &[f64]| {
+            let gradient = DVector::from_column_slice(gradient);
+            factor.solve(&gradient).dot(&gradient)
+        };
+        let mut distance = far(&self.gradient);
+        for _ in 0..NEWTON_STEPS {
+            let step = factor.solve(&DVector::from_column_slice(&self.gradient));
+            let next: Vec<f64> =
+                self.at.iter().zip(step.iter()).map(|(x, s)| x - s).collect();
+            let (value, gradient) = self.objective.evaluate(&next);
+            let there = far(&gradient);
+            if there >= distance
+                || value > self.value + 1e-9 * self.value.abs().max(1.0)
+            {
+                break;
+            }
+            (self.at, self.value, self.gradient) = (next, value, gradient);
+            distance = there;
+            if distance < NEAR {
+                break;
+            }
+        }
+    }
+}
+
+/// The objective per unit of weight, in coordinates in which its curvature is about one
+/// in every direction: the place is `origin + L⁻ᵀ x`, with `L Lᵀ` about the curvature.
 struct Scaled<'a, O> {
     objective: &'a O,
-    roots: &'a [f64],
+    origin: &'a [f64],
+    factor: &'a DMatrix<f64>,
     /// The last place, value and gradient: a line search asks for both in turn.
     last: RefCell<Option<Asked>>,
 }
@@ -133,18 +190,25 @@ struct Scaled<'a, O> {
 type Asked = (Vec<f64>, f64, Vec<f64>);
 
 impl<O: Objective> Scaled<'_, O> {
+    fn at(&self, place: &[f64]) -> Vec<f64> {
+        let place = DVector::from_column_slice(place);
+        let moved = self.factor.tr_solve_lower_triangular(&place).unwrap_or(place);
+        self.origin.iter().zip(moved.iter()).map(|(o, m)| o + m).collect()
+    }
+
     fn ask(&self, place: &[f64]) -> (f64, Vec<f64>) {
         if let Some((at, value, gradient)) = self.last.borrow().as_ref()
             && at.as_slice() == place
         {
             return (*value, gradient.clone());
         }
-        let at: Vec<f64> = place.iter().zip(self.roots).map(|(x, r)| x / r).collect();
-        let (value, gradient) = self.objective.evaluate(&at);
+        let (value, gradient) = self.objective.evaluate(&self.at(place));
         let weight = self.objective.weight();
         let value = value / weight;
-        let gradient: Vec<f64> =
-            gradient.iter().zip(self.roots).map(|(g, r)| g / r / weight).collect();
+        let gradient = DVector::from_vec(gradient) / weight;
+        let gradient =
+            self.factor.solve_lower_triangular(&gradient).unwrap_or(gradient);
+        let gradient = gradient.as_slice().to_vec();
         *self.last.borrow_mut() = Some((place.to_vec(), value, gradient.clone()));
         (value, gradient)
     }
@@ -171,18 +235,27 @@ impl<O: Objective> Gradient for Borrowed<'_, '_, O> {
     }
 }
 
-fn search<O: Objective>(problem: &Scaled<'_, O>, first: Vec<f64>) -> Option<Vec<f64>> {
-    let solver = LBFGS::new(MoreThuenteLineSearch::new(), MEMORY)
-        .with_tolerance_grad(GRADIENT_ROUGH)
-        .ok()?
-        .with_tolerance_cost(1e-13)
-        .ok()?;
-    let run = Executor::new(Borrowed(problem), solver)
-        .configure(|state| state.param(first).max_iters(STEPS_MAX))
-        .timer(false)
-        .run()
-        .ok()?;
-    run.state.get_best_param().cloned()
+/// Where L-BFGS ends, or `start` if it finds nothing better.
+fn search<O: Objective>(
+    objective: &O,
+    start: &[f64],
+    factor: &DMatrix<f64>,
+) -> Vec<f64> {
+    let problem = Scaled { objective, origin: start, factor, last: RefCell::new(None) };
+    let found = || {
+        let solver = LBFGS::new(MoreThuenteLineSearch::new(), MEMORY)
+            .with_tolerance_grad(GRADIENT_ROUGH)
+            .ok()?
+            .with_tolerance_cost(COST_SAME)
+            .ok()?;
+        let run = Executor::new(Borrowed(&problem), solver)
+            .configure(|state| state.param(vec![0.0; start.len()]).max_iters(STEPS_MAX))
+            .timer(false)
+            .run()
+            .ok()?;
+        run.state.get_best_param().map(|place| problem.at(place))
+    };
+    found().unwrap_or_else(|| start.to_vec())
 }
 
 /// The logistic function.

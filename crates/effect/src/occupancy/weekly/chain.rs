@@ -12,16 +12,24 @@
 
 use super::entry::{Entries, EntryChance};
 use super::evidence::{
-    Evidence, PATTERNS, Unit, VIEWS_MAX, pattern_days, silent_patterns,
+    Evidence, PATTERNS, Unit, VIEWS_MAX, View, pattern_days, silent_patterns,
 };
 use super::layout::Layout;
 use super::rates::{Intensity, Rates, Turn};
 
 /// Most classes of the product's detection.
 pub(crate) const CLASSES_MAX: usize = 7;
-/// Pairs of classes with a smaller share of a history are not walked back: the gradient
-/// is summed to nine digits.
+/// Most classes of controls' detection.
+const CONTROLS_MAX: usize = 3;
+/// Most pairs of classes.
+const PAIRS_MAX: usize = CLASSES_MAX * CONTROLS_MAX;
+/// Pairs of classes that cannot have a larger share of a history are left out: sums are
+/// exact to nine digits.
 const SHARE_MIN: f64 = 1e-10;
+
+/// A product of chances this small is replaced by its logarithm. A week's chance is over
+/// 1e-190, so the product stays a normal number.
+const CHANCE_SMALL: f64 = 1e-100;
 
 /// Expected days at one vantage in one week for one class.
 #[derive(Clone, Copy, Debug, Default)]
@@ -220,23 +228,27 @@ impl<'a> Chain<'a> {
             return f64::NEG_INFINITY;
         }
         let sure = self.sure_turns(unit);
-        let by_product: Vec<f64> =
-            (0..products).map(|class| self.sure_product(unit, class)).collect();
-        let by_control: Vec<f64> =
-            (0..controls).map(|class| self.sure_control(unit, class)).collect();
+        let by_product = self.sure_product(unit);
+        let [by_control, seen_control] = self.controls(unit);
+        // What a pair cannot exceed, in descending order: chances are at most 1.
+        let mut bounds = [(f64::NEG_INFINITY, 0); PAIRS_MAX];
+        for (pair, bound) in bounds.iter_mut().enumerate().take(pairs) {
+            let (product, control) = (pair / controls, pair % controls);
+            let weight = self.rates.weights[pair].max(f64::MIN_POSITIVE).ln();
+            let log = sure + by_product[product] + by_control[control] + weight;
+            room.share[pair] = log;
+            *bound = (log + seen_control[control], pair);
+        }
+        bounds[..pairs].sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
         let mut top = f64::NEG_INFINITY;
-        for product in 0..products {
-            for control in 0..controls {
-                let pair = product * controls + control;
-                let between = self.between(unit, (product, control), gone, room);
-                let log = sure
-                    + by_product[product]
-                    + by_control[control]
-                    + between
-                    + self.rates.weights[pair].max(f64::MIN_POSITIVE).ln();
-                room.share[pair] = log;
-                top = top.max(log);
+        for (bound, pair) in bounds.into_iter().take(pairs) {
+            if bound < top + SHARE_MIN.ln() {
+                room.share[pair] = f64::NEG_INFINITY;
+                continue;
             }
+            let classes = (pair / controls, pair % controls);
+            room.share[pair] += self.between(unit, classes, gone, room);
+            top = top.max(room.share[pair]);
         }
         if top == f64::NEG_INFINITY {
             return top;
@@ -251,7 +263,7 @@ impl<'a> Chain<'a> {
         let periods = self.layout.periods;
         let kept = |(period, count): (usize, &f64)| {
             let using = self.rates.using[unit.group * periods + period];
-            let sight = |view: &super::evidence::View| {
+            let sight = |view: &View| {
                 (-self.rates.sight[view.vantage * periods + period].down).ln_1p()
             };
             let log = (-using.down).ln_1p() + unit.views.iter().map(sight).sum::<f64>();
@@ -260,34 +272,45 @@ impl<'a> Chain<'a> {
         unit.sure_turns.iter().enumerate().map(kept).sum()
     }
 
-    /// Logarithm of what was seen of the product in sure weeks, given membership.
-    fn sure_product(&self, unit: &Unit, class: usize) -> f64 {
-        let mut log =
-            -self.entries.product[unit.entry * self.layout.products + class].log;
-        for view in &unit.views {
-            for (week, cell) in view.cells.iter().enumerate().take(self.layout.weeks) {
-                if unit.sure[week] {
-                    let at = self.layout.product_cell(view.vantage, week, class);
-                    log += self.rates.product.table[at].log[usize::from(cell.product)];
-                }
-            }
+    /// Logarithm of what was seen of the product in sure weeks, given membership, for each
+    /// class.
+    fn sure_product(&self, unit: &Unit) -> [f64; CLASSES_MAX] {
+        let mut logs = [0.0; CLASSES_MAX];
+        let entries = &self.entries.product[unit.entry * self.layout.products..];
+        for (log, entry) in logs.iter_mut().zip(entries).take(self.layout.products) {
+            *log = -entry.log;
         }
-        log
+        for (view, week) in self.sure_weeks(unit) {
+            let pattern = view.cells[week].product;
+            let by_class = self.rates.product.logs(view.vantage, week, pattern);
+            logs.iter_mut().zip(by_class).for_each(|(log, by)| *log += by);
+        }
+        logs
     }
 
-    /// Logarithm of what was seen of controls in sure weeks, given membership.
-    fn sure_control(&self, unit: &Unit, class: usize) -> f64 {
-        let mut log =
-            -self.entries.control[unit.entry * self.layout.controls + class].log;
+    /// Logarithm of what was seen of controls for each class: in sure weeks, given
+    /// membership; and in other weeks, where any was. These were in sight, so no path
+    /// does without that factor.
+    fn controls(&self, unit: &Unit) -> [[f64; CLASSES_MAX]; 2] {
+        let mut logs = [[0.0; CLASSES_MAX]; 2];
+        let entries = &self.entries.control[unit.entry * self.layout.controls..];
+        for (log, entry) in logs[0].iter_mut().zip(entries).take(self.layout.controls) {
+            *log = -entry.log;
+        }
         for view in unit.views.iter().filter(|view| view.control) {
             for (week, cell) in view.cells.iter().enumerate().take(self.layout.weeks) {
-                if unit.sure[week] {
-                    let at = self.layout.control_cell(view.vantage, week, class);
-                    log += self.rates.control.table[at].log[usize::from(cell.control)];
-                }
+                let into =
+                    match (unit.sure[week], self.nothing[usize::from(cell.control)]) {
+                        (true, _) => &mut logs[0],
+                        (false, false) => &mut logs[1],
+                        (false, true) => continue,
+                    };
+                let by_class =
+                    self.rates.control.logs(view.vantage, week, cell.control);
+                into.iter_mut().zip(by_class).for_each(|(log, by)| *log += by);
             }
         }
-        log
+        logs
     }
 
     /// Logarithm of what lies between sure weeks, for a pair of classes.
@@ -300,7 +323,7 @@ impl<'a> Chain<'a> {
     ) -> f64 {
         let weeks = self.layout.weeks;
         let pair = classes.0 * self.layout.controls + classes.1;
-        let mut log = 0.0;
+        let (mut log, mut chance) = (0.0, 1.0f64);
         let mut state = sure_state::<S>();
         for week in unit.entry_week + 1..weeks {
             if unit.sure[week - 1] {
@@ -323,14 +346,19 @@ impl<'a> Chain<'a> {
             }
             room.emission[place] = emission;
             room.scale[place] = sum;
-            log += sum.ln();
             if sum <= 0.0 {
                 return f64::NEG_INFINITY;
             }
-            state.iter_mut().for_each(|s| *s /= sum);
+            chance *= sum;
+            if chance < CHANCE_SMALL {
+                log += chance.ln();
+                chance = 1.0;
+            }
+            let inverse = 1.0 / sum;
+            state.iter_mut().for_each(|s| *s *= inverse);
             room.forward[place] = state;
         }
-        log
+        log + chance.ln()
     }
 
     fn emission<const S: usize>(
@@ -343,16 +371,13 @@ impl<'a> Chain<'a> {
         let mut emission = [1.0; S];
         for (j, view) in unit.views.iter().enumerate() {
             let cell = view.cells[week];
-            let (product, control) =
-                (usize::from(cell.product), usize::from(cell.control));
-            let at = self.layout.product_cell(view.vantage, week, classes.0);
-            let used = self.rates.product.table[at].chance[product];
-            let unused = f64::from(u8::from(self.nothing[product]));
+            let (product, control) = (&self.rates.product, &self.rates.control);
+            let used = product.chance(view.vantage, week, cell.product, classes.0);
+            let unused = f64::from(u8::from(self.nothing[usize::from(cell.product)]));
             let (mut seen, mut dark) = (1.0, unused);
             if view.control {
-                let at = self.layout.control_cell(view.vantage, week, classes.1);
-                seen = self.rates.control.table[at].chance[control];
-                dark *= f64::from(u8::from(self.nothing[control]));
+                seen = control.chance(view.vantage, week, cell.control, classes.1);
+                dark *= f64::from(u8::from(self.nothing[usize::from(cell.control)]));
             }
             for (s, emission) in emission.iter_mut().enumerate() {
                 *emission *= match (s >> (j + 1) & 1, s & 1) {
@@ -415,18 +440,22 @@ impl<'a> Chain<'a> {
             let entry = &self.entries.product[unit.entry * products + class];
             let at = |v: usize, week: usize| self.layout.product_cell(v, week, class);
             self.add_entry(unit, entry, *weight, at, &mut sums.product);
-            for (view, week) in self.sure_weeks(unit) {
-                let days = self.days[usize::from(view.cells[week].product)];
-                sums.product[at(view.vantage, week)].add(*weight, days);
-            }
         }
         for (class, weight) in by_control.iter().enumerate().take(controls) {
             let entry = &self.entries.control[unit.entry * controls + class];
             let at = |v: usize, week: usize| self.layout.control_cell(v, week, class);
             self.add_entry(unit, entry, *weight, at, &mut sums.control);
-            for (view, week) in self.sure_weeks(unit).filter(|(v, _)| v.control) {
+        }
+        for (view, week) in self.sure_weeks(unit) {
+            let days = self.days[usize::from(view.cells[week].product)];
+            let at = self.layout.product_cell(view.vantage, week, 0);
+            let into = sums.product[at..at + products].iter_mut();
+            into.zip(by_product).for_each(|(into, weight)| into.add(weight, days));
+            if view.control {
                 let days = self.days[usize::from(view.cells[week].control)];
-                sums.control[at(view.vantage, week)].add(*weight, days);
+                let at = self.layout.control_cell(view.vantage, week, 0);
+                let into = sums.control[at..at + controls].iter_mut();
+                into.zip(by_control).for_each(|(into, weight)| into.add(weight, days));
             }
         }
     }
@@ -434,7 +463,7 @@ impl<'a> Chain<'a> {
     fn sure_weeks<'b>(
         &self,
         unit: &'b Unit,
-    ) -> impl Iterator<Item = (&'b super::evidence::View, usize)> {
+    ) -> impl Iterator<Item = (&'b View, usize)> {
         let weeks = self.layout.weeks;
         let sure = move |week: &usize| unit.sure[*week];
         let of = move |view| (0..weeks).filter(sure).map(move |week| (view, week));

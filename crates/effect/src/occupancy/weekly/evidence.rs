@@ -201,6 +201,25 @@ impl Evidence {
         Ok(evidence)
     }
 
+    /// Every `step`-th organisation, in order of name.
+    pub(crate) fn part(&self, step: usize) -> Self {
+        let units = self.units.iter().step_by(step.max(1)).cloned().collect();
+        Self { units, ..self.clone_without_units() }
+    }
+
+    fn clone_without_units(&self) -> Self {
+        Self {
+            units: Vec::new(),
+            vantages: self.vantages.clone(),
+            controlled: self.controlled.clone(),
+            period: self.period.clone(),
+            block: self.block.clone(),
+            entries: self.entries.clone(),
+            after: self.after.clone(),
+            ..*self
+        }
+    }
+
     /// The Monday of a week.
     pub(crate) fn monday(&self, week: usize) -> Day {
         self.first_monday.plus(7 * i32::try_from(week).unwrap_or(i32::MAX))

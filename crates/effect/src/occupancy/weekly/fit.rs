@@ -10,7 +10,7 @@ use super::evidence::{Evidence, pattern_days};
 use super::layout::Layout;
 use super::likelihood::Likelihood;
 use crate::interval::as_f64;
-use crate::occupancy::optimum::{Minimum, minimise};
+use crate::occupancy::optimum::{Minimum, Objective, minimise, minimise_near};
 
 /// A fitted model.
 pub(crate) struct Fit {
@@ -25,21 +25,45 @@ pub(crate) struct Fit {
     known_curve: Option<DMatrix<f64>>,
 }
 
+/// Above so many organisations, a part of about [`PART`] is searched first: nearly all
+/// steps are then cheap, and a few with all organisations end the search.
+const WHOLE_MAX: usize = 6_000;
+/// Organisations of that part.
+const PART: usize = 3_000;
+
+fn units(evidence: &Evidence) -> f64 {
+    as_f64(u64::try_from(evidence.units.len()).unwrap_or(1).max(1))
+}
+
+/// The top of the likelihood of `evidence`, and the scale of its coordinates.
+fn search(
+    layout: &Layout,
+    evidence: &Evidence,
+    prior: &DMatrix<f64>,
+) -> (Minimum, Vec<f64>) {
+    let likelihood = Likelihood { layout, evidence };
+    let [product, control] = starts(evidence, [layout.products, layout.controls]);
+    let start = layout.start(&product, &control);
+    let spread = likelihood.score_variance(&start).diagonal() + prior.diagonal();
+    let scale: Vec<f64> = spread.iter().map(|s| s / units(evidence)).collect();
+    (minimise(&likelihood, &start, &scale), scale)
+}
+
 impl Fit {
     /// Fits `evidence` with so many classes of detection.
     pub(crate) fn new(evidence: &Evidence, classes: usize) -> Self {
         let layout = Layout::new(evidence, classes);
         let likelihood = Likelihood { layout: &layout, evidence };
-        let [product, control] = starts(evidence, [layout.products, layout.controls]);
-        let start = layout.start(&product, &control);
         let prior = layout.prior_curvature();
-        let units = as_f64(u64::try_from(evidence.units.len()).unwrap_or(1));
-        let scale: Vec<f64> = (likelihood.score_variance(&start).diagonal()
-            + prior.diagonal())
-        .iter()
-        .map(|s| s / units)
-        .collect();
-        let minimum = minimise(&likelihood, &start, &scale);
+        let minimum = if evidence.units.len() > WHOLE_MAX {
+            let part = evidence.part(evidence.units.len().div_ceil(PART));
+            let near = search(&layout, &part, &prior);
+            let more = likelihood.weight() / units(&part);
+            let curvature = (&near.0.curvature - &prior) * more + &prior;
+            minimise_near(&likelihood, &near.0.at, &curvature, &near.1)
+        } else {
+            search(&layout, evidence, &prior).0
+        };
         let covariances = minimum.covariance.as_ref().map(|inverse| {
             let scores = likelihood.score_variance(&minimum.at);
             [inverse.clone(), inverse * scores * inverse]

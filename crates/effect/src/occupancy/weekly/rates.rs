@@ -9,7 +9,7 @@
 //! **Invariant:** no chance is 0 or 1 by rounding; all are finite for every list of
 //! parameters.
 
-use super::evidence::{Evidence, PATTERNS, pattern_days};
+use super::evidence::{Evidence, PATTERNS, Pattern, pattern_days};
 use super::layout::Layout;
 use crate::occupancy::optimum::logistic;
 
@@ -28,16 +28,39 @@ pub(crate) struct Turn {
 /// Contacts seen a day on weekdays and on weekend days.
 pub(crate) type Intensity = [f64; 2];
 
-/// Chances of patterns, and their logarithms.
-pub(crate) struct Table {
-    pub(crate) chance: [f64; PATTERNS],
-    pub(crate) log: [f64; PATTERNS],
+/// What is seen of the product, or of controls.
+pub(crate) struct Detection {
+    /// By vantage, week, class.
+    pub(crate) intensity: Vec<Intensity>,
+    /// Chance of a pattern, by vantage, week, pattern, class: classes are asked together.
+    chance: Vec<f64>,
+    /// Its logarithm.
+    log: Vec<f64>,
+    classes: usize,
+    weeks: usize,
 }
 
-/// What is seen of the product, or of controls, by vantage, week, class.
-pub(crate) struct Detection {
-    pub(crate) intensity: Vec<Intensity>,
-    pub(crate) table: Vec<Table>,
+impl Detection {
+    fn row(&self, vantage: usize, week: usize, pattern: Pattern) -> usize {
+        ((vantage * self.weeks + week) * PATTERNS + usize::from(pattern)) * self.classes
+    }
+
+    /// The chance of a pattern for one class.
+    pub(crate) fn chance(
+        &self,
+        vantage: usize,
+        week: usize,
+        pattern: Pattern,
+        class: usize,
+    ) -> f64 {
+        self.chance[self.row(vantage, week, pattern) + class]
+    }
+
+    /// Its logarithm for each class.
+    pub(crate) fn logs(&self, vantage: usize, week: usize, pattern: Pattern) -> &[f64] {
+        let row = self.row(vantage, week, pattern);
+        &self.log[row..row + self.classes]
+    }
 }
 
 /// The chances for one list of parameters.
@@ -78,8 +101,8 @@ impl Rates {
         let [product, control] = intensities(layout, evidence, at);
         Self {
             weights: weights(layout, at),
-            product: Detection { table: tables(&product), intensity: product },
-            control: Detection { table: tables(&control), intensity: control },
+            product: detection(product, layout.products, layout.weeks),
+            control: detection(control, layout.controls, layout.weeks),
             using: using.collect(),
             sight: sight.collect(),
         }
@@ -150,9 +173,11 @@ fn weights(layout: &Layout, at: &[f64]) -> Vec<f64> {
     logits.iter().map(|x| (x - top).exp() / sum).collect()
 }
 
-fn tables(intensities: &[Intensity]) -> Vec<Table> {
+fn detection(intensity: Vec<Intensity>, classes: usize, weeks: usize) -> Detection {
     let days = pattern_days();
-    let of = |pair: &Intensity| {
+    let mut chance = vec![0.0; intensity.len() * PATTERNS];
+    let mut log = chance.clone();
+    for (place, pair) in intensity.iter().enumerate() {
         let powers = pair.map(|lambda| {
             let (seen, missed) = (-(-lambda).exp_m1(), (-lambda).exp());
             let mut powers = [[1.0; 2]; 6];
@@ -162,20 +187,20 @@ fn tables(intensities: &[Intensity]) -> Vec<Table> {
             powers
         });
         let logs = pair.map(|lambda| [(-(-lambda).exp_m1()).ln(), -lambda]);
-        let mut table = Table { chance: [0.0; PATTERNS], log: [0.0; PATTERNS] };
-        for (i, days) in days.iter().enumerate() {
+        let (week, class) = (place / classes, place % classes);
+        for (pattern, days) in days.iter().enumerate() {
+            let at = (week * PATTERNS + pattern) * classes + class;
             let [seen, missed, others, missed_others] = days.map(usize::from);
-            table.chance[i] = powers[0][seen][0]
+            chance[at] = powers[0][seen][0]
                 * powers[0][missed][1]
                 * powers[1][others][0]
                 * powers[1][missed_others][1];
             let days = days.map(f64::from);
-            table.log[i] = days[0] * logs[0][0]
+            log[at] = days[0] * logs[0][0]
                 + days[1] * logs[0][1]
                 + days[2] * logs[1][0]
                 + days[3] * logs[1][1];
         }
-        table
-    };
-    intensities.iter().map(of).collect()
+    }
+    Detection { intensity, chance, log, classes, weeks }
 }

@@ -169,7 +169,7 @@ fn truth(found: &Corrected, uses: &[[bool; WEEKS]]) -> f64 {
 }
 
 fn settings() -> Settings {
-    let classes = std::env::var("K").map_or(3, |k| k.parse().unwrap());
+    let classes = std::env::var("K").map_or(5, |k| k.parse().unwrap());
     Settings { classes, hazards: Stratify::All, replicates: 0, ..Settings::default() }
 }
 
@@ -239,24 +239,29 @@ fn the_likelihood_is_the_sum_over_all_paths() {
                 let mut chance = weight;
                 for week in 0..8 {
                     let (using, lit) = state(week);
-                    let product = short.product_cell(view.vantage, week, class / 3);
-                    let control = short.control_cell(view.vantage, week, class % 3);
+                    let v = view.vantage;
+                    let used = rates.product.chance(
+                        v,
+                        week,
+                        view.cells[week].product,
+                        class / 3,
+                    );
+                    let seen = rates.control.chance(
+                        v,
+                        week,
+                        view.cells[week].control,
+                        class % 3,
+                    );
                     let days = view.cells[week];
-                    let table = |t: &[f64; 126], p: u8| t[usize::from(p)];
                     let shows = |p: u8| !silent[usize::from(p)];
                     chance *= match (using && lit, shows(days.product)) {
-                        (true, _) => {
-                            table(&rates.product.table[product].chance, days.product)
-                        }
+                        (true, _) => used,
                         (false, true) => 0.0,
                         (false, false) => 1.0,
                     };
                     if view.control {
                         chance *= match (lit, shows(days.control)) {
-                            (true, _) => table(
-                                &rates.control.table[control].chance,
-                                days.control,
-                            ),
+                            (true, _) => seen,
                             (false, true) => 0.0,
                             (false, false) => 1.0,
                         };
@@ -336,5 +341,36 @@ fn worlds_show() {
     for world in [B, NOTHING, F] {
         score(world, 10);
         println!("{:?}", t.elapsed());
+    }
+}
+
+#[test]
+fn timing() {
+    for (n, v) in [(2000, 1), (22_000, 1), (22_000, 2)] {
+        let world = World { organisations: n, vantages: v, dark: 0.2, ..F };
+        let (panel, _) = world.draw(9);
+        let t = std::time::Instant::now();
+        let evidence = Evidence::read(&panel, windows(), dates(), &settings()).unwrap();
+        println!(
+            "read {:?} units {} entries {}",
+            t.elapsed(),
+            evidence.units.len(),
+            evidence.entries.len()
+        );
+        let layout = Layout::new(&evidence, 5);
+        let likelihood = Likelihood { layout: &layout, evidence: &evidence };
+        let at = layout.start(
+            &vec![vec![-1.5, -1.2, -0.9, -0.6, -0.3]; 2],
+            &vec![vec![-0.9, -0.3, 0.2]; 2],
+        );
+        let t = std::time::Instant::now();
+        let _ = crate::occupancy::optimum::Objective::evaluate(&likelihood, &at);
+        println!("evaluate {:?} parameters {}", t.elapsed(), layout.count);
+        let t = std::time::Instant::now();
+        let _ = likelihood.score_variance(&at);
+        println!("scores {:?}", t.elapsed());
+        let t = std::time::Instant::now();
+        let found = assess(&panel, &settings());
+        println!("all {:?} {:?}", t.elapsed(), found.strata);
     }
 }
