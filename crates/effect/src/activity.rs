@@ -40,7 +40,7 @@ pub(crate) fn organisations(panel: &Panel) -> Vec<History> {
     united.into_values().collect()
 }
 
-fn unite(into: &mut [WeekCell], from: &[WeekCell]) {
+pub(crate) fn unite(into: &mut [WeekCell], from: &[WeekCell]) {
     debug_assert_eq!(
         into.len(),
         from.len(),

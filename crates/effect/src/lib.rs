@@ -12,7 +12,8 @@
 //!
 //! **Invariant:** nothing here knows addresses, SQL, files, async or Arrow, and every
 //! random draw comes from a seed that the caller passes in. Every before/after figure
-//! says that visibility is not separated from usage, because nothing here models it yet.
+//! says that visibility is not separated from usage; only [`occupancy::weekly`] separates
+//! them, and only where controls let it.
 //!
 //! [`model::panel::Panel`]: tidegauge_model::panel::Panel
 

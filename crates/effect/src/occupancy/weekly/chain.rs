@@ -355,7 +355,9 @@ impl<'a> Chain<'a> {
                 chance = 1.0;
             }
             let inverse = 1.0 / sum;
-            state.iter_mut().for_each(|s| *s *= inverse);
+            for state in &mut state {
+                *state *= inverse;
+            }
             room.forward[place] = state;
         }
         log + chance.ln()
@@ -423,16 +425,14 @@ impl<'a> Chain<'a> {
         let (products, controls) = (self.layout.products, self.layout.controls);
         let mut by_product = [0.0; CLASSES_MAX];
         let mut by_control = [0.0; CLASSES_MAX];
-        for product in 0..products {
-            for control in 0..controls {
-                let pair = product * controls + control;
-                let weight = asked.weight * room.share[pair];
-                sums.class[pair] += weight;
-                by_product[product] += weight;
-                by_control[control] += weight;
-                if room.share[pair] > SHARE_MIN {
-                    self.back_between(unit, (product, control), weight, room, sums);
-                }
+        for (pair, share) in room.share.iter().enumerate() {
+            let (product, control) = (pair / controls, pair % controls);
+            let weight = asked.weight * share;
+            sums.class[pair] += weight;
+            by_product[product] += weight;
+            by_control[control] += weight;
+            if *share > SHARE_MIN {
+                self.back_between(unit, (product, control), weight, room, sums);
             }
         }
         self.add_sure(unit, asked.weight, sums);

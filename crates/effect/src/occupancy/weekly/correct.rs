@@ -301,7 +301,9 @@ impl<'a> Model<'a> {
             sums
         });
         let mut sums = Sums::new(layout);
-        parts.iter().for_each(|part| sums.add(part));
+        for part in &parts {
+            sums.add(part);
+        }
         gradient(layout, self.evidence, &self.rates, &sums)
     }
 }

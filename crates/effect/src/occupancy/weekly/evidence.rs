@@ -8,6 +8,7 @@
 //! after; days outside are no evidence. A day with a sighting was looked at, whatever the
 //! footprint says.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -15,7 +16,7 @@ use tidegauge_model::panel::{History, Panel, WeekCell};
 use tidegauge_model::{Day, DayRange, OrgId, VantageId};
 
 use super::{ActDates, Refusal, Settings};
-use crate::activity::organisations;
+use crate::activity::{organisations, unite};
 use crate::interval::as_f64;
 use crate::{Stratify, Windows};
 
@@ -231,9 +232,13 @@ impl Evidence {
         windows: Windows,
         settings: &Settings,
     ) -> Result<(), Refusal> {
-        let mut views: BTreeMap<&OrgId, Vec<&History>> = BTreeMap::new();
+        let mut views: BTreeMap<&OrgId, BTreeMap<&VantageId, Cow<'_, History>>> =
+            BTreeMap::new();
         for history in &panel.histories {
-            views.entry(&history.organisation).or_default().push(history);
+            let of = views.entry(&history.organisation).or_default();
+            of.entry(&history.vantage)
+                .and_modify(|known| unite(&mut known.to_mut().weeks, &history.weeks))
+                .or_insert(Cow::Borrowed(history));
         }
         let offset = panel.week_index(windows.before().first()).unwrap_or(0);
         let mut families: BTreeMap<OrgId, usize> = BTreeMap::new();
@@ -242,8 +247,8 @@ impl Evidence {
                 continue;
             }
             let mut of: Vec<(u32, &History)> = views[&united.organisation]
-                .iter()
-                .map(|h| (h.seen_days(panel.days, windows.before()), *h))
+                .values()
+                .map(|h| (h.seen_days(panel.days, windows.before()), h.as_ref()))
                 .filter(|(seen, _)| *seen > 0)
                 .collect();
             of.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.vantage.cmp(&b.1.vantage)));
@@ -453,10 +458,10 @@ mod tests {
                 let count = |bits: u8| u8::try_from(bits.count_ones()).unwrap();
                 let missed = looked & !seen;
                 let expected = [
-                    count(seen & 31),
-                    count(missed & 31),
-                    count(seen & 96),
-                    count(missed & 96),
+                    count(seen & 0b001_1111),
+                    count(missed & 0b001_1111),
+                    count(seen & 0b110_0000),
+                    count(missed & 0b110_0000),
                 ];
                 assert_eq!(days[usize::from(pattern(seen, looked))], expected);
             }

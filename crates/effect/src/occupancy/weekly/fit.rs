@@ -72,7 +72,7 @@ impl Fit {
             .cholesky()
             .map(|factor| factor.inverse());
         let known_curve = without_curve(&layout, &minimum.curvature);
-        Self { minimum, covariances, weaker, known_curve, layout }
+        Self { layout, minimum, covariances, weaker, known_curve }
     }
 
     /// The variance of a figure with this gradient.

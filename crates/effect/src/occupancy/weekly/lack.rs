@@ -159,8 +159,7 @@ fn draw(
     }
     let (mut using, mut lit) = (true, vec![true; unit.views.len()]);
     let mut weeks = vec![Vec::with_capacity(evidence.weeks); unit.views.len()];
-    for week in 0..evidence.weeks {
-        let period = evidence.period[week];
+    for (week, period) in evidence.period.iter().enumerate().take(evidence.weeks) {
         if week > member {
             let turn = rates.using[unit.group * layout.periods + period];
             using = turned(using, turn.down, turn.up, random);

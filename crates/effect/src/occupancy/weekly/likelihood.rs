@@ -104,7 +104,9 @@ impl Likelihood<'_> {
             sums.add(part);
         }
         let mut gradient = gradient(self.layout, self.evidence, &rates, &sums);
-        gradient.iter_mut().for_each(|g| *g = -*g);
+        for by in &mut gradient {
+            *by = -*by;
+        }
         self.layout.add_prior(at, &mut value, &mut gradient);
         (value, gradient)
     }
@@ -222,11 +224,9 @@ pub(crate) fn gradient(
             let class = product * layout.controls + control;
             let by = sums.class[class] - rates.weights[class] * members;
             gradient[layout.together()] += by * layout.pair(product, control);
-            for place in [layout.product_class(product), layout.control_class(control)]
-            {
-                if let Some(place) = place {
-                    gradient[place] += by;
-                }
+            let places = [layout.product_class(product), layout.control_class(control)];
+            for place in places.into_iter().flatten() {
+                gradient[place] += by;
             }
         }
     }

@@ -45,7 +45,8 @@ pub struct ActDates {
 pub struct Settings {
     /// Who is in the baseline cohort.
     pub active: Active,
-    /// Classes of organisations by how easily they are seen: 1 to 5.
+    /// Classes of organisations by how often the product is seen if used: 1 to 7.
+    /// Too few, and those hardly seen are taken for gone.
     pub classes: usize,
     /// Strata with a hazard of removal of their own, where they are large enough.
     pub hazards: Stratify,
@@ -59,7 +60,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             active: Active { days_min: 2 },
-            classes: 3,
+            classes: 5,
             hazards: Stratify::Country,
             replicates: 99,
             seed: 2024,
@@ -100,7 +101,7 @@ pub enum Refusal {
         /// Organisations needed.
         least: usize,
     },
-    /// Classes outside 1 to 5.
+    /// Classes outside 1 to 7.
     #[error("{classes} classes of detection; 1 to {most} can be fitted")]
     Classes {
         /// Classes asked for.

@@ -100,7 +100,9 @@ fn in_sight(evidence: &Evidence, fit: &Fit, rates: &Rates) -> Sums {
         sums
     });
     let mut sums = Sums::new(layout);
-    parts.iter().for_each(|part| sums.add(part));
+    for part in &parts {
+        sums.add(part);
+    }
     sums
 }
 
