@@ -3,8 +3,8 @@
 //!
 //! **Invariant:** an observation repeats its source and interprets nothing: how the gap
 //! between two snapshots is filled, what a tag means and which source wins is decided
-//! when an address is looked up. An observation is about a range of addresses, or about
-//! an AS, never about both and never about neither.
+//! when an address is looked up. An observation is about one thing: a range of addresses,
+//! an AS, or what its value names (an organisation, a domain).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,6 +24,16 @@ use crate::{Address, Asn, Day, SourceId};
 /// | `holder` | the range | if told | organisation id | `name` `country` `addr_country` `parent` `sector` `kind` `shared` `from` `to` `confidence` |
 /// | `as_name` | - | the AS | its name | `country` `class` `basis` |
 /// | `as_tag` | - | the AS | the tag, as the source spells it | - |
+/// | `provider` | the range | - | id of the provider | `name` `kind` `shared` `service` `region` `country` `addr_country` |
+/// | `registration` | the range, | or the AS | handle of the organisation, may be empty | `name` `country` `status` `registry` |
+/// | `delegation` | the range, | or the AS | holder within this edition only, may be empty | `country` `status` `registry` `given` |
+/// | `route` | the range | AS that may announce it | - | - |
+/// | `range_tag` | the range | - | tags, separated by `;` | - |
+/// | `organisation` | - | - | its handle | `name` `country` `registry` |
+/// | `domain` | - | - | the domain | `name` `country` `tag` |
+///
+/// `origin` has the detail `origins` where several AS announce the range: all of them, as
+/// the source writes them. `as_name` may have the detail `website`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Observation {
     /// The table it comes from; names the same table across snapshots.
@@ -55,6 +65,20 @@ word! {
         AsName = "as_name",
         /// An AS has a tag.
         AsTag = "as_tag",
+        /// A provider of servers or of content publishes the range as its own.
+        Provider = "provider",
+        /// A registry has the range or the AS in the name of an organisation.
+        Registration = "registration",
+        /// A regional registry gave the range or the AS away.
+        Delegation = "delegation",
+        /// A routing registry allows an AS to announce the range.
+        Route = "route",
+        /// The range has a tag.
+        RangeTag = "range_tag",
+        /// An organisation has a name.
+        Organisation = "organisation",
+        /// A domain belongs to somebody of a kind.
+        Domain = "domain",
     }
 }
 

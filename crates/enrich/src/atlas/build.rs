@@ -16,11 +16,15 @@ use super::Rules;
 use super::load::confidence;
 use super::networks::{AsFact, Networks};
 use super::ranges::{RangeRow, Ranges, Valid};
+use super::tags::Network;
 
 /// Who held which address when.
 #[derive(Debug)]
 pub struct Atlas {
     pub(super) holders: Layers,
+    pub(super) providers: Layers,
+    pub(super) range_tags: Layers,
+    pub(super) delegations: Layers,
     pub(super) origins: Layers,
     pub(super) countries: Layers,
     pub(super) statements: Vec<Statement>,
@@ -77,7 +81,12 @@ pub(super) struct Said {
 pub(super) enum Reading {
     Origin(Option<Asn>),
     Country(Option<Country>),
+    /// Of a holder row, or of a provider.
     Holder(Holder),
+    /// What the tags of a range mean.
+    Tagged(Network),
+    /// What a registry says, for explanations.
+    Registered,
 }
 
 /// A holder row, understood.
@@ -169,6 +178,8 @@ struct Draft {
     facts: Vec<(Asn, AsFact)>,
     /// Statements of holder rows, with the snapshots that made them.
     holders: BTreeSet<(Day, usize)>,
+    /// Organisations by their handle, with the snapshots that named them.
+    named: Vec<(Day, String, BTreeMap<String, String>)>,
     notes: Notes,
 }
 
@@ -183,15 +194,29 @@ impl Draft {
             self.notes.forgotten += 1;
             return;
         }
-        let of_range =
-            matches!(field, Field::Origin | Field::AddressCountry | Field::Holder);
+        let of_range = match field {
+            Field::Origin
+            | Field::AddressCountry
+            | Field::Holder
+            | Field::Provider
+            | Field::RangeTag
+            | Field::Route => true,
+            Field::AsName | Field::AsTag => false,
+            Field::Registration | Field::Delegation => range.is_some(),
+            Field::Organisation => {
+                self.named.push((snapshot, value, detail));
+                return;
+            }
+            // Kept in the lake; nothing is decided by them.
+            Field::Domain => return,
+        };
         match (of_range, range, asn) {
             (true, Some((first, last)), _) if first <= last => {
                 let valid = valid(&detail, &mut self.notes);
                 let next = self.interned.len();
                 let said = Said { field, asn, value, detail };
                 let statement = *self.interned.entry(said).or_insert(next);
-                if field == Field::Holder {
+                if matches!(field, Field::Holder | Field::Provider) {
                     self.holders.insert((snapshot, statement));
                 }
                 let (v6, first, last) = (!first.is_v4(), first.bits(), last.bits());
@@ -213,7 +238,7 @@ impl Draft {
         saids.sort_unstable_by_key(|(_, index)| *index);
         let statements: Vec<_> = saids
             .into_iter()
-            .map(|(said, _)| Statement::read(said, &rules.sectors, &mut self.notes))
+            .map(|(said, _)| Statement::read(said, rules, &mut self.notes))
             .collect();
         let mut layers = layers(self.tables, &statements, &mut self.notes);
         let origins = statements.iter().filter_map(|s| match s.reading {
@@ -221,11 +246,14 @@ impl Draft {
             Reading::Holder(Holder { asn: Some(asn), .. }) => Some((asn, "")),
             _ => None,
         });
-        let networks = Networks::build(self.facts, origins, &rules.tags);
+        let networks = Networks::build(self.facts, self.named, origins, &rules.tags);
         let organisations = organisations(&self.holders, &statements);
         let mut take = |field| layers.remove(&field).unwrap_or_default();
         let mut atlas = Atlas {
             holders: take(Field::Holder),
+            providers: take(Field::Provider),
+            range_tags: take(Field::RangeTag),
+            delegations: take(Field::Delegation),
             origins: take(Field::Origin),
             countries: take(Field::AddressCountry),
             networks,
@@ -245,7 +273,14 @@ impl Atlas {
     /// The days on which a new snapshot begins to hold, and those after them, on which a
     /// gap begins.
     fn all_cuts(&self) -> Vec<Day> {
-        let layers = [&self.holders, &self.origins, &self.countries];
+        let layers = [
+            &self.holders,
+            &self.providers,
+            &self.range_tags,
+            &self.delegations,
+            &self.origins,
+            &self.countries,
+        ];
         let editions = layers
             .into_iter()
             .flat_map(|l| l.v4.iter().chain(&l.v6))
@@ -316,17 +351,28 @@ impl Layers {
 }
 
 impl Statement {
-    fn read(said: Said, sectors: &Sectors, notes: &mut Notes) -> Self {
+    fn read(said: Said, rules: &Rules, notes: &mut Notes) -> Self {
         let reading = match said.field {
             Field::AddressCountry => {
                 Reading::Country(read_or_note(Some(&said.value), "country", notes))
             }
-            Field::Holder if !said.value.is_empty() => {
-                Reading::Holder(Holder::read(&said, sectors, notes))
+            Field::Holder | Field::Provider if !said.value.is_empty() => {
+                Reading::Holder(Holder::read(&said, &rules.sectors, notes))
             }
-            Field::Holder | Field::Origin | Field::AsName | Field::AsTag => {
-                Reading::Origin(said.asn)
+            Field::RangeTag => {
+                let tags: Vec<_> = said.value.split(';').map(str::trim).collect();
+                Reading::Tagged(rules.tags.network(&tags, None))
             }
+            Field::Registration
+            | Field::Delegation
+            | Field::Route
+            | Field::Organisation
+            | Field::Domain => Reading::Registered,
+            Field::Holder
+            | Field::Provider
+            | Field::Origin
+            | Field::AsName
+            | Field::AsTag => Reading::Origin(said.asn),
         };
         Self { said, reading }
     }

@@ -10,6 +10,7 @@ use tidegauge_model::{
 
 use super::build::{Atlas, Holder, Layer, Layers, Reading};
 use super::ranges::Hit;
+use super::tags::Network;
 
 /// Confidence in the AS as organisation where a tag says that the network is its own.
 /// Picked by hand, revisit when the look-up is held against registers.
@@ -17,6 +18,9 @@ const OWN_NETWORK_CONFIDENCE: f32 = 0.7;
 /// Confidence in the AS as organisation otherwise: space is lent, leased and announced
 /// for others. Picked by hand, revisit.
 const ORIGIN_CONFIDENCE: f32 = 0.5;
+/// Confidence in a provider that publishes the range as its own: it is the holder, though
+/// not who rents the server. Picked by hand, revisit.
+const PROVIDER_CONFIDENCE: f32 = 0.9;
 /// What [`Gap::Disputed`] leaves of the confidence: either of two snapshots may be right.
 const DISPUTED_SHARE: f32 = 0.5;
 
@@ -57,7 +61,15 @@ impl Atlas {
     pub fn lookup(&self, address: Address, day: Day) -> Explained {
         let asked = self.ask(address, day);
         let attribution = self.attribution(&asked, day);
-        let answers = [&asked.holder, &asked.origin, &asked.country];
+        let delegation = self.answer(&self.delegations, address, day);
+        let answers = [
+            &asked.holder,
+            &asked.provider,
+            &asked.tag,
+            &asked.origin,
+            &asked.country,
+            &delegation,
+        ];
         let mut observations: Vec<_> =
             answers.into_iter().filter_map(|answer| self.observation(answer)).collect();
         if let Some(asn) = attribution.asn {
@@ -115,6 +127,8 @@ impl Atlas {
     fn ask(&self, address: Address, day: Day) -> Asked<'_> {
         Asked {
             holder: self.answer(&self.holders, address, day),
+            provider: self.answer(&self.providers, address, day),
+            tag: self.answer(&self.range_tags, address, day),
             origin: self.answer(&self.origins, address, day),
             country: self.answer(&self.countries, address, day),
         }
@@ -188,6 +202,8 @@ impl Atlas {
                 Who::Country(country.as_ref().map(tidegauge_model::Country::as_str))
             }
             Some(Reading::Holder(holder)) => Who::Organisation(&holder.id),
+            Some(Reading::Tagged(network)) => Who::Network(network),
+            Some(Reading::Registered) => Who::Registered,
         }
     }
 
@@ -210,10 +226,51 @@ impl Atlas {
             _ if asked.holder.withheld => {
                 Attribution { asn, ..Attribution::UNATTRIBUTED }
             }
-            _ => self.of_origin(asn, day, asked.origin.share),
+            _ => self.of_network(asked, asn, day),
         };
         attribution.addr_country = attribution.addr_country.or(addr_country);
         attribution
+    }
+
+    /// Who it is where no holder row says so: the provider that publishes the range, else
+    /// the origin AS. What a tag of the range means stands over both.
+    fn of_network(&self, asked: &Asked<'_>, asn: Option<Asn>, day: Day) -> Attribution {
+        let read = |answer: &Answer<'_>| answer.hit.and_then(|hit| self.reading(hit));
+        let mut attribution = match read(&asked.provider) {
+            Some(Reading::Holder(provider)) => {
+                let share = PROVIDER_CONFIDENCE * asked.provider.share;
+                of_holder(provider, asn, share)
+            }
+            _ if asked.provider.withheld => {
+                Attribution { asn, ..Attribution::UNATTRIBUTED }
+            }
+            _ => self.of_origin(asn, day, asked.origin.share * self.agreed(asked, day)),
+        };
+        if let Some(Reading::Tagged(network)) = read(&asked.tag) {
+            if network.kind != NetworkKind::Unknown {
+                attribution.kind = network.kind;
+            }
+            if network.shared != Shared::No {
+                attribution.shared = network.shared;
+            }
+        }
+        attribution
+    }
+
+    /// What is left of the confidence where several AS announce the range: half, unless
+    /// they are of one organisation.
+    fn agreed(&self, asked: &Asked<'_>, day: Day) -> f32 {
+        let said = asked.origin.hit.and_then(|hit| self.statements.get(hit.statement));
+        let Some(origins) = said.and_then(|s| s.said.detail.get("origins")) else {
+            return 1.0;
+        };
+        let mut organisations = origins.split(['_', ',']).map(|asn| {
+            let profile = asn.parse().ok().and_then(|a| self.networks.profile(a, day));
+            profile.map(|p| &p.organisation)
+        });
+        let first = organisations.next().flatten();
+        let one = first.is_some() && organisations.all(|other| other == first);
+        if one { 1.0 } else { DISPUTED_SHARE }
     }
 
     fn of_origin(&self, asn: Option<Asn>, day: Day, share: f32) -> Attribution {
@@ -258,21 +315,28 @@ enum Who<'a> {
     As(Asn),
     Country(Option<&'a str>),
     Organisation(&'a OrgId),
+    Network(&'a Network),
+    /// Somebody: who it is, only one edition tells.
+    Registered,
 }
 
 /// The three answers that make an attribution.
 struct Asked<'a> {
     holder: Answer<'a>,
+    provider: Answer<'a>,
+    tag: Answer<'a>,
     origin: Answer<'a>,
     country: Answer<'a>,
 }
 
 impl Asked<'_> {
-    /// The standing of the answer that decides: the holder's, else the origin's.
+    /// The standing of the answer that decides: the holder's, else the provider's, else the
+    /// origin's.
     fn standing(&self) -> Standing {
-        let holder = self.holder.standing;
-        let holder_decides = self.holder.hit.is_some() || holder == Standing::Disputed;
-        if holder_decides { holder } else { self.origin.standing }
+        let decides =
+            |a: &&Answer<'_>| a.hit.is_some() || a.standing == Standing::Disputed;
+        let first = [&self.holder, &self.provider].into_iter().find(decides);
+        first.unwrap_or(&self.origin).standing
     }
 }
 

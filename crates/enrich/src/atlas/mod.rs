@@ -8,18 +8,23 @@
 //! What is stored is what each table said on the day of its snapshot. Everything else is
 //! decided here, at look-up, and can be decided again:
 //!
-//! * **Which source wins.** A holder row over a routing table. Of several sources of one
-//!   kind, the first by name that says anything of the address.
+//! * **Which source wins.** A holder row over a provider's own list, that over a routing
+//!   table. Of several sources of one kind, the first by name that says anything of the
+//!   address. What a tag of the range means for kind and sharing stands over all but a
+//!   holder row. Delegations are shown by a look-up and decide nothing.
 //! * **Which row wins** where rows of one table overlap: the narrower.
 //! * **Between two snapshots** of a source the earlier holds until the later
 //!   ([`Gap::Carry`]), or [`Gap`] says otherwise where they differ. Before the first
 //!   snapshot the first holds, after the last the last; [`Atlas::standing`] tells how
 //!   directly a day is proven, so that the share decided like this can be printed.
-//! * **What an AS is.** Without a holder row the organisation is the origin AS itself,
-//!   `as:64496`, and its kind and sector are those of its tags and class
+//! * **What an AS is.** Without a holder row the organisation is the one that the AS is
+//!   registered to, `org:HANDLE`, so that AS with one handle are one organisation; where no
+//!   table tells, the origin AS itself, `as:64496`. Its kind and sector are those of its tags and class
 //!   ([`Tags`]). An AS of which nothing is said has kind `unknown`: its name is never
 //!   read for hints, since "Telecom" in a name is not evidence. Facts on AS are always
 //!   carried between snapshots.
+//! * **Several AS that announce one range**: the first that the source names, with half the
+//!   confidence unless they are of one organisation.
 //! * **Private clients** belong to the holder of their vantage.
 //!
 //! **Invariant:** the same observations, in any order, give the same atlas.
@@ -40,7 +45,7 @@ use tidegauge_model::{Day, Gap, SectorId, Sectors, SourceId};
 
 pub use build::{Atlas, Notes, Table};
 pub use diff::Diff;
-pub use load::{Loaded, SourceKind, load};
+pub use load::{Cloud, Loaded, SourceKind, load};
 pub use lookup::Explained;
 pub use tags::Tags;
 
@@ -111,11 +116,25 @@ pub enum AtlasError {
         /// Names, any of which would do.
         missing: String,
     },
+    /// The document is not JSON to its end.
+    #[error("table {table} cannot be read after byte {byte}; nothing of it is used")]
+    Json {
+        /// The table.
+        table: SourceId,
+        /// How far it was read.
+        byte: u64,
+        /// What is wrong.
+        #[source]
+        error: serde_json::Error,
+    },
+    /// The document is of another form.
+    #[error("table {table} holds no list of the kind asked for; is it another file?")]
+    NoList {
+        /// The table.
+        table: SourceId,
+    },
     /// No such kind of table.
-    #[error(
-        "`{word}` is not a kind of table: \
-         ip2asn, ip2country, as-names, as-tag:TAG (such as as-tag:gov), holders"
-    )]
+    #[error("`{word}` is not a kind of table: {}", SourceKind::WORDS)]
     Kind {
         /// What was asked for.
         word: String,

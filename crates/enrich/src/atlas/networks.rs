@@ -35,6 +35,8 @@ pub(super) struct Networks {
     facts: HashMap<Asn, Vec<AsFact>>,
     /// The organisation of an AS, by its id.
     ases: HashMap<OrgId, Asn>,
+    /// What is told of organisations by their handle.
+    named: HashMap<OrgId, BTreeMap<String, String>>,
 }
 
 /// A list: the names of a source, or one tag of it.
@@ -60,10 +62,12 @@ impl Profile {
 }
 
 impl Networks {
-    /// Resolves `facts`. `origins` are the AS that ranges name, with the name there,
+    /// Resolves `facts`. `named` are organisations by their handle; of two statements the
+    /// newer stands. `origins` are the AS that ranges name, with the name there,
     /// which stands where no list has one.
     pub(super) fn build<'a>(
         facts: Vec<(Asn, AsFact)>,
+        mut named: Vec<(Day, String, BTreeMap<String, String>)>,
         origins: impl Iterator<Item = (Asn, &'a str)>,
         tags: &Tags,
     ) -> Self {
@@ -92,10 +96,15 @@ impl Networks {
         }
         for (asn, name) in names {
             let profiles = networks.resolve(asn, name, tags);
-            if let Some(profile) = profiles.first() {
-                networks.ases.insert(profile.organisation.clone(), asn);
+            for profile in &profiles {
+                // Of the AS of one organisation, the lowest stands for it.
+                networks.ases.entry(profile.organisation.clone()).or_insert(asn);
             }
             networks.profiles.insert(asn, profiles);
+        }
+        named.sort_unstable();
+        for (_, handle, detail) in named {
+            networks.named.insert(of_handle(&handle), detail);
         }
         networks
     }
@@ -115,11 +124,14 @@ impl Networks {
     pub(super) fn organisation(&self, id: &OrgId) -> Option<Organisation> {
         let asn = self.ases.get(id)?;
         let profile = self.profiles.get(asn)?.last()?;
+        let told = self.named.get(id);
         let mut sectors = profile.network.sectors.iter().cloned();
+        let name = told.and_then(|detail| detail.get("name")).or(profile.name.as_ref());
+        let country = told.and_then(|detail| detail.get("country"));
         Some(Organisation {
             id: id.clone(),
-            name: profile.name.clone().unwrap_or_else(|| asn.to_string()),
-            country: profile.country,
+            name: name.cloned().unwrap_or_else(|| asn.to_string()),
+            country: country.and_then(|c| c.parse().ok()).or(profile.country),
             parent: None,
             sector: sectors.next(),
             other_sectors: sectors.collect(),
@@ -167,12 +179,17 @@ impl Networks {
 
     /// One profile a stretch, or a single one where they are all the same.
     fn resolve(&self, asn: Asn, origin_name: &str, tags: &Tags) -> Vec<Profile> {
-        let organisation = OrgId::new(format!("as:{}", asn.0));
+        let itself = OrgId::new(format!("as:{}", asn.0));
         let facts = self.facts.get(&asn).map_or(NO_FACTS, Vec::as_slice);
         let mut profiles: Vec<_> = (0..self.epochs.len().max(1))
             .map(|epoch| {
                 let holding: Vec<_> =
                     facts.iter().filter(|f| self.holds(f, epoch)).collect();
+                let handle = holding
+                    .iter()
+                    .find(|f| f.field == Field::Registration && !f.value.is_empty());
+                let organisation =
+                    handle.map_or_else(|| itself.clone(), |f| of_handle(&f.value));
                 profile(&organisation, &holding, origin_name, tags)
             })
             .collect();
@@ -181,6 +198,11 @@ impl Networks {
         }
         profiles
     }
+}
+
+/// The organisation with a registry's handle.
+fn of_handle(handle: &str) -> OrgId {
+    OrgId::new(format!("org:{handle}"))
 }
 
 impl AsFact {

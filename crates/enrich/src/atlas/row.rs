@@ -1,4 +1,4 @@
-//! Rows of registry tables: lines of comma-separated fields, however they are quoted.
+//! Rows of registry tables: lines of fields, however they are quoted.
 //!
 //! **Invariant:** a row is one line. A quote that never closes spoils its own row, not
 //! the rest of the file, as it would under RFC 4180.
@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
 
-use tidegauge_model::{Day, Loss, Reason};
+use tidegauge_model::Reason;
 
 /// Longest line read: names in the tables known are below 300 bytes; picked by hand so
 /// that a binary file cannot fill the memory.
@@ -22,6 +22,11 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// The line as it stands.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Its fields, without their quotes.
     pub(super) fn fields(&self) -> Vec<Cow<'_, str>> {
         let mut fields = Vec::new();
@@ -37,18 +42,6 @@ impl Row {
     /// What comes before the first comma, as it stands.
     pub(super) fn first_field(&self) -> &str {
         self.text.split(',').next().unwrap_or_default()
-    }
-
-    /// The loss of this row.
-    pub(super) fn loss(&self, reason: Reason, snapshot: Day) -> Loss {
-        Loss {
-            offset: self.offset,
-            line: Some(self.line),
-            reason,
-            day: Some(snapshot),
-            count: 1,
-            exporter: None,
-        }
     }
 }
 

@@ -422,3 +422,105 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn as_of_one_handle_are_one_organisation_with_its_name() {
+    let bgp = table(
+        "pfx2as",
+        "bgp",
+        "2025-01-01",
+        "192.0.2.0\t24\t64496\n198.51.100.0\t24\t64497\n203.0.113.0\t24\t64498_64499\n\
+         203.0.114.0\t24\t64497_64496\n",
+    );
+    let registered = table(
+        "as2org",
+        "as2org",
+        "2025-01-01",
+        "# format:aut|changed|aut_name|org_id|opaque_id|source\n64496||A|EX-1||ARIN\n\
+         64497||B|EX-1||ARIN\n# format:org_id|changed|org_name|country|source\n\
+         EX-1||Example, Inc.|US|ARIN\n",
+    );
+    let atlas = build([bgp, registered], Gap::Carry);
+    let on = day("2025-01-01");
+    let of = |a: &str| atlas.attribute(&client(a), on);
+    let (a, b) = (of("192.0.2.1"), of("198.51.100.1"));
+    assert_eq!((org(&a), org(&b)), (Some("org:EX-1"), Some("org:EX-1")));
+    let organisation = atlas.organisation(&"org:EX-1".into()).unwrap();
+    assert_eq!(organisation.name, "Example, Inc.");
+    assert_eq!(organisation.country, "US".parse().ok());
+    // Two AS announce it: with half the confidence, unless both are of one organisation.
+    let several = of("203.0.113.1");
+    assert_eq!(org(&several), Some("as:64498"));
+    assert!((several.confidence - b.confidence / 2.0).abs() < 1e-6);
+    assert!((of("203.0.114.1").confidence - b.confidence).abs() < 1e-6);
+}
+
+#[test]
+fn a_holder_row_wins_over_a_provider_and_that_over_the_routing_table() {
+    let on = "2025-01-01";
+    let bgp = table("ip2asn", "a", on, "192.0.2.0,192.0.2.255,64496,Cloud AS\n");
+    let cloud = table("provider:ocean", "b", on, "192.0.2.0/25,NL\n");
+    let own = table(
+        "holders",
+        "z",
+        on,
+        "organisation,prefix,from,until\nacme,192.0.2.0/26,2025-02-01,2025-03-01\n",
+    );
+    let tags = table("range-tag:vpn", "vpn", on, "192.0.2.0/24\n");
+    let atlas = build([bgp, cloud, own, tags], Gap::Carry);
+    let on_day = |a: &str, on: &str| atlas.attribute(&client(a), day(on));
+    let of = |a: &str, on: &str| org(&on_day(a, on)).map(str::to_owned);
+    let provider = Some("provider:ocean".to_owned());
+    assert_eq!(of("192.0.2.1", "2025-01-31"), provider);
+    assert_eq!(of("192.0.2.1", "2025-02-01").as_deref(), Some("acme"));
+    assert_eq!(of("192.0.2.1", "2025-02-28").as_deref(), Some("acme"));
+    assert_eq!(of("192.0.2.1", "2025-03-01"), provider);
+    assert_eq!(of("192.0.2.127", "2025-02-01"), provider);
+    assert_eq!(of("192.0.2.128", "2025-02-01").as_deref(), Some("as:64496"));
+    // A tag of the range stands over provider and AS, not over the user's own row.
+    let rented = on_day("192.0.2.127", "2025-02-01");
+    assert_eq!((rented.kind, rented.shared), (NetworkKind::Hosting, Shared::Proxy));
+    assert_eq!(on_day("192.0.2.1", "2025-02-01").shared, Shared::No);
+    let explained = atlas.lookup(address("192.0.2.127"), day("2025-02-01"));
+    let sources: Vec<_> =
+        explained.observations.iter().map(|o| o.source.to_string()).collect();
+    assert_eq!(sources, ["b", "vpn", "a"]);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic_in_any_loader_and_the_books_close(
+        kind in prop::sample::select(
+            SourceKind::WORDS.replace(" (such as as-tag:gov)", "")
+                .split(", ").map(str::to_owned).collect::<Vec<_>>()
+        ),
+        pieces in prop::collection::vec(prop_oneof![
+            prop::sample::select(vec![
+                "192.0.2.0", "/24", "2001:db8::", "255.255.255.255", ",", "\t", "|", "\n",
+                "-", "_", "AS64496", "64496", "4294967295", "0", "ripencc|", "ipv4|", "ipv6|",
+                "asn|", "summary", "allocated", "available", "# format:aut|org_id", "{", "}",
+                "[", "]", ":", "\"prefixes\"", "\"ip_prefix\"", "\"values\"", "\"addresses\"",
+                "\"192.0.2.0/24\"", "{\"prefixes\":[", "{\"addresses\":[", "range,", "asn,name",
+                "organisation", "2024-01-01", "DE", "\"",
+            ]).prop_map(|text| text.as_bytes().to_vec()),
+            prop::collection::vec(any::<u8>(), 0..4),
+        ], 0..40),
+    ) {
+        let bytes = pieces.concat();
+        let (mut said, mut lost) = (0, 0);
+        let loaded = load(
+            &kind.parse().unwrap(),
+            &"any".into(),
+            day("2025-01-01"),
+            bytes.as_slice(),
+            |o| {
+                said += 1;
+                assert!(o.range.is_none_or(|(first, last)| first <= last));
+            },
+            |l| lost += l.count,
+        );
+        if let Ok(loaded) = loaded {
+            prop_assert_eq!((loaded.observations, loaded.lost), (said, lost));
+        }
+    }
+}

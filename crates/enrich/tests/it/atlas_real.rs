@@ -271,3 +271,41 @@ fn a_table_cut_short_is_refused_not_half_used() {
     .unwrap_err();
     assert!(error.to_string().contains("nothing of it is used"), "{error}");
 }
+
+/// Rows that say something, as a shell counts them in each file: lines that are neither
+/// blank nor begin with `#` (`awk 'NF && !/^#/' FILE | wc -l`).
+fn rows_of(path: &Path) -> u64 {
+    let text = std::fs::read(path).unwrap();
+    let said = |line: &&[u8]| {
+        let line = line.trim_ascii();
+        !line.is_empty() && !line.starts_with(b"#")
+    };
+    text.split(|b| *b == b'\n').filter(said).count().try_into().unwrap()
+}
+
+#[test]
+fn every_real_list_of_tags_closes_its_books() {
+    let Some(folder) = data("every_real_list_of_tags_closes_its_books") else { return };
+    for (file, kind, rows) in [
+        // awk 'NF && !/^#/' FILE | wc -l
+        ("openasn-overrides/cdn.txt", "as-tag:cdn", 67),
+        ("openasn-overrides/mobile_carrier.txt", "as-tag:mobile", 43),
+        ("openasn-overrides/vpn_provider.txt", "as-tag:vpn", 22),
+        ("ru/all-ru-asn.txt", "as-tag:ru", 5_750),
+        ("ru/all-ru-ipv4.txt", "range-tag:ru", 11_405),
+        ("ru/blacklist_with_comments.txt", "range-tag:gov", 1_504),
+    ] {
+        let path = folder.join("sector").join(file);
+        let mut observations = Vec::new();
+        let (loaded, losses) = read(&path, kind, "tags", DATES[1], &mut observations);
+        assert_eq!((loaded.observations, losses), (rows, BTreeMap::new()), "{file}");
+    }
+    let lists = std::fs::read_dir(folder.join("sector/bgptools-tags")).unwrap();
+    for list in lists {
+        let path = list.unwrap().path();
+        let mut observations = Vec::new();
+        let (loaded, losses) =
+            read(&path, "as-tag:any", "tags", DATES[1], &mut observations);
+        assert_eq!((loaded.observations, losses), (rows_of(&path), BTreeMap::new()));
+    }
+}
