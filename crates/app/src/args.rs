@@ -250,7 +250,7 @@ pub(crate) enum Catalog {
 pub(crate) enum Atlas {
     /// Store what a source said on a day
     Import {
-        /// ip2asn, ip2country, as-names, as-tag:NAME or holders
+        /// ip2asn, delegated, mmdb, holders or another of docs/reference/sources.md
         #[arg(long, value_name = "KIND")]
         source: String,
         /// Name under which the source is kept [default: the kind]

@@ -45,7 +45,7 @@ use tidegauge_model::{Day, Gap, SectorId, Sectors, SourceId};
 
 pub use build::{Atlas, Notes, Table};
 pub use diff::Diff;
-pub use load::{Cloud, Loaded, SourceKind, load};
+pub use load::{Cloud, Loaded, Mapping, SourceKind, load};
 pub use lookup::Explained;
 pub use tags::Tags;
 
@@ -126,6 +126,15 @@ pub enum AtlasError {
         /// What is wrong.
         #[source]
         error: serde_json::Error,
+    },
+    /// The file is not a whole MMDB.
+    #[error("table {table} is not a sound MMDB file; nothing of it is used")]
+    Mmdb {
+        /// The table.
+        table: SourceId,
+        /// What is wrong.
+        #[source]
+        error: maxminddb::MaxMindDbError,
     },
     /// The document is of another form.
     #[error("table {table} holds no list of the kind asked for; is it another file?")]

@@ -309,3 +309,114 @@ fn every_real_list_of_tags_closes_its_books() {
         assert_eq!((loaded.observations, losses), (rows_of(&path), BTreeMap::new()));
     }
 }
+
+/// The MMDB files under `folder`, by name.
+fn mmdb_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "mmdb") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn an_mmdb_file_says_of_each_network_what_its_source_says() {
+    let name = "an_mmdb_file_says_of_each_network_what_its_source_says";
+    let Some(folder) = data(name) else { return };
+    let folder = folder.join("mmdb/maxmind");
+    let mut observations = Vec::new();
+    let path = folder.join("test-data/GeoLite2-ASN-Test.mmdb");
+    let (_, losses) = read(&path, "mmdb", "maxmind", DATES[1], &mut observations);
+    assert_eq!(losses, BTreeMap::new());
+    let atlas = Atlas::build(observations, &Rules::built_in());
+    // MaxMind's own list of what it put in: `[{"1.0.0.0/24": {…}}, …]`.
+    let text =
+        std::fs::read_to_string(folder.join("source-data/GeoLite2-ASN-Test.json"));
+    let source: Vec<BTreeMap<String, serde_json::Value>> =
+        serde_json::from_str(&text.unwrap()).unwrap();
+    let mut compared = 0;
+    for (network, record) in source.into_iter().flatten() {
+        // IPv4 stands as `::1.2.3.0/120`.
+        let (base, length) = network.split_once('/').unwrap();
+        let v4 = base.strip_prefix("::").filter(|v4| v4.contains('.'));
+        let first = address(v4.unwrap_or(base));
+        let length: u8 = length.parse().unwrap();
+        let short = first.is_v4() && v4.is_none();
+        let length = if short { length + 96 } else { length };
+        let last = tidegauge_model::Prefix::containing(first, length).last();
+        let asn = record["autonomous_system_number"].as_u64();
+        for at in [first, last] {
+            let found = atlas.lookup(at, day(DATES[1])).attribution.asn;
+            assert_eq!(found.map(|a| u64::from(a.0)), asn, "{network} {at}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 500, "{compared}");
+}
+
+#[test]
+fn every_mmdb_file_is_read_or_refused_whole() {
+    let Some(folder) = data("every_mmdb_file_is_read_or_refused_whole") else { return };
+    let mut refused = Vec::new();
+    let mut files = 0;
+    for path in mmdb_files(&folder.join("mmdb")) {
+        let input = BufReader::new(File::open(&path).unwrap());
+        let (mut said, mut lost) = (0, 0);
+        let kind = "mmdb".parse().unwrap();
+        let each = |_: Observation| said += 1;
+        let loss = |l: tidegauge_model::Loss| lost += l.count;
+        files += 1;
+        match load(&kind, &"m".into(), Day(0), input, each, loss) {
+            Ok(loaded) => assert_eq!((loaded.observations, loaded.lost), (said, lost)),
+            Err(error) => {
+                assert!(error.to_string().contains("nothing of it is used"), "{error}");
+                refused.push(path.file_stem().unwrap().to_string_lossy().into_owned());
+            }
+        }
+    }
+    println!("{files} files, refused: {refused:?}");
+    assert!(files > 30, "{files}");
+    // Those whose tree or metadata is damaged; a damaged record is a loss of its own.
+    for name in ["libmaxminddb-separator-record-min-left", "metadata-is-an-uint128"] {
+        assert!(refused.iter().any(|r| r == name), "{name}: {refused:?}");
+    }
+    assert!(!refused.iter().any(|r| r.starts_with("GeoI")), "{refused:?}");
+}
+
+#[test]
+fn an_mmdb_file_and_the_table_it_was_made_of_agree() {
+    let name = "an_mmdb_file_and_the_table_it_was_made_of_agree";
+    let Some(folder) = data(name) else { return };
+    let folder = folder.join("ip2country");
+    let mut of_tree = Vec::new();
+    let tree = folder.join("geo-whois-asn-country.mmdb");
+    let (loaded, losses) = read(&tree, "mmdb", "geo", DATES[1], &mut of_tree);
+    assert_eq!(losses, BTreeMap::new());
+    println!("{} ranges", loaded.observations);
+    let atlas = Atlas::build(of_tree, &Rules::built_in());
+    let mut rows = Vec::new();
+    for file in
+        ["geo-whois-asn-country-ipv4.csv.gz", "geo-whois-asn-country-ipv6.csv.gz"]
+    {
+        read(&folder.join(file), "ip2country", "geo", DATES[1], &mut rows);
+    }
+    let (mut same, mut other) = (0_u32, 0_u32);
+    for row in rows.iter().step_by(11) {
+        let (first, _) = row.range.unwrap();
+        let found = atlas.lookup(first, day(DATES[1])).attribution.addr_country;
+        let equal = found.is_some_and(|c| c.as_str() == row.value);
+        *(if equal { &mut same } else { &mut other }) += 1;
+    }
+    println!("{same} same, {other} other");
+    // The table has overlapping rows, of which a tree can hold only one.
+    assert!(same > 49_000 && other * 100 < same, "{same} {other}");
+}

@@ -3,6 +3,7 @@
 //! ```text
 //! rows ─► ip2asn, as_names, tags, holders, delegated, pfx2as, as2org, cloud (lists)
 //! json ─► cloud (documents)
+//! tree ─► mmdb
 //! ```
 //!
 //! **Invariant:** each row becomes one observation or more, or one loss, or is known to say
@@ -18,6 +19,7 @@ mod delegated;
 mod holders;
 mod ip2asn;
 mod json;
+mod mmdb;
 mod pfx2as;
 mod tags;
 
@@ -31,6 +33,7 @@ use tidegauge_model::{Address, Asn, Day, Loss, Observation, Prefix, Reason, Sour
 
 pub use cloud::Cloud;
 use columns::Columns;
+pub use mmdb::Mapping;
 
 use super::AtlasError;
 use super::row::{Next, Row, Rows};
@@ -64,6 +67,8 @@ pub enum SourceKind {
     Pfx2As,
     /// AS and their organisations, as CAIDA makes them.
     As2Org,
+    /// An MMDB file.
+    Mmdb(Mapping),
     /// The ranges that a large provider publishes.
     Cloud(Cloud),
     /// The ranges that any other provider publishes, a prefix a line.
@@ -78,7 +83,7 @@ impl SourceKind {
     pub const WORDS: &str = "ip2asn, iptoasn, ip2country, as-names, as-tag:TAG (such as \
         as-tag:gov), range-tag:TAG, holders, delegated, pfx2as, as2org, cloud:aws, \
         cloud:google, cloud:azure, cloud:oracle, cloud:fastly, cloud:cloudflare, \
-        provider:NAME";
+        provider:NAME, mmdb, mmdb:asn=PATH,name=PATH,country=PATH,TAG=PATH";
 }
 
 impl FromStr for SourceKind {
@@ -103,6 +108,7 @@ impl FromStr for SourceKind {
             "delegated" if plain => Self::Delegated,
             "pfx2as" if plain => Self::Pfx2As,
             "as2org" if plain => Self::As2Org,
+            "mmdb" => Self::Mmdb(rest.parse().map_err(|()| unknown())?),
             "as-tag" if !plain => Self::AsTags { tag: rest },
             "range-tag" if !plain => Self::RangeTags { tag: rest },
             "provider" if !plain => Self::Provider { name: rest },
@@ -128,6 +134,7 @@ impl fmt::Display for SourceKind {
             Self::RangeTags { tag } => of("range-tag", tag),
             Self::Provider { name } => of("provider", name),
             Self::Cloud(cloud) => of("cloud", cloud),
+            Self::Mmdb(mapping) => of("mmdb", mapping).trim_end_matches(':').to_owned(),
         })
     }
 }
@@ -193,6 +200,7 @@ pub fn load(
             cloud::line("cloudflare", Some(Cloud::Cloudflare), row)
         })?,
         SourceKind::Cloud(cloud) => cloud::document(*cloud, input, out)?,
+        SourceKind::Mmdb(mapping) => mmdb::file(mapping, input, out)?,
         SourceKind::Provider { name } => {
             at_most_one(input, out, |row| cloud::line(name, None, row))?;
         }
