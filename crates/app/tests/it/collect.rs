@@ -5,6 +5,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -260,6 +261,227 @@ fn after_a_kill_templates_are_known_and_the_loss_is_told() {
         third.heard
     );
     third.stop();
+}
+
+/// A datagram of sFlow v5 (sflow.org, version 5): one sample of one packet in 100, a TCP
+/// segment on Ethernet from 192.0.2.`client` to the watched server.
+fn sflow(sequence: u32, client: u8) -> Vec<u8> {
+    let mut packet = vec![2; 12];
+    packet.extend([8, 0]);
+    packet.extend([0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0, 192, 0, 2, client]);
+    packet.extend(SERVER);
+    packet.extend([0xc3, 0x50, 0x01, 0xbb, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x10, 0, 0]);
+    packet.extend([0; 4]);
+    // Raw header: Ethernet, length on the wire, bytes stripped, bytes here; padded to four.
+    let length = u32::try_from(packet.len()).unwrap();
+    let mut header: Vec<u8> =
+        [1, length + 4, 4, length].into_iter().flat_map(u32::to_be_bytes).collect();
+    header.extend(&packet);
+    header.extend(vec![0; header.len().next_multiple_of(4) - header.len()]);
+    // Flow sample: sequence, source, rate, pool, drops, in, out, one record.
+    let sample = [sequence, 3, 100, 100 * (sequence + 1), 0, 1, 2, 1];
+    let mut sample: Vec<u8> = sample.into_iter().flat_map(u32::to_be_bytes).collect();
+    sample.extend(1_u32.to_be_bytes());
+    sample.extend(u32::try_from(header.len()).unwrap().to_be_bytes());
+    sample.extend(header);
+    // Version, the agent's address, sub-agent, sequence, uptime, one sample.
+    let mut bytes: Vec<u8> = [5_u32, 1, 0x7f00_0001, 0, sequence, 100_000, 1]
+        .into_iter()
+        .flat_map(u32::to_be_bytes)
+        .collect();
+    bytes.extend(1_u32.to_be_bytes());
+    bytes.extend(u32::try_from(sample.len()).unwrap().to_be_bytes());
+    bytes.extend(sample);
+    bytes
+}
+
+#[test]
+fn sampled_packets_reach_the_lake_with_their_rate() {
+    let house = House::new();
+    let collector = Collector::start(&house, &["--listen", "udp://127.0.0.1:0"]);
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    sender.send_to(&sflow(0, 1), collector.sockets[0]).unwrap();
+    sender.send_to(&sflow(1, 2), collector.sockets[0]).unwrap();
+    collector.reaches("tidegauge_flows_total", 2);
+    let words = collector.stop();
+    assert!(!words.contains("ERROR"), "{words}");
+    assert_eq!(contacts(&house), 2);
+    let rows = house.rows(&["sql", "SELECT flows, losses, sampling_max FROM coverage"]);
+    assert_eq!((&rows[0]["flows"], &rows[0]["losses"]), (&2.into(), &0.into()));
+    assert_eq!(rows[0]["sampling_max"], 100);
+}
+
+/// A field of a message of Protocol Buffers: a number, or bytes.
+fn field(number: u8, content: Result<u64, &[u8]>) -> Vec<u8> {
+    let varint = |mut value: u64| {
+        let mut bytes = Vec::new();
+        while value >= 0x80 {
+            bytes.push(u8::try_from(value & 0x7f).unwrap() | 0x80);
+            value >>= 7;
+        }
+        bytes.push(u8::try_from(value).unwrap());
+        bytes
+    };
+    match content {
+        Ok(value) => [varint(u64::from(number) << 3), varint(value)].concat(),
+        Err(bytes) => {
+            let length = varint(u64::try_from(bytes.len()).unwrap());
+            [&varint(u64::from(number) << 3 | 2), &length, bytes].concat()
+        }
+    }
+}
+
+/// A frame of dnstap: 192.0.2.`client` asks for the update server of a watched vendor.
+fn question(client: u8) -> Vec<u8> {
+    let mut dns = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in ["u", "avcdn", "net", ""] {
+        dns.push(u8::try_from(label.len()).unwrap());
+        dns.extend(label.as_bytes());
+    }
+    dns.extend([0, 1, 0, 1]);
+    // CLIENT_QUERY over IPv4 and UDP, from, when, what was asked.
+    let message = [
+        field(1, Ok(5)),
+        field(2, Ok(1)),
+        field(3, Ok(1)),
+        field(4, Err(&[192, 0, 2, client])),
+        field(6, Ok(40_000)),
+        field(8, Ok(now_seconds().into())),
+        field(10, Err(&dns)),
+    ];
+    let frame = [field(15, Ok(1)), field(14, Err(&message.concat()))].concat();
+    [&u32::try_from(frame.len()).unwrap().to_be_bytes()[..], &frame].concat()
+}
+
+/// A control frame of Frame Streams.
+fn control(kind: u32, content_type: bool) -> Vec<u8> {
+    let mut frame = kind.to_be_bytes().to_vec();
+    if content_type {
+        frame.extend(1_u32.to_be_bytes());
+        frame.extend(22_u32.to_be_bytes());
+        frame.extend(b"protobuf:dnstap.Dnstap");
+    }
+    let length = u32::try_from(frame.len()).unwrap().to_be_bytes();
+    [&[0; 4], &length[..], &frame].concat()
+}
+
+/// Sends frames both ways, as a DNS server does: ready, accepted, start, stop, finished.
+fn tap(mut stream: impl Read + Write, frames: &[Vec<u8>]) {
+    let expect = |stream: &mut dyn Read, frame: &[u8]| {
+        let mut reply = vec![0; frame.len()];
+        stream.read_exact(&mut reply).unwrap();
+        assert_eq!(reply, frame);
+    };
+    stream.write_all(&control(4, true)).unwrap();
+    expect(&mut stream, &control(1, true));
+    stream
+        .write_all(&[control(2, true), frames.concat(), control(3, false)].concat())
+        .unwrap();
+    expect(&mut stream, &control(5, false));
+}
+
+#[test]
+fn dns_servers_are_heard_over_a_path_and_a_port() {
+    let house = House::new();
+    let path = house.path("dnstap.sock");
+    let unix = format!("unix://{}", path.display());
+    let tcp = "tcp://127.0.0.1:0";
+    let flags = ["--listen", &unix, "--listen", tcp, "--commit-every", "1"];
+    let collector = Collector::start(&house, &flags);
+    let port = collector
+        .heard
+        .iter()
+        .find_map(|line| line.split("listening on tcp://").nth(1))
+        .map(|rest| {
+            rest.split_whitespace().next().unwrap().parse::<SocketAddr>().unwrap()
+        });
+    tap(UnixStream::connect(&path).unwrap(), &[question(1), question(2)]);
+    tap(TcpStream::connect(port.unwrap()).unwrap(), &[question(2), question(3)]);
+    // A frame that is cut short: the connection ends in it.
+    let mut cut = TcpStream::connect(port.unwrap()).unwrap();
+    let frame = question(4);
+    cut.write_all(&[control(2, true), frame[..frame.len() - 3].to_vec()].concat())
+        .unwrap();
+    drop(cut);
+    // What has no stream in front of it is closed, and bothers nobody else.
+    let mut other = TcpStream::connect(port.unwrap()).unwrap();
+    other.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut said = Vec::new();
+    drop(other.read_to_end(&mut said));
+    collector.reaches("tidegauge_contacts_total", 4);
+    collector.stop();
+    assert!(!path.exists(), "a socket is taken away with the collector");
+    assert_eq!(contacts(&house), 4);
+    let rows = house.rows(&["sql", "SELECT sum(losses) AS n FROM coverage"]);
+    assert!(rows[0]["n"].as_i64().unwrap() >= 1, "{rows:?}");
+}
+
+#[test]
+fn what_the_kernel_drops_is_counted_and_the_sequence_proves_it() {
+    let house = House::new();
+    let flags = ["--listen", "udp://127.0.0.1:0", "--receive-buffer", "1"];
+    let collector = Collector::start(&house, &flags);
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut sent = 0;
+    let mut send = |count: u32| {
+        for sequence in sent..sent + count {
+            sender.send_to(&v5(sequence, 1), collector.sockets[0]).unwrap();
+        }
+        sent += count;
+        u64::from(sent)
+    };
+    send(1);
+    collector.reaches("tidegauge_flows_total", 1);
+    let process = Pid::from_raw(collector.child.id().cast_signed());
+    kill(process, Signal::SIGSTOP).unwrap();
+    // More than a buffer of 1 MiB holds, whatever each takes there.
+    send(20_000);
+    kill(process, Signal::SIGCONT).unwrap();
+    // The kernel tells of drops with the next datagram that finds room.
+    let until = Instant::now() + PATIENCE;
+    let told = || {
+        let received = collector.metric("tidegauge_datagrams_total");
+        (received, collector.metric("tidegauge_datagrams_dropped_total"))
+    };
+    let (mut received, mut dropped, mut all) = (0, 0, 1);
+    while received + dropped < all {
+        assert!(Instant::now() < until, "{received} + {dropped} of {all}");
+        all = send(1);
+        (received, dropped) = told();
+    }
+    assert!(dropped > 0, "{received} of {all} received");
+    // So many more do not bring what is missing; then it is missed, not late.
+    send(100);
+    received += 100;
+    collector.reaches("tidegauge_flows_total", received);
+    assert_eq!(collector.metric("tidegauge_sequence_missed_total"), dropped);
+    collector.stop();
+    let rows = house.rows(&["sql", "SELECT flows, losses FROM coverage"]);
+    assert_eq!(rows[0]["flows"], received);
+    assert!(rows[0]["losses"].as_u64().unwrap() >= dropped, "{rows:?}");
+}
+
+#[test]
+fn while_the_lake_is_away_it_is_not_ready_and_nothing_is_lost() {
+    let house = House::new();
+    let flags = ["--listen", "udp://127.0.0.1:0", "--commit-every", "1"];
+    let collector = Collector::start(&house, &flags);
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    sender.send_to(&v5(0, 1), collector.sockets[0]).unwrap();
+    collector.reaches("tidegauge_sightings_total", 1);
+    // In the lake's place stands a file, as after a disk that was not mounted.
+    std::fs::rename(house.path("lake"), house.path("away")).unwrap();
+    house.file("lake", "");
+    sender.send_to(&v5(1, 2), collector.sockets[0]).unwrap();
+    collector.reaches("tidegauge_commits_failed_total", 1);
+    assert!(get(collector.metrics, "/readyz").contains("503"), "not ready");
+    assert!(get(collector.metrics, "/healthz").contains("200 OK"), "but alive");
+    std::fs::remove_file(house.path("lake")).unwrap();
+    std::fs::rename(house.path("away"), house.path("lake")).unwrap();
+    collector.reaches("tidegauge_sightings_total", 2);
+    assert!(get(collector.metrics, "/readyz").contains("200 OK"));
+    collector.stop();
+    assert_eq!(contacts(&house), 2);
 }
 
 #[test]
