@@ -5,8 +5,8 @@
 //! the window before alone, so that what comes later is free to say anything.
 //!
 //! **Invariant:** weeks run from the first of the window before to the last of the window
-//! after; days outside are no evidence. A day with a sighting was looked at, whatever the
-//! footprint says.
+//! after; days outside are no evidence. A vantage looked on a day at all its organisations or
+//! at none.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -42,6 +42,22 @@ pub(crate) type Pattern = u8;
 
 /// How many patterns there are: 21 of up to five weekdays, 6 of up to two others.
 pub(crate) const PATTERNS: usize = 126;
+
+/// The days on which each vantage looked at all, week by week of the panel: those on which
+/// it had any of the organisations in its footprint. The footprint of one organisation says
+/// less than it seems to: a quiet organisation is in it on the days it uses the product.
+fn covered(panel: &Panel) -> BTreeMap<VantageId, Vec<u8>> {
+    let mut covered: BTreeMap<VantageId, Vec<u8>> = BTreeMap::new();
+    for history in &panel.histories {
+        let weeks = covered
+            .entry(history.vantage.clone())
+            .or_insert_with(|| vec![0; history.weeks.len()]);
+        for (days, cell) in weeks.iter_mut().zip(&history.weeks) {
+            *days |= cell.visible | cell.seen | cell.control;
+        }
+    }
+    covered
+}
 
 /// The pattern of the days `seen` among the days `looked`, bits from Monday.
 pub(crate) fn pattern(seen: u8, looked: u8) -> Pattern {
@@ -241,6 +257,7 @@ impl Evidence {
                 .or_insert(Cow::Borrowed(history));
         }
         let offset = panel.week_index(windows.before().first()).unwrap_or(0);
+        let covered = covered(panel);
         let mut families: BTreeMap<OrgId, usize> = BTreeMap::new();
         for united in organisations(panel) {
             if !settings.active.holds(&united, panel.days, windows.before()) {
@@ -253,8 +270,10 @@ impl Evidence {
                 .collect();
             of.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.vantage.cmp(&b.1.vantage)));
             of.truncate(VIEWS_MAX);
-            let views: Vec<View> =
-                of.iter().map(|(_, h)| self.view(h, offset, windows)).collect();
+            let views: Vec<View> = of
+                .iter()
+                .map(|(_, h)| self.view(h, &covered[&h.vantage], offset, windows))
+                .collect();
             let Some(entry_week) = self.entry_week(&of, offset, windows.before())
             else {
                 continue;
@@ -284,19 +303,24 @@ impl Evidence {
         Ok(())
     }
 
-    fn view(&self, history: &History, offset: usize, windows: Windows) -> View {
+    fn view(
+        &self,
+        history: &History,
+        covered: &[u8],
+        offset: usize,
+        windows: Windows,
+    ) -> View {
         let span = DayRange::new(windows.before().first(), windows.after().last());
         let cells: Vec<WeekCell> = (0..self.weeks)
             .map(|week| {
                 let cell =
                     history.weeks.get(offset + week).copied().unwrap_or_default();
                 let mask = span.map_or(0, |span| days_in(self.monday(week), span));
-                let seen = cell.seen & mask;
-                let control = cell.control & mask;
+                let looked = covered.get(offset + week).copied().unwrap_or_default();
                 WeekCell {
-                    seen,
-                    control,
-                    visible: cell.visible & mask | seen | control,
+                    seen: cell.seen & mask,
+                    control: cell.control & mask,
+                    visible: looked & mask,
                 }
             })
             .collect();
