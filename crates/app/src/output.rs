@@ -87,6 +87,8 @@ pub(crate) struct Rows {
     /// What a reader of the figures must know; on standard error for forms that have no
     /// place for it.
     pub(crate) notes: Vec<String>,
+    /// What stands beside the rows in a JSON document, by key; other forms have rows only.
+    pub(crate) beside: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Rows {
@@ -95,7 +97,8 @@ impl Rows {
         columns: impl IntoIterator<Item = S>,
     ) -> Self {
         let columns = columns.into_iter().map(|c| c.to_string()).collect();
-        Self { name, columns, rows: Vec::new(), notes: Vec::new() }
+        let beside = serde_json::Map::new();
+        Self { name, columns, rows: Vec::new(), notes: Vec::new(), beside }
     }
 
     pub(crate) fn push(&mut self, row: Vec<Value>) {
@@ -149,12 +152,15 @@ impl Rows {
             let pairs = self.columns.iter().cloned().zip(row.iter().map(Value::json));
             serde_json::Value::Object(pairs.collect())
         };
-        let document = serde_json::json!({
+        let mut document = serde_json::json!({
             "schema_version": SCHEMA_VERSION,
             "name": self.name,
             "notes": self.notes,
             "rows": self.rows.iter().map(object).collect::<Vec<_>>(),
         });
+        if let Some(keys) = document.as_object_mut() {
+            keys.extend(self.beside.clone());
+        }
         serde_json::to_string_pretty(&document).context("writing JSON")
     }
 

@@ -42,6 +42,8 @@ pub enum Quantity {
     NetChange,
     /// Share of the baseline cohort still active.
     Retention,
+    /// Share of the baseline cohort that no longer uses the product, visibility taken out.
+    RemovalCorrected,
 }
 
 /// A confidence interval of a share.
@@ -112,6 +114,14 @@ impl ReleasedEstimate {
         match &self.0 {
             Suppressible::Shown(estimate) => Some(estimate),
             Suppressible::Suppressed { .. } => None,
+        }
+    }
+
+    /// The rule by which it was suppressed, if it was.
+    pub fn rule(&self) -> Option<&str> {
+        match &self.0 {
+            Suppressible::Shown(_) => None,
+            Suppressible::Suppressed { rule, .. } => Some(rule),
         }
     }
 

@@ -203,6 +203,7 @@ pub(crate) fn quantity(quantity: Quantity) -> &'static str {
         Quantity::CohortRemoval => "cohort_removal",
         Quantity::NetChange => "net_change",
         Quantity::Retention => "retention",
+        Quantity::RemovalCorrected => "removal_corrected",
     }
 }
 

@@ -157,6 +157,46 @@ fn removal_stands_beside_net_change_with_intervals() {
 }
 
 #[test]
+fn the_document_of_an_assessment_says_what_is_not_identified() {
+    let house = filled();
+    let assess = |flags: &[&str]| -> serde_json::Value {
+        let all = [&["--format", "json", "assess"][..], flags].concat();
+        serde_json::from_str(&house.done(&all)).unwrap()
+    };
+    let public = assess(&[]);
+    let group = |document: &serde_json::Value, country: &str| {
+        let groups = document["groups"].as_array().unwrap().clone();
+        let of =
+            |g: &&serde_json::Value| g["country"] == country && g["sector"].is_null();
+        groups.iter().find(of).unwrap().clone()
+    };
+    // Forty-two organisations are too few for a model of who is seen.
+    let us = group(&public, "US");
+    assert_eq!(us["n_baseline"], 30);
+    assert!(
+        (us["cohort_removal"]["value"].as_f64().unwrap() - 2.0 / 3.0).abs() < 1e-12
+    );
+    assert!(us["removal_corrected"].is_null());
+    assert_eq!(us["identified"], false);
+    assert!(us["reason"].as_str().unwrap().starts_with("no-model: 42 organisations"));
+    // Three stayed in Germany: nothing of it is told.
+    let germany = group(&public, "DE");
+    for key in ["n_baseline", "cohort_removal", "net_change", "removal_corrected"] {
+        assert!(germany[key].is_null(), "{key}: {germany}");
+    }
+    assert!(germany["reason"].as_str().unwrap().starts_with("suppressed"), "{germany}");
+    assert_eq!(public["refusals"][0]["rule"], "no-model");
+    let both = |document: &serde_json::Value| {
+        let groups = document["groups"].as_array().unwrap().clone();
+        groups.iter().any(|g| !g["country"].is_null() && !g["sector"].is_null())
+    };
+    assert!(!both(&public), "cells beside both margins would give hidden ones away");
+    let internal = assess(&["--internal"]);
+    assert!(both(&internal));
+    assert_eq!(group(&internal, "DE")["n_baseline"], 12);
+}
+
+#[test]
 fn a_window_that_nobody_covered_is_not_identified() {
     let house = filled();
     let months = ["--before", "2024-04", "--after", "2025-11"];

@@ -1,17 +1,29 @@
-//! `tidegauge assess`: what an act did.
+//! `tidegauge assess`: what happened around an act, and what cannot be told.
+//!
+//! * `answer`: the document for programs, and the verdict in words; `rows`: for people.
+//!
+//! **Invariant:** the figure with visibility taken out stands beside the one without it;
+//! where it is not identified, the rule that forbids it stands in its place.
+
+mod answer;
+mod rows;
 
 use anyhow::{Context, bail};
+use tidegauge_effect::interval::LEVEL;
+use tidegauge_effect::occupancy::weekly::{
+    self, ActDates, Corrected, Refusal, StratumRemoval, removal_corrected,
+};
 use tidegauge_effect::removal::removal;
 use tidegauge_effect::window::window_from;
 use tidegauge_effect::{Active, Bootstrap, Stratify, Windows};
 use tidegauge_model::count::{Dimension, Query};
-use tidegauge_model::estimate::{Estimate, Identification, Quantity, ReleasedEstimate};
+use tidegauge_model::estimate::{Estimate, Interval, Quantity};
 use tidegauge_model::panel::Panel;
 use tidegauge_model::policy::PolicyEvent;
 use tidegauge_model::{DayRange, Month};
 
+use self::answer::Answer;
 use crate::opened::{Audience, Opened};
-use crate::output::{Rows, Value};
 use crate::settings::Settings;
 use crate::{Outcome, args, knowledge};
 
@@ -41,7 +53,6 @@ pub(crate) async fn run(
         .context("the window after ends before the one before begins")?;
     let panel = opened.counter.panel(&product, &opened.query(&evidence, days)?).await?;
     let mut audience = Audience::new(evidence.internal);
-    let stratify = stratify(&verb.by)?;
     let mut tables = Vec::new();
     for window in [windows.before(), windows.after()] {
         for by in [Dimension::Country, Dimension::Sector] {
@@ -49,15 +60,95 @@ pub(crate) async fn run(
             tables.push(audience.release(opened.counter.census(&query).await?)?);
         }
     }
+    let asked = stratify(&verb.by)?;
+    let ways = ways(asked, evidence.internal);
+    let corrected =
+        corrected(&panel, windows, policy, &evidence, &verb.compared, &ways);
     let of =
         |stratify| estimates_by(&panel, windows, &evidence, &verb.compared, stratify);
-    let estimates = [Stratify::All, stratify].into_iter().flat_map(of);
+    let mut estimates: Vec<Estimate> = ways.iter().copied().flat_map(of).collect();
+    if let Ok(corrected) = &corrected {
+        estimates.extend(corrected_estimates(corrected, windows));
+    }
     let estimates = audience.estimates(estimates, &tables);
     if estimates.is_empty() {
         tracing::warn!("nobody was active in {}", windows.before());
     }
-    rows(&estimates, policy, windows).print(settings.format)?;
+    let answer = Answer { policy, product: &product, windows, corrected: &corrected };
+    let mut rows = rows::rows(&estimates, asked, &answer);
+    rows.beside = answer.document(&estimates);
+    rows.print(settings.format)?;
     Ok(Outcome::Done)
+}
+
+/// The strata that are estimated. Cells by country and sector beside both margins would
+/// give hidden cells away, so they are for the operator, unless only they are asked for.
+fn ways(asked: Stratify, internal: bool) -> Vec<Stratify> {
+    let mut ways = vec![Stratify::All, Stratify::Country, Stratify::Sector];
+    if internal {
+        ways.push(Stratify::CountrySector);
+    } else if asked == Stratify::CountrySector {
+        ways = vec![Stratify::All, Stratify::CountrySector];
+    }
+    ways
+}
+
+/// Removal with visibility taken out, or why no model was made.
+fn corrected(
+    panel: &Panel,
+    windows: Windows,
+    policy: &PolicyEvent,
+    evidence: &args::Evidence,
+    compared: &args::Compared,
+    ways: &[Stratify],
+) -> Result<Corrected, Refusal> {
+    let dates = ActDates {
+        announced: policy.announced,
+        effective: policy.effective.or(policy.deadline),
+    };
+    let model = weekly::Settings {
+        active: Active { days_min: evidence.active_days },
+        seed: compared.seed,
+        ..weekly::Settings::default()
+    };
+    removal_corrected(panel, windows, dates, ways, &model)
+}
+
+/// What the model identified, in the form that the disclosure rule judges.
+fn corrected_estimates(corrected: &Corrected, windows: Windows) -> Vec<Estimate> {
+    let of = |stratum: &StratumRemoval| {
+        let share = stratum.removal?;
+        let n = stratum.n_baseline;
+        Some(Estimate {
+            quantity: Quantity::RemovalCorrected,
+            stratum: stratum.stratum.clone(),
+            before: windows.before(),
+            after: windows.after(),
+            value: share.value,
+            n,
+            k: still(n, share.value),
+            intervals: vec![Interval {
+                method: "weekly occupancy".to_owned(),
+                level: LEVEL,
+                low: share.low,
+                high: share.high,
+            }],
+            method: corrected.method.clone(),
+            identified: stratum.identified.clone(),
+        })
+    };
+    corrected.strata.iter().filter_map(of).collect()
+}
+
+/// Of `n` organisations, those that a removal of `share` leaves.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts of organisations, and a share from 0 to 1"
+)]
+fn still(n: u64, share: f64) -> u64 {
+    (n as f64 * (1.0 - share.clamp(0.0, 1.0))).round() as u64
 }
 
 /// Removal and net change of a panel, as the flags ask.
@@ -120,96 +211,6 @@ fn stratify(by: &[Dimension]) -> anyhow::Result<Stratify> {
         (false, true) => Stratify::Sector,
         (false, false) => Stratify::All,
     })
-}
-
-fn rows(
-    estimates: &[ReleasedEstimate],
-    policy: &PolicyEvent,
-    windows: Windows,
-) -> Rows {
-    let columns = [
-        "stratum",
-        "quantity",
-        "value",
-        "low",
-        "high",
-        "interval",
-        "active_before",
-        "still_or_after",
-        "identified",
-    ];
-    let mut rows = Rows::new("assess", columns);
-    let mut seen = std::collections::BTreeSet::new();
-    for released in estimates {
-        let stratum = stratum_name(released.stratum());
-        if !seen.insert((stratum.clone(), released.quantity())) {
-            continue;
-        }
-        match released.shown() {
-            None => {
-                let quantity = Value::text(quantity_name(released.quantity()));
-                let mut row = vec![Value::Text(stratum), quantity];
-                row.extend((2..columns.len()).map(|_| Value::Suppressed));
-                rows.push(row);
-            }
-            Some(estimate) => push_intervals(&mut rows, &stratum, estimate),
-        }
-    }
-    rows.notes.push(format!(
-        "{}: {} against {}, {} days each",
-        policy.id,
-        windows.before(),
-        windows.after(),
-        windows.length_days()
-    ));
-    rows.notes.push("visibility not separated from usage".to_owned());
-    rows
-}
-
-/// One row for each interval, or one without.
-fn push_intervals(rows: &mut Rows, stratum: &str, estimate: &Estimate) {
-    let identified = match &estimate.identified {
-        Identification::Identified => "yes".to_owned(),
-        Identification::Mixed(why) => why.clone(),
-        Identification::NotIdentified(why) => format!("not identified: {why}"),
-    };
-    let mut push = |low, high, method| {
-        rows.push(vec![
-            Value::text(stratum),
-            Value::text(quantity_name(estimate.quantity)),
-            Value::Float(estimate.value, 4),
-            low,
-            high,
-            method,
-            Value::Int(estimate.n),
-            Value::Int(estimate.k),
-            Value::text(&identified),
-        ]);
-    };
-    if estimate.intervals.is_empty() {
-        push(Value::Unknown, Value::Unknown, Value::text("none"));
-    }
-    for interval in &estimate.intervals {
-        let (low, high) =
-            (Value::Float(interval.low, 4), Value::Float(interval.high, 4));
-        push(low, high, Value::text(&interval.method));
-    }
-}
-
-fn stratum_name(stratum: &[(String, String)]) -> String {
-    if stratum.is_empty() {
-        return "all".to_owned();
-    }
-    let pairs = stratum.iter().map(|(dimension, value)| format!("{dimension}={value}"));
-    pairs.collect::<Vec<_>>().join(" ")
-}
-
-fn quantity_name(quantity: Quantity) -> &'static str {
-    match quantity {
-        Quantity::CohortRemoval => "cohort removal",
-        Quantity::NetChange => "net change",
-        Quantity::Retention => "retention",
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,302 @@
+//! The answer of an assessment: what was found, in words and for programs.
+//!
+//! **Invariant:** nothing of a stratum is told unless the disclosure rule lets its cohort
+//! removal be shown; a figure that is not identified is `null`, with the rule beside it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use tidegauge_effect::Windows;
+use tidegauge_effect::occupancy::weekly::{Alarm, Corrected, Refusal, Share};
+use tidegauge_model::ProductId;
+use tidegauge_model::estimate::{Estimate, Identification, Quantity, ReleasedEstimate};
+use tidegauge_model::policy::PolicyEvent;
+
+/// A lack of fit with a p-value below this is told as a failed check.
+const FIT_P_MIN: f64 = 0.05;
+
+/// Pairs of dimension and value; empty for all.
+type Stratum = Vec<(String, String)>;
+
+/// What an assessment rests on.
+pub(super) struct Answer<'a> {
+    pub(super) policy: &'a PolicyEvent,
+    pub(super) product: &'a ProductId,
+    pub(super) windows: Windows,
+    pub(super) corrected: &'a Result<Corrected, Refusal>,
+}
+
+/// The estimates of one stratum that may be shown.
+#[derive(Default)]
+struct Group<'a> {
+    removal: Option<&'a Estimate>,
+    net: Option<&'a Estimate>,
+    corrected: Option<&'a Estimate>,
+}
+
+impl Answer<'_> {
+    /// What a JSON document carries beside the rows.
+    pub(super) fn document(
+        &self,
+        estimates: &[ReleasedEstimate],
+    ) -> Map<String, Value> {
+        let (before, after) = (self.windows.before(), self.windows.after());
+        let window = |range: tidegauge_model::DayRange| json!({ "first": range.first().to_string(), "last": range.last().to_string() });
+        let mut document = Map::new();
+        let mut put = |key: &str, value: Value| {
+            document.insert(key.to_owned(), value);
+        };
+        put("policy", json!(self.policy.id.as_str()));
+        put("product", json!(self.product.as_str()));
+        put("before", window(before));
+        put("after", window(after));
+        put("verdict", json!(self.verdict(estimates)));
+        put("groups", self.groups(estimates));
+        put("visibility", self.visibility());
+        put("alarms", json!(self.alarms()));
+        put("checks", self.checks());
+        put("refusals", json!(self.refusals(estimates)));
+        put("method", json!(self.corrected.as_ref().ok().map(|c| c.method.clone())));
+        document
+    }
+
+    /// Strata whose cohort removal may be shown and whose corrected removal is not
+    /// identified, with the rule.
+    pub(super) fn not_identified(
+        &self,
+        estimates: &[ReleasedEstimate],
+    ) -> Vec<(Stratum, String)> {
+        let groups = groups(estimates);
+        let open = groups.into_iter().filter(|(_, g)| g.removal.is_some());
+        open.filter_map(|(stratum, _)| {
+            let reason = self.reason(&stratum)?;
+            Some((stratum, reason))
+        })
+        .collect()
+    }
+
+    /// The answer in words anyone understands, the most important first.
+    pub(super) fn verdict(&self, estimates: &[ReleasedEstimate]) -> Vec<String> {
+        let groups = groups(estimates);
+        let mut words = vec![format!(
+            "{}: {} against {}, {} days each",
+            self.policy.id,
+            self.windows.before(),
+            self.windows.after(),
+            self.windows.length_days()
+        )];
+        let addressed = vec![("country".to_owned(), self.policy.country.to_string())];
+        for stratum in [Vec::new(), addressed] {
+            if let Some(group) = groups.get(&stratum) {
+                words.extend(self.sentence(&stratum, group));
+            }
+        }
+        words.extend(
+            self.alarms().into_iter().map(|alarm| format!("visibility: {alarm}")),
+        );
+        words.push(
+            "a change between two windows is not yet the effect of the act: other causes \
+             fall into the same months"
+                .to_owned(),
+        );
+        words
+    }
+
+    fn sentence(&self, stratum: &Stratum, group: &Group<'_>) -> Option<String> {
+        let naive = group.removal?;
+        let whom = match stratum.first() {
+            None => "organisations".to_owned(),
+            Some((_, value)) => format!("organisations of {value}"),
+        };
+        let seen = format!(
+            "of {} {whom} active before, {:.0} % were not active after",
+            naive.n,
+            100.0 * naive.value
+        );
+        Some(match (group.corrected, self.reason(stratum)) {
+            (Some(corrected), _) => {
+                let interval = corrected.intervals.first()?;
+                format!(
+                    "{seen}; with visibility taken out, {:.0} % ({:.0} to {:.0} %) stopped \
+                     using {}",
+                    100.0 * corrected.value,
+                    100.0 * interval.low,
+                    100.0 * interval.high,
+                    self.product
+                )
+            }
+            (None, Some(reason)) => format!(
+                "{seen}; how many of them stopped using {} is not identified: {reason}",
+                self.product
+            ),
+            (None, None) => {
+                format!("{seen}; what is corrected for visibility is suppressed")
+            }
+        })
+    }
+
+    /// Why the corrected removal of a stratum has no value; `None` if it has one.
+    fn reason(&self, stratum: &Stratum) -> Option<String> {
+        let corrected = match self.corrected {
+            Ok(corrected) => corrected,
+            Err(refusal) => return Some(format!("no-model: {refusal}")),
+        };
+        let of = corrected.strata.iter().find(|s| s.stratum == *stratum);
+        match of.map(|s| &s.identified) {
+            Some(Identification::Identified) => None,
+            Some(Identification::Mixed(why) | Identification::NotIdentified(why)) => {
+                Some(why.clone())
+            }
+            None => Some("no-cohort: nobody of it was active before".to_owned()),
+        }
+    }
+
+    /// Whole, countries, sectors and both, in this order.
+    fn groups(&self, estimates: &[ReleasedEstimate]) -> Value {
+        let mut groups: Vec<_> = groups(estimates).into_iter().collect();
+        groups.sort_by_key(|(stratum, _)| {
+            let sector = stratum.first().is_some_and(|(name, _)| name == "sector");
+            (stratum.len(), sector, stratum.clone())
+        });
+        let rule = estimates.iter().find_map(ReleasedEstimate::rule);
+        groups.iter().map(|(stratum, group)| self.group(stratum, group, rule)).collect()
+    }
+
+    fn group(&self, stratum: &Stratum, group: &Group<'_>, rule: Option<&str>) -> Value {
+        let value = |dimension: &str| {
+            stratum.iter().find(|(name, _)| name == dimension).map(|(_, value)| value)
+        };
+        let suppressed = || format!("suppressed: {}", rule.unwrap_or("too few"));
+        let reason = match (group.removal, group.corrected) {
+            (None, _) => Some(suppressed()),
+            (Some(_), Some(_)) => None,
+            (Some(_), None) => self.reason(stratum).or_else(|| Some(suppressed())),
+        };
+        json!({
+            "country": value("country"),
+            "sector": value("sector"),
+            "n_baseline": group.removal.map(|e| e.n),
+            "cohort_removal": figure(group.removal),
+            "net_change": figure(group.net),
+            "removal_corrected": figure(group.corrected.filter(|_| reason.is_none())),
+            "identified": reason.is_none(),
+            "reason": reason,
+        })
+    }
+
+    fn visibility(&self) -> Value {
+        let weeks = self.corrected.as_ref().map(|c| c.visibility.as_slice());
+        let of = |week: &tidegauge_effect::occupancy::weekly::VisibilityWeek| {
+            json!({
+                "week": week.monday.week().to_string(),
+                "vantage": week.vantage.as_str(),
+                "product": share(week.product),
+                "control": week.control.map(share),
+                "in_sight": week.in_sight,
+                "looked": week.looked,
+            })
+        };
+        weeks.unwrap_or_default().iter().map(of).collect()
+    }
+
+    /// What is remarkable about visibility, in words.
+    fn alarms(&self) -> Vec<String> {
+        let alarms = self.corrected.as_ref().map(|c| c.alarms.as_slice());
+        alarms.unwrap_or_default().iter().map(alarm).collect()
+    }
+
+    fn checks(&self) -> Value {
+        let Ok(corrected) = self.corrected else { return json!([]) };
+        let parted = corrected.alarms.iter().any(|a| matches!(a, Alarm::Parted { .. }));
+        let mut checks = vec![json!({
+            "name": "controls move as the product does among those who still show it",
+            "passed": !parted,
+        })];
+        if let Some(fit) = &corrected.lack_of_fit {
+            checks.push(json!({
+                "name": "histories drawn from the model look like those seen",
+                "passed": fit.p >= FIT_P_MIN,
+                "p": fit.p,
+                "overdispersion": fit.overdispersion,
+                "replicates": fit.replicates,
+                "organisations": fit.organisations,
+            }));
+        }
+        Value::Array(checks)
+    }
+
+    /// What is not answered, each rule once, with how many strata it concerns.
+    fn refusals(&self, estimates: &[ReleasedEstimate]) -> Vec<Value> {
+        let mut rules: BTreeMap<String, (String, usize)> = BTreeMap::new();
+        for (_, reason) in self.not_identified(estimates) {
+            let rule = reason.split(':').next().unwrap_or_default().to_owned();
+            rules.entry(rule).or_insert((reason, 0)).1 += 1;
+        }
+        let found = rules.into_iter().map(|(rule, (reason, strata))| {
+            json!({ "rule": rule, "reason": reason, "strata": strata })
+        });
+        let always = [json!({
+            "rule": "effect-needs-comparison",
+            "reason": "before and after alone do not tell what the act did from what else \
+                       happened in the same months",
+        })];
+        found.chain(always).collect()
+    }
+}
+
+fn groups(estimates: &[ReleasedEstimate]) -> BTreeMap<Stratum, Group<'_>> {
+    let mut groups: BTreeMap<Stratum, Group<'_>> = BTreeMap::new();
+    for released in estimates {
+        let group = groups.entry(released.stratum().to_vec()).or_default();
+        match released.quantity() {
+            Quantity::CohortRemoval => group.removal = released.shown(),
+            Quantity::NetChange => group.net = released.shown(),
+            Quantity::RemovalCorrected => group.corrected = released.shown(),
+            Quantity::Retention => {}
+        }
+    }
+    groups
+}
+
+/// A value with its widest-founded interval: the last one, which resamples families.
+fn figure(estimate: Option<&Estimate>) -> Value {
+    let Some(estimate) = estimate else { return Value::Null };
+    let interval = estimate.intervals.last();
+    json!({
+        "value": estimate.value,
+        "low": interval.map(|i| i.low),
+        "high": interval.map(|i| i.high),
+        "interval": interval.map(|i| i.method.as_str()),
+    })
+}
+
+fn share(share: Share) -> Value {
+    json!({ "value": share.value, "low": share.low, "high": share.high })
+}
+
+fn alarm(alarm: &Alarm) -> String {
+    match alarm {
+        Alarm::Thinned { vantage, ratio } => format!(
+            "at {vantage} contacts of product and controls alike fell to {:.0} % \
+             ({:.0} to {:.0} %) of what they were",
+            100.0 * ratio.value,
+            100.0 * ratio.low,
+            100.0 * ratio.high
+        ),
+        Alarm::Dark { vantage, share } => format!(
+            "{:.0} % of the cohort are no longer in sight of {vantage}",
+            100.0 * share
+        ),
+        Alarm::LookedLess { vantage, ratio } => format!(
+            "{vantage} looked at {:.0} % of the organisation-days it had looked at before",
+            100.0 * ratio
+        ),
+        Alarm::Parted { vantage, ratio } => format!(
+            "at {vantage} contacts of the product went to {:.0} % ({:.0} to {:.0} %) of \
+             those of controls, relative to before",
+            100.0 * ratio.value,
+            100.0 * ratio.low,
+            100.0 * ratio.high
+        ),
+    }
+}
