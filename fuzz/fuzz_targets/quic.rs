@@ -69,7 +69,8 @@ fn initial(number: u8, frames: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// A capture of raw IP with these packets of UDP between 192.0.2.1:1025 and 192.0.2.7:443;
+/// A capture of raw IP with these packets of UDP between 192.0.2.1:1023 and 192.0.2.7:443 (what
+/// goes to a port above may be a report of NetFlow, which is no packet of this network);
 /// those marked go back.
 fn capture(datagrams: &[(bool, Vec<u8>)]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -81,7 +82,7 @@ fn capture(datagrams: &[(bool, Vec<u8>)]) -> Vec<u8> {
         let short = |length: usize| u16::try_from(length).expect("short");
         let (client, server) = ([192, 0, 2, 1], [192, 0, 2, 7]);
         let (from, to) = if *back { (server, client) } else { (client, server) };
-        let ports = if *back { [443_u16, 1025] } else { [1025, 443] };
+        let ports = if *back { [443_u16, 1023] } else { [1023, 443] };
         let frame_length = u32::from(short(payload.len() + 28)).to_le_bytes();
         bytes.extend(1_517_336_042_u32.to_le_bytes());
         bytes.extend([0; 4]);
