@@ -1,4 +1,4 @@
-//! MMDB files of any layout: MaxMind's, DB-IP's, IPinfo's, ip-location-db's, your own.
+//! MMDB files of any layout: `MaxMind`, DB-IP, `IPinfo`, ip-location-db, your own.
 //!
 //! **Invariant:** networks that touch and have the same record are one range. A file whose
 //! tree or metadata is broken is refused whole; a record that cannot be read is lost alone,
