@@ -2,8 +2,9 @@
 //!
 //! **Invariant:** recognising never fails on bytes; what is not known is `None`.
 
-use crate::cloud::aws;
+use crate::cloud::{aws, azure, google};
 use crate::dns::{dnstap, passive, querylog};
+use crate::lines::BOM;
 use crate::{argus, eve, export, pcap, zeek};
 
 /// A format that this crate reads.
@@ -29,6 +30,10 @@ pub enum Format {
     QueryLog,
     /// A flow log of AWS as text.
     AwsFlow,
+    /// A flow log of Azure: of a network security group or a virtual network.
+    AzureFlow,
+    /// A VPC flow log of Google.
+    GoogleFlow,
 }
 
 impl Format {
@@ -59,6 +64,8 @@ impl Format {
                 | Self::PassiveDns
                 | Self::QueryLog
                 | Self::AwsFlow
+                | Self::AzureFlow
+                | Self::GoogleFlow
         )
     }
 
@@ -75,6 +82,8 @@ impl Format {
             Self::PassiveDns => "passive_dns",
             Self::QueryLog => "query_log",
             Self::AwsFlow => "aws_flow",
+            Self::AzureFlow => "azure_flow",
+            Self::GoogleFlow => "google_flow",
         }
     }
 }
@@ -84,11 +93,14 @@ const PCAPNG: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 
 /// Recognises an input by up to 64 KiB of its decompressed head.
 pub fn recognise(head: &[u8]) -> Option<Format> {
+    let head = head.strip_prefix(BOM).unwrap_or(head);
     match () {
         () if pcap::is_pcap(head) => Some(Format::Pcap),
         () if head.starts_with(&PCAPNG) => Some(Format::Pcapng),
         () if export::recognise(head) => Some(Format::Export),
         () if dnstap::recognise(head) => Some(Format::Dnstap),
+        () if azure::recognise(head) => Some(Format::AzureFlow),
+        () if google::recognise(head) => Some(Format::GoogleFlow),
         () if aws::recognise(head) => Some(Format::AwsFlow),
         () if argus::recognise(head) => Some(Format::Argus),
         () if eve::recognise(head) => Some(Format::Eve),

@@ -27,6 +27,7 @@ mod cell;
 mod eve;
 mod lines;
 mod object;
+mod objects;
 mod pass;
 mod protocol;
 mod stamp;

@@ -20,7 +20,7 @@ use tidegauge_model::flow::tcp_flag::{ACK, SYN};
 use tidegauge_model::{Address, Day, Flow, Instant, Loss, Protocol, Reason, Volume};
 
 use crate::Sink;
-use crate::lines::Lines;
+use crate::lines::{Lines, behind_remarks};
 use crate::stamp::{believable, iso_8601};
 use crate::way::is_reply;
 
@@ -240,11 +240,11 @@ struct Event {
     message: String,
 }
 
-/// Whether the head of an input is such a log: by its first line that is not blank.
+/// Whether the head of an input is such a log: by its first line that is no remark.
 pub(crate) fn recognise(head: &[u8]) -> bool {
-    let mut lines = head.split(|b| *b == b'\n').map(<[u8]>::trim_ascii);
-    let Some(line) = lines.find(|line| !line.is_empty()) else { return false };
-    let Ok(line) = std::str::from_utf8(line) else { return false };
+    let text = behind_remarks(head);
+    let line = text.split(|b| *b == b'\n').next().unwrap_or_default();
+    let Ok(line) = std::str::from_utf8(line.trim_ascii()) else { return false };
     if line.starts_with('{') {
         return subscriptions(line).next().is_some_and(|first| {
             first.is_ok_and(|subscription| {
@@ -356,10 +356,10 @@ struct Reading {
 }
 
 impl Reading {
-    /// The flow of a line; `None` for a header, a blank line and `NODATA`.
+    /// The flow of a line; `None` for a header, a blank line, a remark and `NODATA`.
     fn record(&mut self, line: &str) -> Result<Option<Flow>, Reason> {
         let line = without_stamp(line);
-        if line.is_empty() {
+        if line.is_empty() || line.starts_with('#') {
             return Ok(None);
         }
         if line.starts_with(|c: char| c.is_ascii_lowercase())
