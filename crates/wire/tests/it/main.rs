@@ -27,4 +27,6 @@ mod pcap_shared;
 #[cfg(test)]
 mod real_logs;
 #[cfg(test)]
+mod recognition;
+#[cfg(test)]
 mod sflow;
