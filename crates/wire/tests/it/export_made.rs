@@ -266,6 +266,82 @@ fn a_gap_in_the_sequence_is_a_loss_of_so_many_records() {
     assert_eq!(loss.exporter, Some(exporter()));
 }
 
+/// Reasons and counts, when so many datagrams are said to be dropped between two messages
+/// and the rest.
+fn dropped(
+    of: Option<Address>,
+    datagrams: u64,
+    messages: &[Vec<u8>],
+) -> Vec<(Reason, u64)> {
+    let mut collected = Collected::default();
+    let mut exports = Exports::new();
+    for (at, message) in messages.iter().enumerate() {
+        if at == 2 {
+            exports.dropped(of, datagrams, NOW, &mut collected);
+        }
+        exports.datagram(exporter(), 4_000, NOW, message, &mut collected);
+    }
+    exports.finish(&mut collected);
+    let days = collected.losses.iter().filter(|loss| loss.reason == Reason::Limit);
+    assert!(
+        days.clone().all(|loss| loss.day == Some(NOW.day()) && loss.exporter == of)
+    );
+    collected.losses.iter().map(|loss| (loss.reason, loss.count)).collect()
+}
+
+#[test]
+fn what_was_dropped_is_in_the_gap_or_told_but_never_both() {
+    let other = Some("192.0.2.99".parse().unwrap());
+    let (me, nobody) = (Some(exporter()), None);
+    let v9_from = |numbers: &[u32]| -> Vec<Vec<u8>> {
+        numbers.iter().map(|number| v9(*number, &[])).collect()
+    };
+    let (gap, limit) = (Reason::Gap, Reason::Limit);
+    let hole_of_five = v9_from(&[7, 8, 14, 15]);
+    for (of, datagrams, told) in [
+        // The network lost two more.
+        (me, 3, vec![(gap, 5)]),
+        (me, 5, vec![(gap, 5)]),
+        (nobody, 5, vec![(gap, 5)]),
+        // What no gap explains is told.
+        (me, 6, vec![(gap, 5), (limit, 1)]),
+        (nobody, 7, vec![(gap, 5), (limit, 2)]),
+        (other, 5, vec![(gap, 5), (limit, 5)]),
+    ] {
+        assert_eq!(dropped(of, datagrams, &hole_of_five), told, "{of:?} {datagrams}");
+    }
+    assert_eq!(dropped(me, 2, &v9_from(&[7, 8, 9, 10])), [(limit, 2)]);
+}
+
+#[test]
+fn a_gap_of_records_explains_as_many_datagrams_as_hold_them() {
+    let records =
+        |count: u8| -> Vec<u8> { (0..count).flat_map(|c| plain(c, 900)).collect() };
+    let message = |sequence| ipfix(sequence, &[set(256, &records(20))]);
+    let first = ipfix(0, &[set(2, &template(256, &PLAIN)), set(256, &records(20))]);
+    let messages = [first, message(20), message(80), message(100)];
+    let (me, gap) = (Some(exporter()), (Reason::Gap, 40));
+    assert_eq!(dropped(me, 2, &messages), [gap]);
+    assert_eq!(dropped(me, 5, &messages), [gap, (Reason::Limit, 3)]);
+}
+
+#[test]
+fn of_an_exporter_that_does_not_count_drops_are_told_before_the_end() {
+    let mut collected = Collected::default();
+    let mut exports = Exports::new();
+    exports.dropped(Some(exporter()), 9, NOW, &mut collected);
+    exports.dropped(Some(exporter()), 1, NOW, &mut collected);
+    for _ in 0..1_023 {
+        exports.datagram(exporter(), 4_000, NOW, &v9(0, &[]), &mut collected);
+    }
+    assert_eq!(collected.losses, []);
+    exports.datagram(exporter(), 4_000, NOW, &v9(0, &[]), &mut collected);
+    let told: Vec<_> = collected.losses.iter().map(|l| (l.reason, l.count)).collect();
+    assert_eq!(told, [(Reason::Limit, 10)]);
+    exports.finish(&mut collected);
+    assert_eq!(collected.losses.len(), 1);
+}
+
 #[test]
 fn state_survives_a_restart() {
     let mut before = Exports::new();
