@@ -94,6 +94,32 @@ impl Field {
     }
 }
 
+/// Names that only flow logs of AWS have. Each table of one has some of them.
+const OF_AWS: [&str; 8] = [
+    "account-id",
+    "interface-id",
+    "log-status",
+    "pkt-srcaddr",
+    "pkt-dstaddr",
+    "vpc-id",
+    "flow-direction",
+    "tgw-id",
+];
+
+/// The columns that are read of a table that holds such a log, each with the name of its
+/// field in a header of text; `None` if it holds none. In tables AWS writes `_` for `-`.
+pub fn table<'c>(columns: &[&'c str]) -> Option<Vec<(&'c str, String)>> {
+    let named: Vec<(&str, String)> =
+        columns.iter().map(|column| (*column, column.replace('_', "-"))).collect();
+    let has = |names: &[&str]| {
+        names.iter().all(|name| named.iter().any(|(_, field)| field == name))
+    };
+    let ends = has(&["srcaddr", "dstaddr"]) || has(&["pkt-srcaddr", "pkt-dstaddr"]);
+    let ours = OF_AWS.iter().any(|name| has(&[name]));
+    let read = |(_, name): &(&str, String)| Field::named(name).is_some();
+    (ends && ours && has(&["start"])).then(|| named.into_iter().filter(read).collect())
+}
+
 /// Which field each column is.
 struct Header {
     columns: Vec<Option<Field>>,

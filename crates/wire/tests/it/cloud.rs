@@ -505,3 +505,36 @@ proptest! {
         prop_assert_eq!(bytes, 2 * expected);
     }
 }
+
+#[test]
+fn a_table_of_aws_is_told_by_its_columns() {
+    let table = |columns: &[&str]| {
+        let found = tidegauge_wire::cloud::aws::table(columns)?;
+        Some(found.into_iter().map(|(_, name)| name).collect::<Vec<_>>().join(" "))
+    };
+    // Version 2 with what Athena shows for partitions of Hive.
+    let columns = [
+        "version",
+        "account_id",
+        "interface_id",
+        "srcaddr",
+        "dstaddr",
+        "srcport",
+        "dstport",
+        "protocol",
+        "packets",
+        "bytes",
+        "start",
+        "end",
+        "action",
+        "log_status",
+        "aws-region",
+    ];
+    let read = "srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
+    assert_eq!(table(&columns).as_deref(), Some(read));
+    let packets = table(&["pkt_srcaddr", "pkt-dstaddr", "start", "year"]);
+    assert_eq!(packets.as_deref(), Some("pkt-srcaddr pkt-dstaddr start"));
+    assert_eq!(table(&["srcaddr", "dstaddr", "start"]), None, "others have such names");
+    assert_eq!(table(&["srcaddr", "dstaddr", "vpc_id"]), None, "no time");
+    assert_eq!(table(&["src_ip", "dst_ip", "start", "vpc_id"]), None);
+}
