@@ -17,7 +17,7 @@ use crate::export::{self, Exports};
 use crate::format::Format;
 use crate::join::Join;
 use crate::zeek::{self, Log};
-use crate::{Sink, argus, eve, pcap};
+use crate::{Sink, argus, eve, nfcapd, pcap};
 
 /// Decodes a batch: [`Self::names`] over all inputs, then [`Self::flows`] over all, then
 /// [`Self::finish`].
@@ -72,6 +72,7 @@ impl Decoder {
             }
             Format::Argus
             | Format::Export
+            | Format::Nfcapd
             | Format::PassiveDns
             | Format::QueryLog
             | Format::AwsFlow => Ok(()),
@@ -97,6 +98,7 @@ impl Decoder {
                 pcap::flows_and_exports(input, self.latest, &mut self.exports, sink)
             }
             Format::Export => export::read(&mut self.exports, input, self.latest, sink),
+            Format::Nfcapd => nfcapd::read(input, self.latest, sink).map(|_| ()),
             Format::Dnstap => dnstap::flows(input, self.clients, self.latest, sink),
             Format::AwsFlow => aws::read(input, self.latest, sink),
             Format::AzureFlow => {

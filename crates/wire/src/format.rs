@@ -5,7 +5,7 @@
 use crate::cloud::{aws, azure, google};
 use crate::dns::{dnstap, passive, querylog};
 use crate::lines::BOM;
-use crate::{argus, eve, export, pcap, zeek};
+use crate::{argus, eve, export, nfcapd, pcap, zeek};
 
 /// A format that this crate reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,6 +22,8 @@ pub enum Format {
     Pcapng,
     /// Messages of NetFlow or IPFIX, one after another.
     Export,
+    /// A file of nfcapd or nfdump.
+    Nfcapd,
     /// A frame stream of dnstap.
     Dnstap,
     /// Passive DNS in the common output format, JSON lines.
@@ -44,6 +46,7 @@ impl Format {
             Self::Zeek(zeek::Log::Conn | zeek::Log::Other)
                 | Self::Argus
                 | Self::Export
+                | Self::Nfcapd
                 | Self::PassiveDns
                 | Self::QueryLog
                 | Self::AwsFlow
@@ -60,6 +63,7 @@ impl Format {
                 | Self::Pcap
                 | Self::Pcapng
                 | Self::Export
+                | Self::Nfcapd
                 | Self::Dnstap
                 | Self::PassiveDns
                 | Self::QueryLog
@@ -78,6 +82,7 @@ impl Format {
             Self::Pcap => "pcap",
             Self::Pcapng => "pcapng",
             Self::Export => "export",
+            Self::Nfcapd => "nfcapd",
             Self::Dnstap => "dnstap",
             Self::PassiveDns => "passive_dns",
             Self::QueryLog => "query_log",
@@ -97,6 +102,7 @@ pub fn recognise(head: &[u8]) -> Option<Format> {
     match () {
         () if pcap::is_pcap(head) => Some(Format::Pcap),
         () if head.starts_with(&PCAPNG) => Some(Format::Pcapng),
+        () if nfcapd::recognise(head) => Some(Format::Nfcapd),
         () if export::recognise(head) => Some(Format::Export),
         () if dnstap::recognise(head) => Some(Format::Dnstap),
         () if azure::recognise(head) => Some(Format::AzureFlow),

@@ -19,6 +19,7 @@ pub mod export;
 pub mod format;
 pub mod inflate;
 pub mod join;
+pub mod nfcapd;
 pub mod pcap;
 pub mod zeek;
 

@@ -42,6 +42,7 @@ pub use self::file::{has_times, is_whole, read, recognise};
 use self::fixed::{Datagram, Version};
 use self::message::Header;
 use self::record::Clock;
+pub(crate) use self::record::OneWay;
 use self::sets::{Losses, Reading, Room, day_of, place};
 use self::sflow::Sample;
 pub use self::state::State;

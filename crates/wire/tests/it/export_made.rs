@@ -12,7 +12,7 @@ use tidegauge_wire::Sink;
 use tidegauge_wire::export::{Exports, State};
 
 /// 2024-04-01T00:00:00Z.
-const START: u32 = 1_711_929_600;
+pub(crate) const START: u32 = 1_711_929_600;
 const NOW: Instant = Instant(1_711_929_660_000_000);
 
 #[derive(Default)]
@@ -46,7 +46,7 @@ fn decoded(messages: &[Vec<u8>]) -> Collected {
 }
 
 /// An IPFIX message of domain 1.
-fn ipfix(sequence: u32, sets: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn ipfix(sequence: u32, sets: &[Vec<u8>]) -> Vec<u8> {
     let length = 16 + sets.iter().map(Vec::len).sum::<usize>();
     let mut bytes = vec![0, 10];
     bytes.extend(u16::try_from(length).unwrap().to_be_bytes());
@@ -58,7 +58,7 @@ fn ipfix(sequence: u32, sets: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// A NetFlow v9 message of source 1, a minute after its exporter started.
-fn v9(sequence: u32, sets: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn v9(sequence: u32, sets: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = vec![0, 9];
     bytes.extend(u16::try_from(sets.len()).unwrap().to_be_bytes());
     bytes.extend(60_000_u32.to_be_bytes());
@@ -69,7 +69,7 @@ fn v9(sequence: u32, sets: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-fn set(id: u16, content: &[u8]) -> Vec<u8> {
+pub(crate) fn set(id: u16, content: &[u8]) -> Vec<u8> {
     let mut bytes = id.to_be_bytes().to_vec();
     bytes.extend(u16::try_from(content.len() + 4).unwrap().to_be_bytes());
     bytes.extend(content);
@@ -77,7 +77,7 @@ fn set(id: u16, content: &[u8]) -> Vec<u8> {
 }
 
 /// A template record: enterprise (0 for IANA), element, length.
-fn template(id: u16, fields: &[(u32, u16, u16)]) -> Vec<u8> {
+pub(crate) fn template(id: u16, fields: &[(u32, u16, u16)]) -> Vec<u8> {
     let mut bytes = id.to_be_bytes().to_vec();
     bytes.extend(u16::try_from(fields.len()).unwrap().to_be_bytes());
     for (enterprise, element, length) in fields {
@@ -92,7 +92,7 @@ fn template(id: u16, fields: &[(u32, u16, u16)]) -> Vec<u8> {
 }
 
 /// Addresses, ports, protocol, bytes, packets, start and end in milliseconds.
-const PLAIN: [(u32, u16, u16); 9] = [
+pub(crate) const PLAIN: [(u32, u16, u16); 9] = [
     (0, 8, 4),
     (0, 12, 4),
     (0, 7, 2),
@@ -104,7 +104,7 @@ const PLAIN: [(u32, u16, u16); 9] = [
     (0, 153, 8),
 ];
 
-fn plain(client: u8, bytes: u64) -> Vec<u8> {
+pub(crate) fn plain(client: u8, bytes: u64) -> Vec<u8> {
     let mut record = vec![198, 51, 100, client, 203, 0, 113, 5];
     record.extend(40_000_u16.to_be_bytes());
     record.extend(443_u16.to_be_bytes());

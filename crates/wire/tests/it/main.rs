@@ -21,6 +21,12 @@ mod export_shared;
 #[cfg(test)]
 mod join;
 #[cfg(test)]
+mod nfcapd;
+#[cfg(test)]
+mod nfcapd_made;
+#[cfg(test)]
+mod nfdump;
+#[cfg(test)]
 mod pcap_made;
 #[cfg(test)]
 mod pcap_shared;
