@@ -27,10 +27,12 @@ mod argus;
 mod cell;
 mod eve;
 mod lines;
+mod number;
 mod object;
 mod objects;
 mod pass;
 mod protocol;
+mod scan;
 mod stamp;
 mod way;
 

@@ -47,14 +47,7 @@ pub(crate) struct Line<'a> {
 /// Where the first line of these bytes ends, if it does within [`LINE_LENT_BYTES_MAX`].
 fn line_end(bytes: &[u8]) -> Option<usize> {
     let bytes = bytes.get(..LINE_LENT_BYTES_MAX).unwrap_or(bytes);
-    let (chunks, rest) = bytes.as_chunks::<64>();
-    // Whole chunks without a branch a byte: the compiler makes vectors of them.
-    let ends = |chunk: &[u8; 64]| {
-        chunk.iter().fold(0, |any, byte| any | u8::from(*byte == b'\n')) > 0
-    };
-    let clear = chunks.iter().take_while(|chunk| !ends(chunk)).count();
-    let here = chunks.get(clear).map_or(rest, <[u8; 64]>::as_slice);
-    here.iter().position(|b| *b == b'\n').map(|at| clear * 64 + at)
+    memchr::memchr(b'\n', bytes)
 }
 
 /// The bytes of a line that begins at `offset`, without a mark before the text.
@@ -124,7 +117,7 @@ impl<'i> Lines<'i> {
             if bytes.is_empty() {
                 return Ok(false);
             }
-            let end = bytes.iter().position(|b| *b == b'\n');
+            let end = memchr::memchr(b'\n', bytes);
             let length = end.map_or(bytes.len(), |at| at + 1);
             self.input.consume(length);
             self.offset += u64::try_from(length).expect("a length fits 64 bits");

@@ -29,6 +29,7 @@ use tidegauge_model::{Instant, Loss, NameOrigin, Reason};
 use crate::cell::Cell;
 use crate::join::{Answered, Join, Named, requested};
 use crate::object::early_text;
+use crate::scan::is_json;
 use crate::stamp::{believable, iso_8601_or_utc};
 use crate::{Sink, objects, way};
 use dns::Chains;
@@ -132,7 +133,7 @@ pub(crate) fn names(
     let mut chains = Chains::default();
     let mine = |line: &[u8]| Some(Kind::of(line)).filter(|kind| kind.names());
     objects::records_of(input, sink, mine, |kind, line, sink| {
-        let event = parse::<Event<'_>>(line)?.inner();
+        let event = event(line)?;
         let at = event.timestamp.instant()?;
         believable(at, latest)?;
         match kind {
@@ -206,12 +207,14 @@ pub(crate) fn flows(
     let mine = |line: &[u8]| Some(Kind::of(line)).filter(|kind| !kind.names());
     objects::records_of(input, sink, mine, |kind, line, sink| {
         if !matches!(kind, Kind::Flow | Kind::Netflow) {
-            parse::<IgnoredAny>(line)?;
+            if !is_json(without_cookie(line)) {
+                parse::<IgnoredAny>(line)?;
+            }
             // An object without a type, or what is no object at all.
             let told = kind == Kind::Other;
             return if told { Ok(None) } else { Err(Reason::ColumnMissing) };
         }
-        let event = parse::<Event<'_>>(line)?.inner();
+        let event = event(line)?;
         let (key, flow) = match kind {
             Kind::Flow => event.flow()?,
             _ => event.netflow()?,
@@ -237,15 +240,121 @@ pub(crate) fn flows(
     Ok(())
 }
 
+/// The event of a line.
+fn event(line: &str) -> Result<Event<'_>, Reason> {
+    match Event::scanned(without_cookie(line)) {
+        Some(event) => Ok(event),
+        None => parse::<Event<'_>>(line).map(Event::inner),
+    }
+}
+
+fn without_cookie(line: &str) -> &str {
+    line.strip_prefix("@cee:").map_or(line, str::trim_ascii_start)
+}
+
 fn parse<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, Reason> {
-    let object = line.strip_prefix("@cee:").map_or(line, str::trim_ascii_start);
-    serde_json::from_str(object)
+    serde_json::from_str(without_cookie(line))
         .map_err(|error| if error.is_data() { Reason::Value } else { Reason::Syntax })
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    const KEYS: &[&str] = &[
+        "timestamp",
+        "flow_id",
+        "src_ip",
+        "src_port",
+        "dest_ip",
+        "dest_port",
+        "proto",
+        "flow",
+        "netflow",
+        "tcp",
+        "dns",
+        "tls",
+        "quic",
+        "http",
+        "event",
+        "pkts_toserver",
+        "bytes_toclient",
+        "start",
+        "end",
+        "pkts",
+        "bytes",
+        "tcp_flags",
+        "sni",
+        "hostname",
+        "url",
+        "http_method",
+        "type",
+        "id",
+        "rrname",
+        "rrtype",
+        "ttl",
+        "rdata",
+        "queries",
+        "answers",
+        "other",
+    ];
+
+    /// Keys of events and their parts, and values of every type.
+    fn objects() -> impl Strategy<Value = String> {
+        let scalar = prop_oneof![
+            Just("null".to_owned()),
+            Just("true".to_owned()),
+            (0u64..100_000).prop_map(|n| n.to_string()),
+            Just("-7".to_owned()),
+            Just("1.5e3".to_owned()),
+            Just("18446744073709551616".to_owned()),
+            "\"[0-9a-z.:]{0,16}\"",
+            Just(r#""a\u0062\/""#.to_owned()),
+        ];
+        let key = prop::sample::select(KEYS);
+        scalar.prop_recursive(4, 60, 8, move |inner| {
+            let member =
+                (key.clone(), inner.clone()).prop_map(|(k, v)| format!("\"{k}\":{v}"));
+            prop_oneof![
+                1 => prop::collection::vec(inner, 0..4)
+                    .prop_map(|all| format!("[{}]", all.join(","))),
+                4 => prop::collection::vec(member, 0..8)
+                    .prop_map(|all| format!("{{{}}}", all.join(","))),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+        #[test]
+        fn what_is_scanned_is_what_a_parser_reads(line in objects()) {
+            if let Some(event) = Event::scanned(&line) {
+                prop_assert_eq!(Ok(event), parse::<Event<'_>>(&line), "{}", line);
+            }
+        }
+    }
+
+    #[test]
+    fn what_suricata_writes_is_scanned() {
+        let flow = r#"{"timestamp":"2024-04-01T00:00:00.250000+0000","flow_id":7,
+            "event_type":"flow","vlan":[7],"src_ip":"198.18.0.1","src_port":1,
+            "dest_ip":"203.0.113.5","dest_port":443,"proto":"TCP","flow":{
+            "pkts_toserver":12,"bytes_toserver":1500,"start":"x","age":0.5,"alerted":false},
+            "tcp":{"tcp_flags":"1b","syn":true},"metadata":{"a":[{"b":"\"c\""}]}}"#;
+        assert_eq!(Event::scanned(flow), parse(flow).ok());
+        let dns = r#"{"dns":{"type":"answer","id":1,"rrname":"a","answers":[
+            {"rrname":"a","rrtype":"A","ttl":60,"rdata":"192.0.2.1"},{}],"queries":[]}}"#;
+        let event = Event::scanned(dns);
+        assert!(event.is_some());
+        assert_eq!(event, parse(dns).ok());
+        for odd in
+            [r#"{"flow_id":7,"flow_id":8}"#, r#"{"event":{}}"#, r#"{"proto":["a"]}"#]
+        {
+            assert_eq!(Event::scanned(odd), None, "{odd}");
+        }
+    }
 
     const COMMON: &str = r#""timestamp":"2021-06-06T15:59:46.457984+0200""#;
 

@@ -66,6 +66,22 @@ impl Slot {
     /// How many there are.
     pub(super) const COUNT: usize = 37;
 
+    /// Counters of what the source sent, the one that is asked first before the others.
+    pub(super) const FORWARD_BYTES: [Self; 5] = [
+        Self::BYTES,
+        Self::INITIATOR_BYTES,
+        Self::TOTAL_BYTES,
+        Self::OUT_BYTES,
+        Self::LAYER2_BYTES,
+    ];
+    /// The same of packets.
+    pub(super) const FORWARD_PACKETS: [Self; 4] = [
+        Self::PACKETS,
+        Self::INITIATOR_PACKETS,
+        Self::TOTAL_PACKETS,
+        Self::OUT_PACKETS,
+    ];
+
     pub(super) fn index(self) -> usize {
         usize::from(self.0)
     }

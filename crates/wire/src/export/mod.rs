@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! datagram ─► fixed (v5, v7) ────────────────────────────┐
-//!          ├► message ─► template (v9, IPFIX) ─► record ─┴► Flow
+//!          ├► message ─► template (v9, IPFIX) ─► plan,   │
+//!          │    │                               record ─┴► Flow
 //!          │    └ held, until the template comes
 //!          └► domain: templates, sampling, sequence ──────► Loss (gap)
 //! ```
@@ -23,6 +24,7 @@ mod element;
 mod file;
 mod fixed;
 mod message;
+mod plan;
 mod record;
 mod sequence;
 mod sets;
