@@ -27,6 +27,8 @@ pub struct Decoder {
     join: Join,
     exports: Exports,
     both_ends: BothEnds,
+    eve: eve::Split,
+    repeated: u64,
 }
 
 impl Decoder {
@@ -39,6 +41,8 @@ impl Decoder {
             join: Join::default(),
             exports: Exports::new(),
             both_ends: BothEnds::default(),
+            eve: eve::Split::default(),
+            repeated: 0,
         }
     }
 
@@ -63,7 +67,9 @@ impl Decoder {
             Format::Zeek(log) => {
                 zeek::names(log, &mut self.join, input, self.latest, sink)
             }
-            Format::Eve => eve::names(&mut self.join, input, self.latest, sink),
+            Format::Eve => {
+                eve::names(&mut self.join, &mut self.eve, input, self.latest, sink)
+            }
             Format::Pcap | Format::Pcapng => pcap::names(input, self.latest, sink),
             Format::Dnstap => dnstap::names(input, self.clients, self.latest, sink),
             Format::AzureFlow => azure::names(&mut self.both_ends, input, self.latest),
@@ -92,7 +98,9 @@ impl Decoder {
                 zeek::flows(log, &mut self.join, input, self.latest, sink)
             }
             Format::Argus => argus::read(input, self.latest, sink),
-            Format::Eve => eve::flows(&mut self.join, input, self.latest, sink),
+            Format::Eve => {
+                eve::flows(&mut self.join, &mut self.eve, input, self.latest, sink)
+            }
             Format::Zeek(_) => Ok(()),
             Format::Pcap | Format::Pcapng => {
                 pcap::flows_and_exports(input, self.latest, &mut self.exports, sink)
@@ -116,6 +124,7 @@ impl Decoder {
     /// names without a connection (their volumes are unknown), and one more flow for each
     /// further name of a connection that had several.
     pub fn finish(&mut self, sink: &mut dyn Sink) {
+        self.repeated += self.eve.finish(&mut self.join, sink);
         self.join.finish(sink);
         self.exports.finish(sink);
         self.both_ends.finish(sink);
@@ -130,6 +139,6 @@ impl Decoder {
     /// How many rows told again what another tells, to the letter or from the other end:
     /// they made no flow and are no loss.
     pub fn repeated(&self) -> u64 {
-        self.join.repeated() + self.both_ends.repeated()
+        self.repeated + self.join.repeated() + self.both_ends.repeated()
     }
 }

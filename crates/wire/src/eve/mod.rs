@@ -14,11 +14,13 @@
 //! Suricata thinks of a flow (`app_proto`, `state`, `alerted`), where it was seen (`vlan`,
 //! `in_iface`, `host`), `community_id`, and the outer packets of a tunnel (`tunnel`): the
 //! addresses of an event are those inside. Bytes are of whole frames, as Suricata counts.
-//! AWS Network Firewall writes the same events, each as `event` in an object of its own.
+//! AWS Network Firewall writes the same events, each as `event` in an object of its own;
+//! Filebeat and others ship each line as the text `message` of an object.
 
 mod dns;
 mod event;
 mod halves;
+mod split;
 
 use std::io::{self, BufRead};
 
@@ -35,6 +37,8 @@ use crate::{Sink, objects, way};
 use dns::Chains;
 use event::Event;
 use halves::Halves;
+use split::Kinds;
+pub(crate) use split::Split;
 
 /// What an event tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +63,18 @@ struct Head<'a> {
     event_type: Cell<'a>,
     #[serde(borrow, default)]
     event: Option<Box<Head<'a>>>,
+    /// The line as it was read, where Filebeat and others shipped it as a text.
+    #[serde(borrow, default)]
+    message: Cell<'a>,
+}
+
+impl Head<'_> {
+    /// The object that was shipped as a text.
+    fn shipped(&self) -> Option<&str> {
+        let message = self.message.text().ok().flatten();
+        let message = message.filter(|text| text.trim_start().starts_with('{'));
+        message.filter(|_| self.event_type == Cell::Absent)
+    }
 }
 
 impl Kind {
@@ -69,6 +85,12 @@ impl Kind {
         }
         let head = serde_json::from_slice::<Head<'_>>(object);
         let Ok(head) = head else { return Self::Unknown };
+        if let Some(line) = head.shipped() {
+            let head = serde_json::from_str::<Head<'_>>(line.trim());
+            let head = head.ok().filter(|head| head.shipped().is_none());
+            let name = head.as_ref().and_then(|head| head.event_type.text().ok()?);
+            return name.map_or(Self::Unknown, Self::named);
+        }
         let inner = head.event.as_deref().filter(|_| head.event_type == Cell::Absent);
         let name = inner.unwrap_or(&head).event_type.needed_text();
         name.map_or(Self::Unknown, Self::named)
@@ -92,6 +114,17 @@ impl Kind {
     }
 }
 
+/// The line that another one ships as a text. Of a line of Suricata itself its type stands
+/// early, so that nothing more is looked at.
+fn shipped(line: &str) -> Option<String> {
+    let object = object(line.as_bytes());
+    if early_text(object, "event_type").is_some() {
+        return None;
+    }
+    let head: Head<'_> = serde_json::from_slice(object).ok()?;
+    head.shipped().map(|message| message.trim().to_owned())
+}
+
 /// The object of a line. Suricata can put `@cee: ` before each, for syslog.
 fn object(line: &[u8]) -> &[u8] {
     line.strip_prefix(b"@cee:").map_or(line, <[u8]>::trim_ascii_start)
@@ -104,13 +137,16 @@ pub(crate) fn recognise(head: &[u8]) -> bool {
         let Ok(line) = std::str::from_utf8(object(line.trim_ascii())) else {
             return false;
         };
-        line.starts_with('{') && line.contains("\"event_type\"") && is_event(line)
+        line.starts_with('{') && line.contains("event_type") && is_event(line)
     };
     head.split(|b| *b == b'\n').any(told) || objects::has_element(head, told)
 }
 
 fn is_event(line: &str) -> bool {
     use serde_json::Value;
+    if let Some(message) = shipped(line) {
+        return shipped(&message).is_none() && is_event(&message);
+    }
     let Ok(Value::Object(object)) = serde_json::from_str(line) else { return false };
     let inner = object.get("event").and_then(Value::as_object);
     let inner = inner.filter(|_| !object.contains_key("event_type"));
@@ -126,14 +162,21 @@ fn is_event(line: &str) -> bool {
 /// The first pass: holds the names of events, and emits the answers of DNS.
 pub(crate) fn names(
     join: &mut Join,
+    split: &mut Split,
     input: &mut dyn BufRead,
     latest: Instant,
     sink: &mut dyn Sink,
 ) -> io::Result<()> {
     let mut chains = Chains::default();
-    let mine = |line: &[u8]| Some(Kind::of(line)).filter(|kind| kind.names());
+    let kinds = Kinds::default();
+    let mine = |line: &[u8]| {
+        let kind = Kind::of(line);
+        kinds.see(kind);
+        Some(kind).filter(|kind| kind.names())
+    };
     objects::records_of(input, sink, mine, |kind, line, sink| {
-        let event = event(line)?;
+        let message = shipped(line);
+        let event = event(message.as_deref().unwrap_or(line))?;
         let at = event.timestamp.instant()?;
         believable(at, latest)?;
         match kind {
@@ -141,7 +184,9 @@ pub(crate) fn names(
             kind => join.hear(&named(kind, &event, at)?, None, sink)?,
         }
         Ok(Some(at))
-    })
+    })?;
+    split.input(&kinds);
+    Ok(())
 }
 
 /// The name of an event of TLS, QUIC or HTTP.
@@ -199,6 +244,7 @@ fn hear_dns(
 /// The second pass: emits flows, and the losses of lines that are no events.
 pub(crate) fn flows(
     join: &mut Join,
+    split: &mut Split,
     input: &mut dyn BufRead,
     latest: Instant,
     sink: &mut dyn Sink,
@@ -214,7 +260,8 @@ pub(crate) fn flows(
             let told = kind == Kind::Other;
             return if told { Ok(None) } else { Err(Reason::ColumnMissing) };
         }
-        let event = event(line)?;
+        let message = shipped(line);
+        let event = event(message.as_deref().unwrap_or(line))?;
         let (key, flow) = match kind {
             Kind::Flow => event.flow()?,
             _ => event.netflow()?,
@@ -222,16 +269,20 @@ pub(crate) fn flows(
         believable(flow.start, latest)?;
         believable(flow.end, latest)?;
         let at = flow.start;
-        let told = match kind {
-            Kind::Flow => halves.flow(key).then_some((key, flow)),
-            _ => halves.half(key, flow),
+        let told = if kind == Kind::Flow {
+            split.tell(key, &flow);
+            halves.flow(key).then_some((key, flow))
+        } else {
+            let told = halves.half(key, flow);
+            told.and_then(|(key, flow)| split.hold(key, flow))
         };
         if let Some((key, flow)) = told {
             join.closed(key, flow, sink)?;
         }
         Ok(Some(at))
     })?;
-    for (key, flow) in halves.rest() {
+    let rest = halves.rest().filter_map(|(key, flow)| split.hold(key, flow));
+    for (key, flow) in rest {
         if let Err(reason) = join.closed(key, flow, sink) {
             // Of the batch, not of a line.
             sink.loss(Loss::at(0, reason));
