@@ -127,6 +127,17 @@ pub enum AtlasError {
         #[source]
         error: serde_json::Error,
     },
+    /// The file of records ends too soon, or is another.
+    #[error("table {table} cannot be read after byte {byte}; nothing of it is used")]
+    Bytes {
+        /// The table.
+        table: SourceId,
+        /// Where the last whole record ends.
+        byte: u64,
+        /// What is wrong.
+        #[source]
+        error: io::Error,
+    },
     /// The file is not a whole MMDB.
     #[error("table {table} is not a sound MMDB file; nothing of it is used")]
     Mmdb {
