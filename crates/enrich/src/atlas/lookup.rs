@@ -8,7 +8,7 @@ use tidegauge_model::{
     Observation, OrgId, Organisation, Shared, SourceId, Standing, Tenure,
 };
 
-use super::build::{Atlas, Holder, Layer, Layers, Reading};
+use super::build::{Atlas, Holder, Layer, Layers, Reading, Registered};
 use super::ranges::Hit;
 use super::tags::Network;
 
@@ -18,6 +18,9 @@ const OWN_NETWORK_CONFIDENCE: f32 = 0.7;
 /// Confidence in the AS as organisation otherwise: space is lent, leased and announced
 /// for others. Picked by hand, revisit.
 const ORIGIN_CONFIDENCE: f32 = 0.5;
+/// Confidence in who a registry has as the user of a range. Its rows are seldom wrong when
+/// they are written, and often old. Picked by hand, revisit.
+const REGISTERED_CONFIDENCE: f32 = 0.8;
 /// Confidence in a provider that publishes the range as its own: it is the holder, though
 /// not who rents the server. Picked by hand, revisit.
 const PROVIDER_CONFIDENCE: f32 = 0.9;
@@ -35,6 +38,9 @@ pub struct Explained {
     pub attribution: Attribution,
     /// The organisation named in it.
     pub organisation: Option<Organisation>,
+    /// Whether the organisation is the user whom a registry names for the range, and not
+    /// that of the AS.
+    pub by_registry: bool,
     /// How directly the day is proven.
     pub standing: Standing,
     /// How gaps were filled.
@@ -61,10 +67,12 @@ impl Atlas {
     pub fn lookup(&self, address: Address, day: Day) -> Explained {
         let asked = self.ask(address, day);
         let attribution = self.attribution(&asked, day);
+        let registration = self.answer(&self.registrations, address, day);
         let delegation = self.answer(&self.delegations, address, day);
         let answers = [
             &asked.holder,
             &asked.provider,
+            &registration,
             &asked.tag,
             &asked.origin,
             &asked.country,
@@ -82,6 +90,7 @@ impl Atlas {
                 .organisation
                 .as_ref()
                 .and_then(|o| self.organisation(o)),
+            by_registry: self.user(&asked, attribution.asn, day).is_some(),
             standing: asked.standing(),
             gap: self.gap,
             attribution,
@@ -128,9 +137,20 @@ impl Atlas {
         Asked {
             holder: self.answer(&self.holders, address, day),
             provider: self.answer(&self.providers, address, day),
+            registration: self.registered(address, day),
             tag: self.answer(&self.range_tags, address, day),
             origin: self.answer(&self.origins, address, day),
             country: self.answer(&self.countries, address, day),
+        }
+    }
+
+    /// The user whom a registry names: nobody where its word for the range says that it
+    /// was given on.
+    fn registered(&self, address: Address, day: Day) -> Answer<'_> {
+        let answer = self.answer(&self.registrations, address, day);
+        match answer.hit.and_then(|hit| self.reading(hit)) {
+            Some(Reading::Shown) => Answer::nobody(Standing::Nobody),
+            _ => answer,
         }
     }
 
@@ -203,7 +223,8 @@ impl Atlas {
             }
             Some(Reading::Holder(holder)) => Who::Organisation(&holder.id),
             Some(Reading::Tagged(network)) => Who::Network(network),
-            Some(Reading::Registered) => Who::Registered,
+            Some(Reading::Registered(registered)) => Who::Organisation(&registered.id),
+            Some(Reading::Shown) => Who::Registered,
         }
     }
 
@@ -244,7 +265,10 @@ impl Atlas {
             _ if asked.provider.withheld => {
                 Attribution { asn, ..Attribution::UNATTRIBUTED }
             }
-            _ => self.of_origin(asn, day, asked.origin.share * self.agreed(asked, day)),
+            _ if asked.registration.withheld => {
+                Attribution { asn, ..Attribution::UNATTRIBUTED }
+            }
+            _ => self.of_registered(asked, asn, day),
         };
         if let Some(Reading::Tagged(network)) = read(&asked.tag) {
             if network.kind != NetworkKind::Unknown {
@@ -255,6 +279,42 @@ impl Atlas {
             }
         }
         attribution
+    }
+
+    /// Who a registry has as the user of the range, unless that is who the AS is of anyhow:
+    /// then the AS tells more. Where a registry names no user, the AS decides.
+    fn of_registered(
+        &self,
+        asked: &Asked<'_>,
+        asn: Option<Asn>,
+        day: Day,
+    ) -> Attribution {
+        let share = asked.origin.share * self.agreed(asked, day);
+        let of_origin = self.of_origin(asn, day, share);
+        let Some(user) = self.user(asked, asn, day) else { return of_origin };
+        let told = self.organisation(&user.id).and_then(|told| told.country);
+        Attribution {
+            organisation: Some(user.id.clone()),
+            asn,
+            kind: user.kind,
+            shared: Shared::No,
+            org_country: told.or(user.country),
+            addr_country: None,
+            confidence: REGISTERED_CONFIDENCE * asked.registration.share,
+        }
+    }
+
+    /// The registered user of the range, where it is another than the AS's organisation.
+    fn user(
+        &self,
+        asked: &Asked<'_>,
+        asn: Option<Asn>,
+        day: Day,
+    ) -> Option<&Registered> {
+        let hit = asked.registration.hit?;
+        let Some(Reading::Registered(user)) = self.reading(hit) else { return None };
+        let profile = asn.and_then(|asn| self.networks.profile(asn, day));
+        (profile.map(|p| &p.organisation) != Some(&user.id)).then_some(user)
     }
 
     /// What is left of the confidence where several AS announce the range: half, unless
@@ -316,14 +376,15 @@ enum Who<'a> {
     Country(Option<&'a str>),
     Organisation(&'a OrgId),
     Network(&'a Network),
-    /// Somebody: who it is, only one edition tells.
+    /// Somebody, of whom nothing is decided.
     Registered,
 }
 
-/// The three answers that make an attribution.
+/// The answers that make an attribution.
 struct Asked<'a> {
     holder: Answer<'a>,
     provider: Answer<'a>,
+    registration: Answer<'a>,
     tag: Answer<'a>,
     origin: Answer<'a>,
     country: Answer<'a>,
@@ -331,11 +392,12 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     /// The standing of the answer that decides: the holder's, else the provider's, else the
-    /// origin's.
+    /// registry's, else the origin's.
     fn standing(&self) -> Standing {
         let decides =
             |a: &&Answer<'_>| a.hit.is_some() || a.standing == Standing::Disputed;
-        let first = [&self.holder, &self.provider].into_iter().find(decides);
+        let before = [&self.holder, &self.provider, &self.registration];
+        let first = before.into_iter().find(decides);
         first.unwrap_or(&self.origin).standing
     }
 }
@@ -400,7 +462,7 @@ impl Holders for Atlas {
 
     fn organisation(&self, id: &OrgId) -> Option<Organisation> {
         let told = self.organisations.get(id).cloned();
-        told.or_else(|| self.networks.organisation(id))
+        self.identity.describe(id, told.or_else(|| self.networks.organisation(id)))
     }
 }
 

@@ -55,14 +55,14 @@ pub(crate) fn read(
 const DATES: [&str; 2] = ["2025-04-11", "2026-06-17"];
 
 /// The real tables: the rows of the two routing snapshots, and all indexed.
-struct Real {
+pub(crate) struct Real {
     /// By snapshot and file.
-    origins: BTreeMap<(&'static str, &'static str), Vec<Observation>>,
-    atlas: Atlas,
+    pub(crate) origins: BTreeMap<(&'static str, &'static str), Vec<Observation>>,
+    pub(crate) atlas: Atlas,
 }
 
 /// Routing tables, names, classes and tags, read once for all tests.
-fn real(folder: &Path) -> &'static Real {
+pub(crate) fn real(folder: &Path) -> &'static Real {
     static REAL: OnceLock<Real> = OnceLock::new();
     REAL.get_or_init(|| {
         let mut origins = BTreeMap::new();

@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use tidegauge_model::Observation;
+use tidegauge_enrich::atlas::{Rules, grounds};
 use tidegauge_model::observation::Field;
+use tidegauge_model::{NetworkKind, Observation, OrgId, SectorId};
 
-use crate::atlas_real::{data, read};
+use crate::atlas::day;
+use crate::atlas_real::{data, read, real};
 
 const ON: &str = "2026-06-17";
 
@@ -77,4 +79,36 @@ fn updates_of_collectors_hold_no_table_and_close_their_books() {
         assert_eq!(observations, [], "{file}");
         assert_eq!((loaded.passed, losses.len()), (records, 0), "{file}");
     }
+}
+
+#[test]
+fn every_answer_over_real_tables_has_the_ground_that_made_it() {
+    let name = "every_answer_over_real_tables_has_the_ground_that_made_it";
+    let Some(folder) = data(name) else { return };
+    let (real, rules) = (real(&folder), Rules::built_in());
+    let rows = &real.origins[&(ON, "ipv4")];
+    let (mut told, mut unknown) = (BTreeMap::new(), 0);
+    for row in rows.iter().step_by(41) {
+        let (first, _) = row.range.unwrap();
+        let explained = real.atlas.lookup(first, day(ON));
+        let kind = explained.attribution.kind;
+        let found = grounds(&explained, &rules);
+        let of = |what| found.iter().find(|ground| ground.of == what);
+        let organisation = of("organisation").map(|ground| ground.answer.as_str());
+        let id = explained.attribution.organisation.as_ref();
+        assert_eq!(organisation, id.map(OrgId::as_str), "{first}");
+        let sector = of("sector").map(|ground| ground.answer.as_str());
+        let primary = explained.organisation.as_ref().and_then(|o| o.sector.as_ref());
+        assert_eq!(sector, primary.map(SectorId::as_str), "{first}");
+        if let Some(ground) = of("kind") {
+            assert_eq!(ground.answer, kind.as_str(), "{first}");
+            assert!(!ground.reason.is_empty());
+            *told.entry(ground.rule.clone()).or_insert(0) += 1;
+        } else {
+            assert_eq!(kind, NetworkKind::Unknown, "{first}");
+            unknown += 1;
+        }
+    }
+    println!("{told:?}, {unknown} unknown");
+    assert!(told.len() > 8, "{told:?}");
 }

@@ -3,7 +3,10 @@
 #[cfg(test)]
 mod atlas;
 #[cfg(test)]
+mod atlas_kinds;
+#[cfg(test)]
 mod atlas_real;
+#[cfg(test)]
 mod atlas_sources;
 #[cfg(test)]
 mod catalog;

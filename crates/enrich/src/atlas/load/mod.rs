@@ -41,7 +41,9 @@ use tidegauge_model::{Address, Asn, Day, Loss, Observation, Prefix, Reason, Sour
 
 pub use cloud::Cloud;
 use columns::Columns;
+pub(super) use domains::domain;
 pub use mmdb::Mapping;
+pub(super) use peeringdb::REGISTRY as PEERINGDB;
 
 use super::AtlasError;
 use super::row::{Next, Row, Rows};
