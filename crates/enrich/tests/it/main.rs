@@ -4,6 +4,7 @@
 mod atlas;
 #[cfg(test)]
 mod atlas_real;
+mod attribution;
 #[cfg(test)]
 mod catalog;
 #[cfg(test)]
