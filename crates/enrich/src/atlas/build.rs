@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::OnceLock;
 
 use tidegauge_model::observation::Field;
 use tidegauge_model::{
@@ -13,6 +14,7 @@ use tidegauge_model::{
 };
 
 use super::Rules;
+use super::held::HeldIndex;
 use super::identity::Identity;
 use super::load::confidence;
 use super::networks::{AsFact, DomainFact, Networks, Told};
@@ -29,14 +31,17 @@ pub struct Atlas {
     pub(super) delegations: Layers,
     pub(super) origins: Layers,
     pub(super) countries: Layers,
+    /// Fields that decide nothing, and are shown.
+    pub(super) beside: Vec<Layers>,
     pub(super) statements: Vec<Statement>,
     pub(super) networks: Networks,
     pub(super) sites: HashMap<SiteId, OrgId>,
     pub(super) organisations: HashMap<OrgId, Organisation>,
     pub(super) identity: Identity,
-    /// Days on which an answer may change for any address, sorted.
-    pub(super) cuts: Vec<Day>,
     pub(super) gap: Gap,
+    pub(super) before_first: Gap,
+    /// Made at the first question: see [`super::held`].
+    pub(super) held: OnceLock<HeldIndex>,
     notes: Notes,
 }
 
@@ -59,6 +64,8 @@ pub(super) struct Layer {
 /// One snapshot of one source.
 #[derive(Debug)]
 pub(super) struct Edition {
+    /// Numbers the tables of a family.
+    pub(super) table: usize,
     pub(super) snapshot: Day,
     pub(super) ranges: Ranges,
 }
@@ -270,7 +277,7 @@ impl Draft {
         let mut layers = layers(self.tables, &statements, &mut self.notes);
         let organisations = organisations(&self.holders, &statements);
         let mut take = |field| layers.remove(&field).unwrap_or_default();
-        let mut atlas = Atlas {
+        Atlas {
             holders: take(Field::Holder),
             providers: take(Field::Provider),
             registrations: take(Field::Registration),
@@ -278,46 +285,17 @@ impl Draft {
             delegations: take(Field::Delegation),
             origins: take(Field::Origin),
             countries: take(Field::AddressCountry),
+            beside: layers.into_values().collect(),
             networks,
             sites: HashMap::new(),
             organisations,
             identity: rules.identity.clone(),
-            cuts: Vec::new(),
             gap: rules.gap,
+            before_first: rules.before_first,
+            held: OnceLock::new(),
             notes: self.notes,
             statements,
-        };
-        atlas.cuts = atlas.all_cuts();
-        atlas
-    }
-}
-
-impl Atlas {
-    /// The days on which a new snapshot begins to hold, and those after them, on which a
-    /// gap begins.
-    fn all_cuts(&self) -> Vec<Day> {
-        let layers = [
-            &self.holders,
-            &self.providers,
-            &self.registrations,
-            &self.range_tags,
-            &self.delegations,
-            &self.origins,
-            &self.countries,
-        ];
-        let editions = layers
-            .into_iter()
-            .flat_map(|l| l.v4.iter().chain(&l.v6))
-            .filter(|layer| !layer.dated)
-            .flat_map(|layer| &layer.editions);
-        let mut cuts: BTreeSet<_> = self.networks.epochs().iter().copied().collect();
-        for edition in editions {
-            cuts.insert(edition.snapshot);
-            if self.gap != Gap::Carry {
-                cuts.insert(edition.snapshot.plus(1));
-            }
         }
-        cuts.into_iter().collect()
     }
 }
 
@@ -329,6 +307,7 @@ fn layers(
 ) -> BTreeMap<Field, Layers> {
     let said = |at: usize| statements.get(at).map(|s| &s.said);
     let mut layers: BTreeMap<Field, Layers> = BTreeMap::new();
+    let mut numbers = [0, 0];
     for ((field, source, v6, snapshot), rows) in tables {
         let ranges = Ranges::build(rows, |a, b| said(a).cmp(&said(b)));
         notes.tables.push(Table {
@@ -342,7 +321,10 @@ fn layers(
         });
         let of_field = layers.entry(field).or_default();
         let family = if v6 { &mut of_field.v6 } else { &mut of_field.v4 };
-        let edition = Edition { snapshot, ranges };
+        let [of_v4, of_v6] = &mut numbers;
+        let number = if v6 { of_v6 } else { of_v4 };
+        let edition = Edition { table: *number, snapshot, ranges };
+        *number += 1;
         match family.last_mut().filter(|layer| layer.source == source) {
             Some(layer) => layer.editions.push(edition),
             None => {

@@ -35,9 +35,13 @@
 //!
 //! **Invariant:** the same observations, in any order, give the same atlas.
 
+mod ask;
 mod build;
+mod confidence;
 mod diff;
+mod draw;
 mod grounds;
+mod held;
 mod identity;
 mod load;
 mod lookup;
@@ -52,11 +56,14 @@ use tidegauge_model::sector::BadSectors;
 use tidegauge_model::{Day, Gap, SectorId, Sectors, SourceId};
 
 pub use build::{Atlas, Notes, Table};
-pub use diff::Diff;
+pub use confidence::Confidence;
+pub use diff::{Cause, Change, Diff, Move, Place, Reattribution, Share, Turnover};
+pub use draw::{DrawnAtlas, Draws};
 pub use grounds::{Ground, grounds};
+pub use held::Held;
 pub use identity::{BadIdentity, Identity, normal_name};
 pub use load::{Cloud, Loaded, Mapping, SourceKind, load};
-pub use lookup::Explained;
+pub use lookup::{Explained, Opinion, Relation, Why};
 pub use tags::Tags;
 
 /// The list of sectors, in `sectors/`.
@@ -77,6 +84,9 @@ pub struct Rules {
     pub known: Option<Day>,
     /// How gaps between snapshots are filled.
     pub gap: Gap,
+    /// What holds before the first snapshot of a source: it is carried back, or with half
+    /// its confidence, or the source says nothing yet.
+    pub before_first: Gap,
 }
 
 impl Rules {
@@ -101,7 +111,8 @@ impl Rules {
             return Err(AtlasError::UnknownSector { sector: unknown.clone() });
         }
         let identity = Identity::default();
-        Ok(Self { tags, sectors, identity, known: None, gap: Gap::Carry })
+        let (gap, before_first) = (Gap::Carry, Gap::Carry);
+        Ok(Self { tags, sectors, identity, known: None, gap, before_first })
     }
 }
 

@@ -8,6 +8,7 @@ mod atlas_kinds;
 mod atlas_real;
 #[cfg(test)]
 mod atlas_sources;
+mod attribution;
 #[cfg(test)]
 mod catalog;
 #[cfg(test)]
