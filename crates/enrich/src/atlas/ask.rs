@@ -259,6 +259,9 @@ impl Atlas {
             );
         }
         let attribution = &mut decision.attribution;
+        let organisation = attribution.organisation.as_ref();
+        let by_file = organisation.and_then(|id| self.identity.country(id));
+        attribution.org_country = by_file.or(attribution.org_country);
         attribution.addr_country = attribution.addr_country.or(addr_country);
         attribution.confidence = decision.confidence.value();
         decision

@@ -173,6 +173,11 @@ impl Identity {
         of_id.map(|(member, _)| member)
     }
 
+    /// Where the file says that an organisation is registered.
+    pub fn country(&self, id: &OrgId) -> Option<Country> {
+        self.known.get(id).and_then(|known| known.country)
+    }
+
     /// What is known of an organisation: the file's word first, then the tables'.
     pub fn describe(
         &self,

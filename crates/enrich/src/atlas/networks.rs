@@ -224,12 +224,18 @@ impl Networks {
             .collect()
     }
 
-    /// The listed domain that the website of an AS is below: the longest.
+    /// The listed domain that the website of an AS, or else of its organisation, is below:
+    /// the longest.
     fn domain_of(&self, facts: &[&AsFact]) -> Option<&DomainFact> {
         if self.domains.is_empty() {
             return None;
         }
-        let mut sites = facts.iter().filter_map(|fact| fact.detail.get("website"));
+        let of_as = facts.iter().filter_map(|fact| fact.detail.get("website"));
+        let of_organisation = facts
+            .iter()
+            .filter(|fact| fact.field == Field::Registration)
+            .filter_map(|fact| self.named.get(&of_handle(&fact.value))?.get("website"));
+        let mut sites = of_as.chain(of_organisation);
         sites.find_map(|site| {
             let host = host(site)?;
             let mut rest = Some(host.as_str());
@@ -276,6 +282,10 @@ impl Networks {
                 let mut profile = profile(&itself, &holding, domain, origin_name, tags);
                 profile.organisation = match registration(&holding) {
                     Some(fact) => {
+                        let told = self.named.get(&of_handle(&fact.value));
+                        let country = told.and_then(|told| told.get("country"));
+                        let country = country.and_then(|country| country.parse().ok());
+                        profile.country = profile.country.or(country);
                         let name = fact.detail.get("name").or(profile.name.as_ref());
                         self.registered(&fact.value, name.map(String::as_str))
                     }

@@ -27,16 +27,19 @@ fn tables() -> Vec<Observation> {
         status: ASSIGNED PA\nsource: RIPE\n\n\
         inetnum: 203.0.113.0 - 203.0.113.255\norg: ORG-ZZ9-RIPE\ndescr: Only Here Ltd\n\
         country: IE\nstatus: ASSIGNED PI\nsource: RIPE\n";
-    let peeringdb = r#"{"org": {"data": [{"id": 1, "name": "Uni", "country": "AT"}]},
+    let peeringdb = r#"{"org": {"data": [{"id": 1, "name": "Uni", "country": "AT"},
+        {"id": 2, "name": "City", "website": "http://city.gov.example"}]},
         "net": {"data": [
         {"asn": 64496, "org_id": 9, "name": "Provider", "info_type": "Cable/DSL/ISP"},
         {"asn": 64497, "org_id": 1, "name": "Uni net",
-         "website": "https://www.net.uni.example/about"}]}}"#;
+         "website": "https://www.net.uni.example/about"},
+        {"asn": 64498, "org_id": 2, "name": "City", "website": ""}]}}"#;
     [
         table("ip2asn", "bgp", ON, bgp),
         table("rpsl", "ripe", ON, registry),
         table("peeringdb", "peeringdb", ON, peeringdb),
         table("domain-tag:uni", "universities", ON, "uni.example\n"),
+        table("domain-tag:gov", "governments", ON, "gov.example\n"),
         table("range-tag:scanner", "scanners", ON, "192.0.2.1\n"),
     ]
     .concat()
@@ -71,6 +74,8 @@ fn a_registry_names_the_customer_and_the_provider_keeps_the_rest() {
     assert_eq!((id.as_str(), name.as_str()), ("org:ORG-CU1-RIPE", "Kunde GmbH"));
     assert_eq!(kind, NetworkKind::IspBusiness);
     assert_eq!(why, ["organisation: status ASSIGNED PA", "kind: status ASSIGNED PA"]);
+    let attribution = atlas.lookup(address("192.0.2.200"), day(ON)).attribution;
+    assert_eq!(attribution.org_country, "DE".parse().ok(), "of its object");
     // Its own use, an object that names nobody, and what was only given to be lent on.
     for at in ["192.0.2.40", "192.0.2.70", "192.0.2.200"] {
         let (id, name, kind, why) = said(&atlas, &rules, at);
@@ -118,6 +123,11 @@ fn a_website_below_a_listed_domain_tells_the_sector() {
             "sector: tag of its domain uni"
         ]
     );
+    let registered = |o: &Observation| o.source.as_str() != "ripe";
+    let without = Atlas::build(tables().into_iter().filter(registered), &rules);
+    let (id, _, kind, why) = said(&without, &rules, "203.0.113.1");
+    assert_eq!((id.as_str(), kind), ("org:PEERINGDB-2", NetworkKind::Own));
+    assert_eq!(why.last().unwrap(), "sector: tag of its domain gov", "of its owner");
     let explained = atlas.lookup(address("198.51.100.1"), day(ON));
     assert_eq!(explained.organisation.unwrap().sector, Some("education".into()));
     assert!(explained.observations.iter().any(|o| o.value == "uni.example"));
@@ -150,6 +160,8 @@ fn a_file_of_organisations_puts_ids_together_and_describes_them() {
         assert_eq!((id.as_str(), name.as_str()), ("group", "Group SE"));
         assert_eq!(kind, NetworkKind::Eyeball);
     }
+    let attribution = atlas.lookup(address("192.0.2.7"), day(ON)).attribution;
+    assert_eq!(attribution.org_country, "LU".parse().ok(), "the file's word first");
     let group = atlas.organisation(&OrgId::new("group")).unwrap();
     assert_eq!(group.sector, Some("finance".into()));
     assert_eq!(group.country, "LU".parse().ok());
@@ -174,7 +186,8 @@ fn classes_of_what_an_organisation_does_are_sectors() {
         AS64498,Manufacturing,Automotive\n\
         AS64496,Computer and Information Technology,Internet Service Provider (ISP)\n";
     let tables = [table("asdb", "asdb", ON, asdb), tables()].concat();
-    let not_rpsl = |o: &Observation| o.source.as_str() != "ripe";
+    let not_rpsl =
+        |o: &Observation| !["ripe", "peeringdb"].contains(&o.source.as_str());
     let rules = rules();
     let atlas = Atlas::build(tables.into_iter().filter(not_rpsl), &rules);
     let (id, _, kind, why) = said(&atlas, &rules, "203.0.113.1");
