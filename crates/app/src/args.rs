@@ -432,25 +432,69 @@ pub(crate) struct Serve {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Simulate {
-    /// Which world
-    #[arg(long, default_value = "a", value_enum)]
-    pub(crate) world: WorldName,
-    #[command(flatten)]
-    pub(crate) scale: World,
-    /// Parameters, instead of the calibrated ones
+    #[command(subcommand)]
+    pub(crate) judged: Option<Judged>,
+    /// Which world: one pair of published figures, six ways to come by it [default: a]
+    #[arg(long, value_enum, ignore_case = true, conflicts_with = "params")]
+    pub(crate) world: Option<WorldName>,
+    /// Scale of the world: 1.0 is 22,000 organisations [default: 1, or the file's]
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) organisations: Option<f64>,
+    /// Share of consumer addresses that is simulated [default: 0.01, or the file's]
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) eyeball: Option<f64>,
+    /// Seed of everything random [default: the calibrated one, or the file's]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Parameters, as `--print-params` prints them; keys left out keep the values of the
+    /// world that the file names
     #[arg(long, value_name = "FILE")]
     pub(crate) params: Option<PathBuf>,
+    /// Print every parameter of a world as TOML, and do nothing else
+    #[arg(
+        long,
+        value_enum,
+        ignore_case = true,
+        value_name = "WORLD",
+        conflicts_with_all = ["params", "world", "out"]
+    )]
+    pub(crate) print_params: Option<WorldName>,
     /// Where it is written
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "print_params")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// What is done with a world that was simulated.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Judged {
+    /// Lay the truth of a world beside what an assessment said of it
+    Score {
+        /// The `truth` folder of the world
+        #[arg(long, value_name = "DIR")]
+        truth: PathBuf,
+        /// What `tidegauge assess --format json` printed; `-` is standard input
+        #[arg(long, value_name = "FILE")]
+        assess: PathBuf,
+    },
 }
 
 /// Names of worlds.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum WorldName {
-    /// People really leave; visibility stays as it was.
+    /// People really leave; visibility stays as it was
     A,
+    /// Devices are seen ever more seldom; few leave
+    B,
+    /// Sensor partners go dark for whole networks; few leave
+    C,
+    /// The vendor moves hosts to names nobody knows; few leave
+    D,
+    /// Nothing changes
+    E,
+    /// Half of the fall is people leaving, half is visibility
+    F,
 }
 
 #[derive(Debug, Subcommand)]

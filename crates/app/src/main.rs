@@ -86,7 +86,7 @@ async fn run(verb: Verb, settings: &Settings) -> anyhow::Result<Outcome> {
         Verb::Exposure(exposure) => verb::exposure::run(&exposure, settings).await,
         Verb::Report(report) => verb::report::run(&report, settings).await,
         Verb::Serve(serve) => verb::serve::run(&serve, settings).await,
-        Verb::Simulate(simulate) => verb::simulate::run(&simulate),
+        Verb::Simulate(simulate) => verb::simulate::run(&simulate, settings),
         Verb::Lake(lake) => verb::lake::run(&lake, settings).await,
         Verb::Sql(sql) => verb::sql::run(&sql, settings).await,
         Verb::Config => verb::config::run(settings),

@@ -20,30 +20,15 @@ pub(crate) const NOVEMBER: usize = 10;
 /// Days since 1970-01-01 of the first day of the year.
 const FIRST: i32 = 19_723;
 
-/// Announced: the Final Determination, 2024-06-20.
-pub(crate) const ANNOUNCED: YearDay = 171;
-/// New sales end, 2024-07-20.
-pub(crate) const SALES_END: YearDay = 201;
-/// Forced migration of consumers in the United States begins, 2024-09-17.
-pub(crate) const MIGRATION: YearDay = 260;
-/// Updates and reputation service end in the United States, 2024-09-29.
-pub(crate) const UPDATES_END: YearDay = 272;
-
-/// The steps that the world follows: date, what, where (ISO code or ZZ for the world).
-pub(crate) const EVENTS: [(YearDay, &str, &str); 4] = [
-    (
-        ANNOUNCED,
-        "announced: hazards rise, also of subsidiaries and where a course is spillover",
-        "US",
-    ),
-    (SALES_END, "new sales end: hazards rise", "US"),
-    (MIGRATION, "forced migration of consumers over three days", "US"),
-    (UPDATES_END, "updates end: hazards rise, clients are no longer served", "US"),
-];
-
 /// The calendar day.
 pub(crate) fn day(day: YearDay) -> Day {
     Day(FIRST + i32::from(day))
+}
+
+/// The place of a day in the year; none outside of it.
+pub(crate) fn year_day(day: Day) -> Option<YearDay> {
+    let place = YearDay::try_from(day.0.checked_sub(FIRST)?).ok()?;
+    (place < DAYS).then_some(place)
 }
 
 /// Whether it is a Saturday or Sunday.
@@ -63,15 +48,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_steps_fall_on_their_dates() {
-        let text = |d| day(d).to_string();
-        assert_eq!(text(0), "2024-01-01");
-        assert_eq!(text(ANNOUNCED), "2024-06-20");
-        assert_eq!(text(SALES_END), "2024-07-20");
-        assert_eq!(text(MIGRATION), "2024-09-17");
-        assert_eq!(text(UPDATES_END), "2024-09-29");
-        assert_eq!(text(DAYS - 1), "2024-12-31");
+    fn months_and_days_have_their_places() {
+        assert_eq!(day(0).to_string(), "2024-01-01");
+        assert_eq!(day(DAYS - 1).to_string(), "2024-12-31");
         assert_eq!(day(0).weekday_from_monday(), 0);
+        assert_eq!(year_day(day(171)), Some(171));
+        assert_eq!((year_day(day(DAYS)), year_day(Day(FIRST - 1))), (None, None));
         for (index, start) in MONTH_STARTS.iter().take(12).enumerate() {
             assert_eq!(
                 usize::try_from(day(*start).month().number()).unwrap(),

@@ -1,7 +1,7 @@
 //! Chance without order: every choice is a function of the seed and of what is chosen
 //! for, never of what was chosen before.
 //!
-//! Fates use a low-discrepancy sequence, the multiples of four irrationals (Kronecker;
+//! Fates use a low-discrepancy sequence, the multiples of five irrationals (Kronecker;
 //! Kuipers and Niederreiter, "Uniform Distribution of Sequences", 1974, chapter 2.3):
 //! among the first n members of a group the share with a given fate is right to about
 //! 1/n instead of 1/√n, so that a country of a hundred organisations meets its published
@@ -12,13 +12,14 @@
 use rand::RngExt;
 use rand_pcg::Pcg64Mcg;
 
-/// (√5 − 1)/2, √2 − 1, √3 − 1, (√13 − 3)/2: square roots of different primes are linearly
+/// (√5 − 1)/2, √2 − 1, √3 − 1, (√13 − 3)/2, (√17 − 3)/2: square roots of different primes are linearly
 /// independent, and each has small partial quotients, so that no small group is unlucky.
-const STEPS: [f64; 4] = [
+const STEPS: [f64; 5] = [
     0.618_033_988_749_894_9,
     0.414_213_562_373_095_1,
     0.732_050_807_568_877_2,
     0.302_775_637_731_994_7,
+    0.561_552_812_808_830_3,
 ];
 
 /// What a stream is for. The number keeps streams apart.
@@ -33,6 +34,11 @@ pub(crate) enum Purpose {
     Site = 7,
     Name = 8,
     Bystander = 9,
+    Moved = 10,
+    Sight = 11,
+    Rival = 12,
+    Noise = 13,
+    Names = 14,
 }
 
 /// A stream of random numbers for one purpose and member.
@@ -61,8 +67,8 @@ pub(crate) fn below(rng: &mut Pcg64Mcg, n: u32) -> u32 {
     u32::try_from(wide >> 32).expect("below n")
 }
 
-/// The point of a group's member in [0, 1)⁴.
-pub(crate) fn point(seed: u64, group: u64, index: u32) -> [f64; 4] {
+/// The point of a group's member in [0, 1)⁵.
+pub(crate) fn point(seed: u64, group: u64, index: u32) -> [f64; 5] {
     let mut rng = stream(seed, Purpose::Offsets, group, 0);
     STEPS.map(|step| (unit(&mut rng) + step * f64::from(index)).fract())
 }

@@ -4,13 +4,14 @@
 //! a time and never the same for two leases, but for chance.
 
 use crate::Params;
-use crate::calendar::YearDay;
+use crate::calendar::{self, DAYS, YearDay};
 use crate::calibrate::Consumers;
 use crate::chance::{self, Purpose};
-use crate::country::{COUNTRIES, US};
+use crate::country::US;
 use crate::detect::{CONSUMER_PACKETS, Reach};
-use crate::hazard::{Curve, Presence};
+use crate::hazard::Presence;
 use crate::space;
+use crate::world::World;
 
 /// Share of households that reach the servers over IPv6 (ours; small, so that the
 /// published addresses are nearly all IPv4).
@@ -60,17 +61,14 @@ pub(crate) fn reaches(params: &Params) -> [(Reach, f64); 2] {
     ]
 }
 
-/// When consumers of a country leave.
-pub(crate) fn curve(country: usize) -> Curve {
-    if country == US { Curve::migrated() } else { Curve::of(COUNTRIES[country].course) }
-}
-
 /// One household.
 pub(crate) struct Household {
     pub(crate) number: u64,
     pub(crate) country: usize,
     pub(crate) presence: Presence,
     pub(crate) reach: Reach,
+    /// First day on which nobody looks at its network.
+    pub(crate) dark: YearDay,
     lease: Lease,
     phase: u16,
     ipv6: bool,
@@ -92,6 +90,23 @@ impl Household {
     }
 }
 
+/// First day of a household with the product that the vendor moved it to, or the end of
+/// the year: of those in the United States that leave from the largest step on, a share
+/// keeps what it got.
+pub(crate) fn successor(world: &World, home: &Household) -> YearDay {
+    let shape = &world.params.courses.migrated;
+    let largest = shape.bursts.iter().max_by(|a, b| a.weight.total_cmp(&b.weight));
+    let step = largest.and_then(|b| calendar::year_day(b.at)).unwrap_or(DAYS);
+    let until = home.presence.until;
+    if home.country != US || until < step || until >= DAYS {
+        return DAYS;
+    }
+    let seed = world.params.seed;
+    let mut rng = chance::stream(seed, Purpose::Rival, home.number, 1 << 32);
+    let keeps = chance::unit(&mut rng) < world.params.substitution.successor_kept;
+    if keeps { until } else { DAYS }
+}
+
 /// The /16 blocks that a provider's pool needs: eight addresses per household, so that
 /// two households seldom draw the same.
 pub(crate) fn pool_blocks(group: &Consumers, lease: Lease) -> u32 {
@@ -99,37 +114,34 @@ pub(crate) fn pool_blocks(group: &Consumers, lease: Lease) -> u32 {
     chance::whole((addresses / 65_536.0).ceil()).clamp(1, space::PROVIDER_BLOCKS)
 }
 
-/// The households of a world.
-pub(crate) fn households(params: &Params, groups: &[Consumers]) -> Vec<Household> {
+/// The households of a group, one by one.
+pub(crate) fn households<'a>(
+    params: &'a Params,
+    group: &'a Consumers,
+) -> impl Iterator<Item = Household> + 'a {
     let scale = params.organisations * params.eyeball;
     let reaches = reaches(params);
-    let mut all = Vec::new();
-    for group in groups {
-        let curve = curve(group.country);
-        for index in 0..chance::whole(group.households * scale) {
-            all.push(household(params, group, &curve, reaches, index));
-        }
-    }
-    all
+    let count = chance::whole(group.households * scale);
+    (0..count).map(move |index| household(params, group, reaches, index))
 }
 
 fn household(
     params: &Params,
     group: &Consumers,
-    curve: &Curve,
     reaches: [(Reach, f64); 2],
     index: u32,
 ) -> Household {
     let key = 10_000 + group.country as u64;
-    let [fate, reach, lease, _] = chance::point(params.seed, key, index);
+    let [fate, reach, lease, _, partner] = chance::point(params.seed, key, index);
     let number = (group.country as u64) << 32 | u64::from(index);
     let mut rng = chance::stream(params.seed, Purpose::Household, number, 0);
     let lease = Lease::ALL[chance::pick(Lease::ALL.iter().map(|l| l.share()), lease)];
     Household {
         number,
         country: group.country,
-        presence: Presence::until(curve.leaves(group.hazard, fate)),
+        presence: Presence::until(group.leaving.day(fate)),
         reach: reaches[usize::from(reach >= 0.5)].0,
+        dark: group.sight.partner(partner).map_or(DAYS, |(_, day)| day),
         phase: u16::try_from(chance::below(&mut rng, u32::from(lease.days())))
             .expect("a lease of at most 400 days"),
         ipv6: chance::unit(&mut rng) < IPV6,

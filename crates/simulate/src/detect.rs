@@ -97,21 +97,17 @@ impl Rates {
             + f64::from(u8::from(reach.carrier)) * self.carrier(day);
         reach.packets * rate
     }
+}
 
-    /// The chance that an organisation is seen on two days or more of those given.
-    pub(crate) fn active(
-        &self,
-        reach: Reach,
-        days: impl Iterator<Item = YearDay>,
-    ) -> f64 {
-        let (mut sum, mut odds) = (0.0, 0.0);
-        for day in days {
-            let seen = self.seen(reach, day) * rhythm(day);
-            sum += seen;
-            odds += seen.exp_m1();
-        }
+/// The chance that an organisation is seen on two days or more: after the first of the
+/// days given, after the second, and so on. `seen` are expected sightings of a day.
+pub(crate) fn active(seen: impl Iterator<Item = f64>) -> impl Iterator<Item = f64> {
+    let (mut sum, mut odds) = (0.0f64, 0.0f64);
+    seen.map(move |seen| {
+        sum += seen;
+        odds += seen.exp_m1();
         1.0 - (-sum).exp() * (1.0 + odds)
-    }
+    })
 }
 
 /// An organisation's packets on a day, relative to a weekday.
@@ -138,11 +134,13 @@ mod tests {
         let rates = Rates::new(&Params::default());
         let reach = Reach { exchange: true, carrier: false, packets: 1000.0 };
         let (start, length) = calendar::month(APRIL);
-        assert!(rates.active(reach, start..=start).abs() < 1e-12);
+        let seen = (start..start + length).map(|d| rates.seen(reach, d) * rhythm(d));
+        let active: Vec<f64> = active(seen).collect();
+        assert!(active[0].abs() < 1e-12);
         // Two weekdays, each seen with 1 - 1/e.
         let both = (1.0 - (-1.0f64).exp()).powi(2);
-        assert!((rates.active(reach, start..start + 2) - both).abs() < 1e-12);
-        assert!(rates.active(reach, start..start + length) > 0.999_9);
+        assert!((active[1] - both).abs() < 1e-12);
+        assert!(active[29] > 0.999_9);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
 use crate::Error;
-use crate::server::Server;
+use crate::server::{Server, Servers};
 use crate::traffic::{Row, Volume};
 
 /// Rows of one record batch: a few megabytes.
@@ -57,14 +57,14 @@ const PLAIN: [&str; 6] =
 
 /// Writes flow tables with one schema.
 pub(crate) struct Tables<'a> {
-    servers: &'a [Server],
+    servers: &'a Servers,
     names: Arc<StringArray>,
     schema: Arc<Schema>,
 }
 
 impl<'a> Tables<'a> {
-    pub(crate) fn new(servers: &'a [Server]) -> Self {
-        let names = servers.iter().filter_map(|s| s.name.as_deref());
+    pub(crate) fn new(servers: &'a Servers) -> Self {
+        let names = servers.all().iter().filter_map(|s| s.name.as_deref());
         let time = || DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
         let address = || DataType::FixedSizeBinary(ADDRESS_BYTES);
         let name =
@@ -121,7 +121,7 @@ impl<'a> Tables<'a> {
     }
 
     fn batch(&self, rows: &[Row]) -> Result<RecordBatch, ParquetError> {
-        let server = |r: &Row| &self.servers[usize::from(r.server)];
+        let server = |r: &Row| -> &Server { self.servers.at(r.server) };
         let end = |r: &Row| r.start + i64::from(r.duration_micros);
         let time = |at: &dyn Fn(&Row) -> i64| -> ArrayRef {
             let times =
@@ -161,7 +161,7 @@ impl<'a> Tables<'a> {
 
     /// Named servers come first, so that a server's place is its name's.
     fn server_names(&self, rows: &[Row]) -> Result<ArrayRef, ParquetError> {
-        let named = |r: &Row| self.servers[usize::from(r.server)].name.is_some();
+        let named = |r: &Row| self.servers.at(r.server).name.is_some();
         let keys: Int32Array =
             rows.iter().map(|r| named(r).then_some(i32::from(r.server))).collect();
         let names: ArrayRef = self.names.clone();

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! targets ─► calibrate ─► world ──────────────► traffic ─► write ─► flows/ zeek/ registry/
-//! Params  ─┘   (hazard,    (organisation,         │                  vantages/ mapping.toml
-//!               detect)     consumer, space)      └─► tally ─► truth/
+//! Params  ─┘   (hazard,    (organisation,        noise      │        vantages/ mapping.toml
+//!          sight, detect)   consumer, space)                └─► tally ─► truth/
 //! ```
 //!
-//! The world is a synthetic 2024 in which the *observed* counts meet the published ones:
+//! A world is a synthetic 2024 in which the *observed* counts meet the published ones, for
+//! one of six reasons ([`Story`]):
 //! [`targets`] has them with their sources, [`expected`] what the world was solved for,
 //! [`tally`] what a perfect counter finds, [`write`] the files.
 //!
@@ -23,10 +24,13 @@ mod detect;
 mod error;
 mod flows;
 mod hazard;
+mod noise;
 mod organisation;
 mod params;
 mod registry;
+mod score;
 mod server;
+mod sight;
 mod space;
 mod tally;
 pub mod targets;
@@ -38,6 +42,11 @@ mod write;
 mod zeek;
 
 pub use error::Error;
-pub use params::{Carrier, DEFAULT_SEED, Exchange, Params, RegistryErrors, Story};
+pub use params::{
+    Burst, Carrier, Cause, CountryShape, CourseName, CourseShape, Courses,
+    DEFAULT_SEED, Endpoints, Exchange, Families, Noise, Params, RegistryErrors,
+    SectorShape, Story, Substitution, Targets,
+};
+pub use score::{Estimand, Line, Score, Summary, Verdict, score};
 pub use tally::{Addresses, Comparison, Group, Tally, expected, tally};
 pub use write::{Progress, Written, write};

@@ -3,24 +3,20 @@
 //! **Invariant:** everything about an organisation follows from the seed, its group and
 //! its index in the group.
 
-use crate::Params;
 use crate::calendar::{DAYS, MONTH_STARTS, NOVEMBER, YearDay};
 use crate::calibrate::Stratum;
 use crate::chance::{self, Purpose};
-use crate::country::{COUNTRIES, Course, US};
+use crate::country::{COUNTRIES, US};
 use crate::detect::Reach;
-use crate::hazard::{Curve, Presence, RELAPSE_MIN_DAYS, RELAPSE_SPREAD_DAYS};
+use crate::hazard::{Presence, RELAPSE_MIN_DAYS, RELAPSE_SPREAD_DAYS};
 use crate::space::{self, Block};
 use crate::targets::SECTORS_ELSEWHERE;
+use crate::{Error, Params};
 
 /// Prefixes of one organisation at most: first, second, IPv6.
 pub(crate) const PREFIXES_MAX: usize = 3;
 /// First day of the adopters: 1 May.
 const ADOPTION_FROM: YearDay = MONTH_STARTS[4];
-/// Of a hundred organisations elsewhere, so many have a parent in the United States.
-const US_PARENTS: u32 = 5;
-/// Of a hundred organisations, so many have a parent in their own country.
-const PARENTS: u32 = 8;
 
 /// Which part an organisation plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +55,8 @@ pub(crate) enum Entry {
     Stale {
         later: bool,
     },
+    /// Held by the access provider that rents it out.
+    ProviderHeld,
 }
 
 /// A prefix and what the registry does with it.
@@ -73,12 +71,18 @@ pub(crate) struct Organisation {
     /// Stable over scales: group and index.
     pub(crate) number: u64,
     pub(crate) part: Part,
+    /// Its place among the solved strata.
+    pub(crate) stratum: usize,
     pub(crate) country: usize,
     pub(crate) sector: &'static str,
     /// Number of the parent.
     pub(crate) parent: Option<u64>,
     pub(crate) presence: Presence,
     pub(crate) reach: Reach,
+    /// The sensor partner through which it is seen, and the first day without it.
+    pub(crate) partner: Option<(u32, YearDay)>,
+    /// What it uses when it has left.
+    pub(crate) rival: Option<Rival>,
     pub(crate) holdings: Vec<Holding>,
     /// Public addresses from which its relays reach the servers.
     pub(crate) relays: u32,
@@ -90,7 +94,21 @@ pub(crate) struct Organisation {
     pub(crate) windows: bool,
 }
 
+/// A rival product that an organisation uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rival {
+    /// Which, among the world's rivals.
+    pub(crate) which: u16,
+    /// First day with it.
+    pub(crate) from: YearDay,
+}
+
 impl Organisation {
+    /// First day on which nobody looks at its networks.
+    pub(crate) fn dark(&self) -> YearDay {
+        self.partner.map_or(DAYS, |(_, day)| day)
+    }
+
     /// The identifier in the registry and in the truth.
     pub(crate) fn id(&self) -> String {
         id(self.number)
@@ -127,32 +145,50 @@ fn country_of(number: u64) -> usize {
     usize::try_from(number >> 32).expect("a country's index")
 }
 
+/// Refuses a world with more organisations of a country than have addresses.
+pub(crate) fn check_room(strata: &[Stratum]) -> Result<(), Error> {
+    let mut members = vec![0u32; COUNTRIES.len()];
+    for stratum in strata {
+        members[stratum.country] += slots(stratum).iter().sum::<u32>();
+    }
+    let crowded = members.iter().position(|n| *n > space::MEMBERS_MAX);
+    crowded.map_or(Ok(()), |country| {
+        Err(Error::Crowded {
+            country: COUNTRIES[country].code,
+            members: members[country],
+            most: space::MEMBERS_MAX,
+        })
+    })
+}
+
+/// Places in the plan of addresses that each part of a stratum takes.
+fn slots(stratum: &Stratum) -> [u32; 3] {
+    [stratum.members, stratum.adopters, stratum.bystanders]
+        .map(|full| chance::whole(full) + 1)
+}
+
 /// Makes the organisations of a world, in the order of their numbers.
 pub(crate) fn organisations(params: &Params, strata: &[Stratum]) -> Vec<Organisation> {
     let mut all = Vec::new();
-    let steps = Curve::of(Course::Steps);
     let mut next_slot = vec![0u32; COUNTRIES.len()];
+    let elsewhere: Vec<f64> = SECTORS_ELSEWHERE
+        .iter()
+        .map(|(id, _)| params.sectors_elsewhere.get(*id).copied().unwrap_or_default())
+        .collect();
     for (place, stratum) in strata.iter().enumerate() {
-        let curve = Curve::of(stratum.course);
-        for part in [Part::Member, Part::Adopter, Part::Bystander] {
+        let parts = [Part::Member, Part::Adopter, Part::Bystander];
+        for (part, slots) in parts.into_iter().zip(slots(stratum)) {
             let full = match part {
                 Part::Member => stratum.members,
                 Part::Adopter => stratum.adopters,
                 Part::Bystander => stratum.bystanders,
             };
             let slot = &mut next_slot[stratum.country];
-            let group = Group {
-                params,
-                stratum,
-                curve: &curve,
-                steps: &steps,
-                place,
-                part,
-                slot: *slot,
-            };
+            let elsewhere = &elsewhere;
+            let group = Group { params, stratum, elsewhere, place, part, slot: *slot };
             let count = chance::whole(full * params.organisations);
             all.extend((0..count).map(|index| group.organisation(index)));
-            *slot += chance::whole(full) + 1;
+            *slot += slots;
         }
     }
     all.sort_by_key(|o: &Organisation| o.number);
@@ -163,9 +199,8 @@ pub(crate) fn organisations(params: &Params, strata: &[Stratum]) -> Vec<Organisa
 struct Group<'a> {
     params: &'a Params,
     stratum: &'a Stratum,
-    curve: &'a Curve,
-    /// The course of the United States.
-    steps: &'a Curve,
+    /// Weights of sectors outside the United States.
+    elsewhere: &'a [f64],
     place: usize,
     part: Part,
     /// First place in the country's plan of addresses.
@@ -179,14 +214,16 @@ impl Group<'_> {
         let slot = self.slot + index;
         let number = (country as u64) << 32 | u64::from(slot);
         let key = self.place as u64 * 4 + self.part as u64;
-        let [fate, vantages, size, sector] = chance::point(seed, key, index);
+        let [fate, vantages, size, sector, partner] = chance::point(seed, key, index);
         let mut rng = chance::stream(seed, Purpose::Member, number, 0);
         let mut unit = || chance::unit(&mut rng);
         let (relapses, delay) = (unit() < self.params.relapse, unit());
         let relays = relays(size, &mut unit);
         let renumbers = (relays == 1 && unit() < 0.15)
             .then(|| 60 + u16::try_from(chance::part(unit(), 140)).expect("below 140"));
-        let one_off = (self.part == Part::Bystander && unit() < 0.1).then(|| {
+        let one_off =
+            self.part == Part::Bystander && unit() < self.params.noise.one_off;
+        let one_off = one_off.then(|| {
             YearDay::try_from(chance::part(unit(), DAYS.into())).expect("a day")
         });
         let windows = unit() < 0.97;
@@ -194,14 +231,18 @@ impl Group<'_> {
         let parent = self.parent(slot, &mut unit);
         let after = RELAPSE_MIN_DAYS + chance::part(delay, RELAPSE_SPREAD_DAYS);
         let presence = self.presence(fate, parent, relapses.then_some(after));
+        let sector = self.stratum.sector.unwrap_or_else(|| self.sector(sector));
         Organisation {
             number,
             part: self.part,
+            stratum: self.place,
             country,
-            sector: self.stratum.sector.unwrap_or_else(|| sector_elsewhere(sector)),
+            sector,
             parent,
             presence,
             reach: Reach::at(self.params, vantages, size),
+            partner: self.stratum.sight.partner(partner),
+            rival: self.rival(number, presence),
             holdings,
             relays,
             renumbers,
@@ -222,11 +263,38 @@ impl Group<'_> {
             Part::Member => {
                 // Subsidiaries follow their parent's country in when, not in how many.
                 let of_us = parent.is_some_and(|p| country_of(p) == US);
-                let curve = if of_us { self.steps } else { self.curve };
-                let presence = Presence::until(curve.leaves(self.stratum.hazard, fate));
+                let follows = of_us && self.params.families.follow;
+                let leaving = if follows {
+                    &self.stratum.following
+                } else {
+                    &self.stratum.leaving
+                };
+                let presence = Presence::until(leaving.day(fate));
                 back.map_or(presence, |after| presence.with_return(after))
             }
         }
+    }
+
+    /// What a member uses after it has left, perhaps beside it before.
+    fn rival(&self, number: u64, presence: Presence) -> Option<Rival> {
+        let substitution = &self.params.substitution;
+        let mut rng = chance::stream(self.params.seed, Purpose::Rival, number, 0);
+        let [replaces, which, dual, gap] = [0; 4].map(|_| chance::unit(&mut rng));
+        let left = self.part == Part::Member && presence.until < DAYS;
+        if !left || replaces >= substitution.share {
+            return None;
+        }
+        let gap = chance::part(gap, u32::from(substitution.gap_days) + 1);
+        let gap = YearDay::try_from(gap).expect("at most 100");
+        let which = chance::part(which, substitution.rivals.into());
+        Some(Rival {
+            which: u16::try_from(which).expect("below a u16"),
+            from: if dual < substitution.dual { 0 } else { presence.until + gap },
+        })
+    }
+
+    fn sector(&self, x: f64) -> &'static str {
+        SECTORS_ELSEWHERE[chance::pick(self.elsewhere.iter().copied(), x)].0
     }
 
     fn holdings(
@@ -262,6 +330,8 @@ impl Group<'_> {
             Entry::Wrong { draw: chance::part(detail, u32::MAX) }
         } else if draw < rates.missing + rates.wrong + rates.stale {
             Entry::Stale { later }
+        } else if draw < rates.sum() {
+            Entry::ProviderHeld
         } else {
             Entry::Right
         }
@@ -270,20 +340,17 @@ impl Group<'_> {
     /// Families: some have the head of their ten as a parent, some abroad one of the first
     /// hundred of the United States.
     fn parent(&self, slot: u32, unit: &mut impl FnMut() -> f64) -> Option<u64> {
-        let draw = chance::part(unit(), 100);
+        let draw = unit();
         let among = chance::part(unit(), 100);
         let country = self.stratum.country;
-        if country != US && draw < US_PARENTS {
+        let families = &self.params.families;
+        if country != US && draw < families.us_parents {
             return Some((US as u64) << 32 | u64::from(among));
         }
         let head = slot - slot % 10;
-        (draw < US_PARENTS + PARENTS && head != slot)
+        (draw < families.us_parents + families.parents && head != slot)
             .then(|| (country as u64) << 32 | u64::from(head))
     }
-}
-
-fn sector_elsewhere(x: f64) -> &'static str {
-    SECTORS_ELSEWHERE[chance::pick(SECTORS_ELSEWHERE.iter().map(|s| s.1), x)].0
 }
 
 /// Relays of an organisation of quantile `size`: three in four have one; those with many

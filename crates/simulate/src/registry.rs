@@ -16,6 +16,9 @@ pub(crate) const SNAPSHOTS: [&str; 2] = ["2024-01-01", "2024-10-01"];
 /// Hosting companies stand in the first so many countries.
 pub(crate) const HOSTING_COMPANIES: usize = 3;
 
+/// The provider, by number, that rents prefixes out to organisations.
+const LESSOR: usize = 2;
+
 const HEADER: [&str; 9] = [
     "prefix",
     "organisation",
@@ -33,6 +36,8 @@ const ERROR_HEADER: [&str; 5] = ["prefix", "organisation", "error", "first", "se
 enum Says<'a> {
     Holder(&'a Organisation),
     Former(&'a Organisation),
+    /// The access provider that rents it out.
+    Provider,
     Nothing,
 }
 
@@ -60,10 +65,12 @@ pub(crate) fn write_errors(world: &World, path: &Path) -> Result<(), Error> {
                 Entry::Missing { .. } => "missing",
                 Entry::Wrong { .. } => "wrong",
                 Entry::Stale { .. } => "stale",
+                Entry::ProviderHeld => "provider-held",
             };
             let said = |second| match snapshots.says(organisation, *holding, second) {
                 Says::Holder(holder) => holder.id(),
                 Says::Former(holder) => organisation::former_id(holder.number),
+                Says::Provider => provider_id(organisation.country, LESSOR),
                 Says::Nothing => String::new(),
             };
             rows.push([
@@ -118,6 +125,7 @@ impl<'a> Snapshots<'a> {
                     Says::Holder(&self.world.organisations[place])
                 })
             }
+            Entry::ProviderHeld => Says::Provider,
             _ => Says::Holder(organisation),
         }
     }
@@ -135,6 +143,10 @@ fn organisations(world: &World, second: bool) -> Vec<Line> {
             {
                 Says::Holder(holder) => (holder, false),
                 Says::Former(holder) => (holder, true),
+                Says::Provider => {
+                    rows.push(lessor(holding.block, organisation.country));
+                    continue;
+                }
                 Says::Nothing => continue,
             };
             let name = organisation::name(world.params.seed, holder);
@@ -175,23 +187,38 @@ fn providers(world: &World) -> Vec<Line> {
             };
             let what = if lease == Lease::Mobile { "Mobile" } else { "Access" };
             rows.extend(blocks.into_iter().map(|block| {
-                let id = format!("provider-{}", number + 1);
+                let id = provider_id(group.country, number);
                 let name = format!("{what} Provider {}", number + 1);
-                line(block, group.country, &id, &name, kind, shared)
+                line(block, group.country, id, &name, kind, shared)
             }));
         }
     }
     for country in 0..HOSTING_COMPANIES {
         let block = space::hosting(country);
-        rows.push(line(block, country, "hosting", "Hosting Company", "hosting", "no"));
+        let code = COUNTRIES[country].code.to_ascii_lowercase();
+        let id = format!("syn:{code}-hosting");
+        rows.push(line(block, country, id, "Hosting Company", "hosting", "no"));
     }
     rows
+}
+
+/// The identifier of a country's access provider.
+fn provider_id(country: usize, number: usize) -> String {
+    let code = COUNTRIES[country].code.to_ascii_lowercase();
+    format!("syn:{code}-provider-{}", number + 1)
+}
+
+/// A member's block that stands in the name of the provider with static addresses.
+fn lessor(block: Block, country: usize) -> Line {
+    let name = format!("Access Provider {}", LESSOR + 1);
+    let id = provider_id(country, LESSOR);
+    line(block, country, id, &name, "isp_business", "no")
 }
 
 fn line(
     block: Block,
     country: usize,
-    id: &str,
+    id: String,
     name: &str,
     kind: &str,
     shared: &str,
@@ -200,7 +227,7 @@ fn line(
     let sector = if kind == "hosting" { "technology" } else { "telecommunications" };
     let row = [
         block.text(),
-        format!("syn:{}-{id}", code.to_ascii_lowercase()),
+        id,
         format!("{name} {code}"),
         code.to_owned(),
         String::new(),

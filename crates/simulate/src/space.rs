@@ -30,6 +30,9 @@ pub(crate) const PROVIDER_BLOCKS: u32 = 120;
 /// Members that a country's blocks hold.
 pub(crate) const MEMBERS_MAX: u32 = MEMBER_BLOCKS * 64;
 
+/// Rented servers that clients use, in the space of hosting companies, at most.
+pub(crate) const SCANNERS_MAX: u32 = 200;
+
 /// An IPv4 prefix: first address and length in bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Block {

@@ -6,13 +6,13 @@
 use crate::calendar::{self, APRIL, NOVEMBER};
 use crate::calibrate::{self, Calibration, Counts};
 use crate::country::{COUNTRIES, US};
-use crate::targets::{PUBLISHED, US_SECTORS};
+use crate::targets::{PUBLISHED, Published, US_SECTORS};
 use crate::traffic::Days;
 use crate::world::World;
 use crate::{Error, Params};
 
 /// Contact days in a month that make an organisation active.
-const ACTIVE_DAYS: u32 = 2;
+pub(crate) const ACTIVE_DAYS: u32 = 2;
 
 /// Active organisations of one country or sector, by month.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -76,12 +76,12 @@ pub struct Tally {
     pub addresses: [Addresses; 12],
 }
 
-/// A published figure beside the simulated one.
+/// A figure that the world is made for beside the simulated one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     /// Name of the target.
     pub id: &'static str,
-    /// As published, for the full-size world.
+    /// As published, or as the parameters say otherwise, for the full-size world.
     pub published: f64,
     /// Where.
     pub source: &'static str,
@@ -90,9 +90,11 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Relative difference: 0.03 is three per cent too many.
+    /// Relative difference: 0.03 is three per cent too many. Of a target of zero, the
+    /// difference itself.
     pub fn difference(&self) -> f64 {
-        self.simulated / self.published - 1.0
+        let difference = self.simulated - self.published;
+        if self.published == 0.0 { difference } else { difference / self.published }
     }
 }
 
@@ -111,11 +113,11 @@ pub fn tally(params: &Params) -> Result<Tally, Error> {
 /// What is expected of a year, without drawing it: sums of probabilities.
 pub fn expected(params: &Params) -> Result<Vec<Comparison>, Error> {
     params.check()?;
-    Ok(expectations(&Calibration::solve(params)))
+    Ok(expectations(params, &Calibration::solve(params)))
 }
 
 /// What a solved world expects.
-pub(crate) fn expectations(solved: &Calibration) -> Vec<Comparison> {
+pub(crate) fn expectations(params: &Params, solved: &Calibration) -> Vec<Comparison> {
     let of = |keep: &dyn Fn(usize, Option<&str>) -> bool| {
         let kept = solved.strata.iter().filter(|s| keep(s.country, s.sector));
         kept.fold(Counts::default(), |sum, s| sum.plus(s.expected))
@@ -124,7 +126,7 @@ pub(crate) fn expectations(solved: &Calibration) -> Vec<Comparison> {
     let sector = |id: &str| of(&|country, sector| country == US && sector == Some(id));
     let addresses = |april: bool| {
         let consumers = solved.consumers.iter();
-        calibrate::own_addresses(april)
+        calibrate::own_addresses(params, april)
             + consumers.map(|c| if april { c.april } else { c.november }).sum::<f64>()
     };
     let world = calibrate::total(&solved.strata);
@@ -135,7 +137,7 @@ pub(crate) fn expectations(solved: &Calibration) -> Vec<Comparison> {
         removal: &|code| country(code).removal(),
         sector: &|id| [sector(id).april, sector(id).november],
     };
-    figures.compare()
+    figures.compare(&params.targets())
 }
 
 impl Tally {
@@ -158,7 +160,44 @@ impl Tally {
             removal: &|code| find(&self.countries, code).observed_removal(),
             sector: &|id| windows(&find(&self.us_sectors, id)),
         };
-        figures.compare()
+        figures.compare(&params.targets())
+    }
+}
+
+impl Params {
+    /// The published figures as these parameters aim at them: the parameters' own where
+    /// they differ, and of a world without a fall April's figures for November.
+    fn targets(&self) -> Vec<Published> {
+        let t = &self.targets;
+        let still = self.is_unchanged();
+        let after = |april: f64, november: f64| if still { april } else { november };
+        let removal = |removal: f64| if still { 0.0 } else { removal };
+        let value = |p: &Published| match p.id {
+            "organisations.april" => t.organisations_april,
+            "organisations.november" => {
+                after(t.organisations_april, t.organisations_november)
+            }
+            "addresses.april" => t.addresses_april,
+            "addresses.november" => after(t.addresses_april, t.addresses_november),
+            "organisations.US.april" => t.us_april,
+            "organisations.US.november" => after(t.us_april, t.us_november),
+            "organisations.US.government.april" => t.us_government_april,
+            "organisations.US.government.november" => {
+                after(t.us_government_april, t.us_government_november)
+            }
+            "net.XX" => removal(p.value),
+            id => match id.rsplit_once('.') {
+                Some(("removal", code)) => {
+                    let own = self.countries.get(code).and_then(|c| c.removal);
+                    removal(own.filter(|_| code != "US").unwrap_or(p.value))
+                }
+                Some(("sector.US", sector)) => {
+                    self.us_sectors.get(sector).map_or(p.value, |s| s.share)
+                }
+                _ => p.value,
+            },
+        };
+        PUBLISHED.iter().map(|p| Published { value: value(p), ..*p }).collect()
     }
 }
 
@@ -172,14 +211,14 @@ struct Figures<'a> {
 }
 
 impl Figures<'_> {
-    fn compare(&self) -> Vec<Comparison> {
-        let one = |p: &crate::targets::Published| Comparison {
+    fn compare(&self, targets: &[Published]) -> Vec<Comparison> {
+        let one = |p: &Published| Comparison {
             id: p.id,
             published: p.value,
             source: p.source,
             simulated: self.value(p.id),
         };
-        PUBLISHED.iter().map(one).collect()
+        targets.iter().map(one).collect()
     }
 
     fn value(&self, id: &str) -> f64 {
@@ -211,6 +250,7 @@ pub(crate) struct Page {
     pub(crate) rows: [Vec<crate::traffic::Row>; 2],
     keep_rows: bool,
     days: Vec<Days>,
+    moved: Vec<u32>,
     own: Vec<u128>,
     consumers: Vec<u128>,
 }
@@ -222,6 +262,7 @@ impl Page {
             rows: [Vec::new(), Vec::new()],
             keep_rows: false,
             days: vec![Days::default(); world.organisations.len()],
+            moved: vec![0; world.organisations.len()],
             own: Vec::new(),
             consumers: Vec::new(),
         }
@@ -240,8 +281,9 @@ impl crate::traffic::Sink for Page {
         }
     }
 
-    fn organisation(&mut self, place: usize, days: Days) {
+    fn organisation(&mut self, place: usize, days: Days, moved: u32) {
         self.days[place] = days;
+        self.moved[place] = moved;
     }
 
     fn address(&mut self, address: u128, own: bool) {
@@ -249,15 +291,30 @@ impl crate::traffic::Sink for Page {
     }
 }
 
+/// An organisation's month: days as bits, the first of the month lowest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OrganisationMonth {
+    /// Number of days with the product.
+    pub(crate) present: u8,
+    /// In contact at a vantage.
+    pub(crate) contacted: u32,
+    /// In contact with hosts that the vendor moved.
+    pub(crate) moved: u32,
+    /// In contact under its id or its former id, whichever shows more.
+    pub(crate) observed: u32,
+}
+
 /// The year's books: what was found of each organisation in each month.
 pub(crate) struct Books<'a> {
     world: &'a World,
-    /// Days observed under an identity (see [`World::said`]).
-    observed: Vec<[u8; 12]>,
+    /// Days of each month observed under an identity (see [`World::said`]), one bit a day.
+    observed: Vec<[u32; 12]>,
     /// Days on which its own addresses were in contact, whatever the registry says.
-    pub(crate) contacted: Vec<[u8; 12]>,
-    /// Days with the product.
-    pub(crate) present: Vec<[u8; 12]>,
+    contacted: Vec<[u32; 12]>,
+    /// Days on which they were in contact with hosts that the vendor moved.
+    moved: Vec<[u32; 12]>,
+    /// Number of days with the product.
+    present: Vec<[u8; 12]>,
     addresses: [Addresses; 12],
 }
 
@@ -274,6 +331,7 @@ impl<'a> Books<'a> {
         Self {
             world,
             observed: none.repeat(2),
+            moved: none.clone(),
             contacted: none,
             present: world.organisations.iter().map(present).collect(),
             addresses: [Addresses::default(); 12],
@@ -285,7 +343,8 @@ impl<'a> Books<'a> {
         let mut bits = vec![0u32; self.observed.len()];
         for (place, days) in page.days.iter().enumerate() {
             let own = days.iter().fold(0, |all, d| all | d);
-            self.contacted[place][month] = ones(own);
+            self.contacted[place][month] = own;
+            self.moved[place][month] = page.moved[place];
             for (said, days) in self.world.said[place].iter().zip(days) {
                 if let Some(said) = said {
                     bits[*said] |= days;
@@ -293,7 +352,7 @@ impl<'a> Books<'a> {
             }
         }
         for (place, days) in bits.into_iter().enumerate() {
-            self.observed[place][month] = ones(days);
+            self.observed[place][month] = days;
         }
         let (own_v4, own_v6) = distinct(page.own);
         let (consumer_v4, consumer_v6) = distinct(page.consumers);
@@ -322,14 +381,21 @@ impl<'a> Books<'a> {
         Tally { world, countries, us_sectors, addresses: self.addresses }
     }
 
-    /// Days of a month observed of an organisation, under either of its identities.
-    pub(crate) fn observed_days(&self, place: usize, month: usize) -> u8 {
+    /// What there is to say of an organisation's month.
+    pub(crate) fn month(&self, place: usize, month: usize) -> OrganisationMonth {
         let former = place + self.world.organisations.len();
-        self.observed[place][month].max(self.observed[former][month])
+        let [first, second] = [place, former].map(|i| self.observed[i][month]);
+        OrganisationMonth {
+            present: self.present[place][month],
+            contacted: self.contacted[place][month],
+            moved: self.moved[place][month],
+            observed: if ones(second) > ones(first) { second } else { first },
+        }
     }
 
     fn enter(&self, identity: usize, group: &mut Group) {
-        let observed = |m: usize| u32::from(self.observed[identity][m]) >= ACTIVE_DAYS;
+        let observed =
+            |m: usize| self.observed[identity][m].count_ones() >= ACTIVE_DAYS;
         // Only the first identity is a real organisation.
         let truth = |m: usize| self.present.get(identity).is_some_and(|p| p[m] > 0);
         for month in 0..12 {

@@ -85,6 +85,10 @@ pub const PUBLISHED: &[Published] = &[
 /// same 1.2 % when this is 0.58 × 1.012.
 pub(crate) const US_REMOVAL: f64 = 0.587;
 
+/// Share of United States consumers' addresses that is left after the migration (ours:
+/// other systems than Windows had to act by hand).
+pub(crate) const US_CONSUMERS_LEFT: f64 = 0.04;
+
 /// A sector of the United States: April share as published (of ours, where not published)
 /// and hazard relative to the country's (ours).
 pub(crate) struct UsSector {

@@ -5,19 +5,24 @@
 //!
 //! **Invariant:** a flow begins on the day for which it was drawn.
 
+use std::ops::Range;
+
 use rand_pcg::Pcg64Mcg;
 
-use crate::calendar::{self, UPDATES_END, YearDay};
+use crate::calendar::{self, YearDay};
+use crate::calibrate::Consumers;
 use crate::chance::{self, Purpose, below, unit};
-use crate::consumer::Household;
-use crate::country::{COUNTRIES, US};
+use crate::consumer::{self, Household};
+use crate::country::US;
 use crate::detect;
+use crate::noise;
 use crate::organisation::{Organisation, PREFIXES_MAX};
 use crate::server::{Kind, ServerIndex};
+use crate::sight::Sight;
 use crate::world::World;
 
-const MICROS_PER_DAY: i64 = 86_400_000_000;
-const MICROS_PER_HOUR: i64 = 3_600_000_000;
+pub(crate) const MICROS_PER_DAY: i64 = 86_400_000_000;
+pub(crate) const MICROS_PER_HOUR: i64 = 3_600_000_000;
 
 /// TCP flags: SYN.
 const SYN: u8 = 0x02;
@@ -38,10 +43,6 @@ const FURTHER_RELAYS: u32 = 3;
 const REPUTATION: f64 = 0.04;
 /// Chance that a household shows some other flow in a month.
 const HOUSEHOLD_OTHER: f64 = 0.4;
-/// A scanner sweeps all vendors every so many days.
-const SWEEP_DAYS: YearDay = 3;
-/// Servers of each kind in one sweep.
-const SWEEP_SERVERS: u32 = 5;
 
 /// Which wide vantage saw a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,8 +88,9 @@ pub(crate) type Days = [u32; PREFIXES_MAX];
 pub(crate) trait Sink {
     /// A flow at a vantage.
     fn row(&mut self, seen: Seen, row: Row);
-    /// All contact days of the organisation at `place` in the world's list.
-    fn organisation(&mut self, place: usize, days: Days);
+    /// All contact days of the organisation at `place` in the world's list; `moved` are
+    /// days with contacts to moved hosts, one bit a day.
+    fn organisation(&mut self, place: usize, days: Days, moved: u32);
     /// An address that contacted the product's update servers; `own` if it is an
     /// organisation's.
     fn address(&mut self, address: u128, own: bool);
@@ -96,7 +98,7 @@ pub(crate) trait Sink {
 
 /// What a flow was.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+pub(crate) enum Outcome {
     Served,
     Refused,
     SynOnly,
@@ -109,18 +111,23 @@ pub(crate) fn month(world: &World, month: usize, sink: &mut impl Sink) {
         drawn.contacts();
         let days = drawn.days;
         drawn.visible();
-        sink.organisation(place, days);
+        let moved = drawn.moved();
+        drawn.rival();
+        sink.organisation(place, days, moved);
     }
-    for household in &world.households {
-        household_month(world, month, household, sink);
+    for group in &world.calibration.consumers {
+        for household in consumer::households(&world.params, group) {
+            household_month(world, month, group, &household, sink);
+        }
     }
-    scanners(world, month, sink);
+    noise::month(world, month, sink);
 }
 
 /// One organisation's month.
 struct Drawn<'a, S> {
     world: &'a World,
     organisation: &'a Organisation,
+    sight: &'a Sight,
     month: usize,
     rng: Pcg64Mcg,
     days: Days,
@@ -137,12 +144,12 @@ impl<'a, S: Sink> Drawn<'a, S> {
         let seed = world.params.seed;
         let number = organisation.number;
         let rng = chance::stream(seed, Purpose::Traffic, number, month as u64);
-        Self { world, organisation, month, rng, days: [0; PREFIXES_MAX], sink }
+        let sight = &*world.stratum(organisation).sight;
+        Self { world, organisation, sight, month, rng, days: [0; PREFIXES_MAX], sink }
     }
 
     fn contacts(&mut self) {
         let (start, length) = calendar::month(self.month);
-        let reach = self.organisation.reach;
         for day in start..start + length {
             let draws = Seen::ALL.map(|seen| (seen, unit(&mut self.rng)));
             let one_off = self.organisation.one_off == Some(day);
@@ -150,17 +157,82 @@ impl<'a, S: Sink> Drawn<'a, S> {
                 continue;
             }
             for (seen, draw) in draws {
-                let crosses = match seen {
-                    Seen::Exchange => reach.exchange,
-                    Seen::Carrier => reach.carrier,
-                };
-                let rate = if crosses { self.rate(seen, day) } else { 0.0 };
-                let packets = reach.packets * detect::rhythm(day) * rate;
+                let rate = self.rate(seen, day);
+                let packets = self.packets(day) * rate * self.sight.product(day);
                 if draw < -(-packets).exp_m1() || (one_off && rate > 0.0) {
                     self.contact_day(seen, day);
                 }
             }
         }
+    }
+
+    /// Packets towards the servers on a day.
+    fn packets(&self, day: YearDay) -> f64 {
+        self.organisation.reach.packets * detect::rhythm(day)
+    }
+
+    /// Contacts with hosts that the vendor moved, as a vantage sees them.
+    fn moved(&mut self) -> u32 {
+        let (start, length) = calendar::month(self.month);
+        if self.sight.known(start + length - 1) >= 1.0 {
+            return 0;
+        }
+        let mut days = 0;
+        let mut rng = self.own_stream(Purpose::Moved);
+        for day in start..start + length {
+            for seen in Seen::ALL {
+                let draw = unit(&mut rng);
+                let unknown = self.sight.thinned(day) * (1.0 - self.sight.known(day));
+                let packets = self.packets(day) * self.rate(seen, day) * unknown;
+                let on = self.organisation.presence.on(day);
+                if on && draw < -(-packets).exp_m1() {
+                    days |= 1 << (day - start);
+                    let servers = self.world.servers.range(Kind::Moved);
+                    self.beside(&mut rng, seen, day, servers);
+                }
+            }
+        }
+        days
+    }
+
+    /// Contacts with the rival that it uses.
+    fn rival(&mut self) {
+        let (start, length) = calendar::month(self.month);
+        let Some(rival) = self.organisation.rival else { return };
+        let mut rng = self.own_stream(Purpose::Rival);
+        for day in rival.from.max(start)..start + length {
+            for seen in Seen::ALL {
+                let draw = unit(&mut rng);
+                let packets =
+                    self.packets(day) * self.rate(seen, day) * self.sight.thinned(day);
+                if draw < -(-packets).exp_m1() {
+                    let first = self.world.servers.range(Kind::Rivals).start;
+                    let server = first + rival.which;
+                    self.beside(&mut rng, seen, day, server..server + 1);
+                }
+            }
+        }
+    }
+
+    fn own_stream(&self, purpose: Purpose) -> Pcg64Mcg {
+        let number = self.organisation.number;
+        // Part 0 is what the organisation is; a month has its number.
+        chance::stream(self.world.params.seed, purpose, number, 1 + self.month as u64)
+    }
+
+    /// A flow that is no contact with a known host of the product.
+    fn beside(
+        &mut self,
+        rng: &mut Pcg64Mcg,
+        seen: Seen,
+        day: YearDay,
+        servers: Range<ServerIndex>,
+    ) {
+        let (address, _) = self.organisation.address(self.world.params.seed, 0, day);
+        let at = office_time(rng, self.world.utc[self.organisation.country], day);
+        let flow = Flow { seen, at, day, originator: address, servers };
+        let row = row(self.world, rng, flow, Outcome::Served);
+        self.sink.row(seen, row);
     }
 
     fn contact_day(&mut self, seen: Seen, day: YearDay) {
@@ -187,9 +259,11 @@ impl<'a, S: Sink> Drawn<'a, S> {
         }
         let outcome =
             outcome(self.world, self.organisation.country, day, &mut self.rng);
-        let at = office_time(&mut self.rng, self.organisation.country, day);
-        let row =
-            row(self.world, &mut self.rng, (seen, at, day), address, kind, outcome);
+        let utc = self.world.utc[self.organisation.country];
+        let at = office_time(&mut self.rng, utc, day);
+        let servers = self.world.servers.range(kind);
+        let flow = Flow { seen, at, day, originator: address, servers };
+        let row = row(self.world, &mut self.rng, flow, outcome);
         self.sink.row(seen, row);
     }
 
@@ -197,8 +271,8 @@ impl<'a, S: Sink> Drawn<'a, S> {
     /// organisation's network can be seen does not depend on the product.
     fn visible(&mut self) {
         let (start, length) = calendar::month(self.month);
-        let reach = self.organisation.reach;
         let first_monday = start - start % 7;
+        let mut sight = self.own_stream(Purpose::Sight);
         for monday in (first_monday..start + length).step_by(7) {
             let week = u64::from(monday);
             let number = self.organisation.number;
@@ -207,19 +281,28 @@ impl<'a, S: Sink> Drawn<'a, S> {
             for seen in Seen::ALL {
                 let day = monday + u16::try_from(below(&mut rng, 5)).expect("below 5");
                 let (draw, place) = (unit(&mut rng), below(&mut rng, 64));
-                let crosses = match seen {
-                    Seen::Exchange => reach.exchange,
-                    Seen::Carrier => reach.carrier,
-                };
+                let still = unit(&mut sight);
                 let this_month = (start..start + length).contains(&day);
-                if crosses && this_month && self.rate(seen, day) > 0.0 {
+                if this_month
+                    && self.rate(seen, day) > 0.0
+                    && still < self.sight.thinned(day)
+                {
                     self.other(seen, day, draw, place);
                 }
             }
         }
     }
 
+    /// Seen share of a packet: none where its traffic does not cross, or nobody looks.
     fn rate(&self, seen: Seen, day: YearDay) -> f64 {
+        let reach = self.organisation.reach;
+        let crosses = match seen {
+            Seen::Exchange => reach.exchange,
+            Seen::Carrier => reach.carrier,
+        };
+        if !crosses || day >= self.organisation.dark() {
+            return 0.0;
+        }
         match seen {
             Seen::Exchange => self.world.rates.exchange(day),
             Seen::Carrier => self.world.rates.carrier(day),
@@ -236,15 +319,11 @@ impl<'a, S: Sink> Drawn<'a, S> {
         };
         let holding = place as usize % self.organisation.holdings.len();
         let address = self.organisation.holdings[holding].block.host(100 + place);
-        let at = office_time(&mut self.rng, self.organisation.country, day);
-        let row = row(
-            self.world,
-            &mut self.rng,
-            (seen, at, day),
-            address,
-            kind,
-            Outcome::Served,
-        );
+        let utc = self.world.utc[self.organisation.country];
+        let at = office_time(&mut self.rng, utc, day);
+        let servers = self.world.servers.range(kind);
+        let flow = Flow { seen, at, day, originator: address, servers };
+        let row = row(self.world, &mut self.rng, flow, Outcome::Served);
         self.sink.row(seen, row);
     }
 }
@@ -252,6 +331,7 @@ impl<'a, S: Sink> Drawn<'a, S> {
 fn household_month(
     world: &World,
     month: usize,
+    group: &Consumers,
     home: &Household,
     sink: &mut impl Sink,
 ) {
@@ -262,14 +342,19 @@ fn household_month(
     let seen = if home.reach.exchange { Seen::Exchange } else { Seen::Carrier };
     let other = (unit(&mut rng) < HOUSEHOLD_OTHER)
         .then(|| start + u16::try_from(below(&mut rng, length.into())).expect("a day"));
+    let mut beside = Beside::new(world, month, group, home);
     for day in start..start + length {
         let draw = unit(&mut rng);
-        let rate = world.rates.seen(home.reach, day);
-        let contact = home.presence.on(day) && draw < -(-rate).exp_m1();
-        let kind = match (contact, other == Some(day) && rate > 0.0) {
+        let rate =
+            if day < home.dark { world.rates.seen(home.reach, day) } else { 0.0 };
+        let known = rate * group.sight.product(day);
+        let contact = home.presence.on(day) && draw < -(-known).exp_m1();
+        let other = other == Some(day) && rate > 0.0;
+        beside.day(world, seen, day, rate, sink);
+        let kind = match (contact, other) {
             (true, _) => Kind::Update,
-            (false, true) => Kind::Other,
-            (false, false) => continue,
+            (false, true) if beside.still(group.sight.thinned(day)) => Kind::Other,
+            (false, _) => continue,
         };
         let address = home.address(seed, day);
         let outcome = if contact {
@@ -279,43 +364,79 @@ fn household_month(
             Outcome::Served
         };
         let at = home_time(&mut rng);
-        sink.row(seen, row(world, &mut rng, (seen, at, day), address, kind, outcome));
+        let servers = world.servers.range(kind);
+        let flow = Flow { seen, at, day, originator: address, servers };
+        sink.row(seen, row(world, &mut rng, flow, outcome));
     }
 }
 
-/// Research scanners in rented servers: SYN to the servers of every vendor, in one burst.
-/// The exchange's sampling misses such single packets.
-fn scanners(world: &World, month: usize, sink: &mut impl Sink) {
-    let (start, length) = calendar::month(month);
-    let seed = world.params.seed;
-    for scanner in 0..world.params.scanners {
-        let address = crate::truth::scanner_address(scanner);
-        let purpose = Purpose::Scanner;
-        let mut rng = chance::stream(seed, purpose, scanner.into(), month as u64);
-        for day in start..start + length {
-            let phase = u16::try_from(scanner).expect("few scanners");
-            let due = (day + phase).is_multiple_of(SWEEP_DAYS);
-            if !due || world.rates.carrier(day) <= 0.0 {
-                continue;
-            }
-            let mut at = home_time(&mut rng).min(MICROS_PER_DAY - MICROS_PER_HOUR);
-            for kind in [Kind::Update, Kind::Rivals, Kind::Windows] {
-                for _ in 0..SWEEP_SERVERS {
-                    at += i64::from(below(&mut rng, 20_000_000));
-                    let place = (Seen::Carrier, at, day);
-                    let row =
-                        row(world, &mut rng, place, address, kind, Outcome::SynOnly);
-                    sink.row(Seen::Carrier, row);
-                }
-            }
+/// What a household contacts beside known hosts of the product: hosts that the vendor
+/// moved, or the product that the vendor moved it to.
+struct Beside<'a> {
+    home: &'a Household,
+    sight: &'a Sight,
+    rng: Pcg64Mcg,
+    moves: bool,
+    /// First day with the other product.
+    successor: YearDay,
+}
+
+impl<'a> Beside<'a> {
+    fn new(
+        world: &World,
+        month: usize,
+        group: &'a Consumers,
+        home: &'a Household,
+    ) -> Self {
+        let (start, length) = calendar::month(month);
+        let seed = world.params.seed;
+        let rng = chance::stream(seed, Purpose::Moved, home.number, 13 + month as u64);
+        let sight = &*group.sight;
+        Self {
+            home,
+            sight,
+            rng,
+            moves: sight.known(start + length - 1) < 1.0,
+            successor: consumer::successor(world, home),
         }
+    }
+
+    /// Whether what would be seen is still seen.
+    fn still(&mut self, thinned: f64) -> bool {
+        thinned >= 1.0 || unit(&mut self.rng) < thinned
+    }
+
+    fn day(
+        &mut self,
+        world: &World,
+        seen: Seen,
+        day: YearDay,
+        rate: f64,
+        sink: &mut impl Sink,
+    ) {
+        let thinned = rate * self.sight.thinned(day);
+        let (kind, expected) = if self.moves && self.home.presence.on(day) {
+            (Kind::Moved, thinned * (1.0 - self.sight.known(day)))
+        } else if day >= self.successor {
+            (Kind::Successor, thinned)
+        } else {
+            return;
+        };
+        if unit(&mut self.rng) >= -(-expected).exp_m1() {
+            return;
+        }
+        let originator = self.home.address(world.params.seed, day);
+        let at = home_time(&mut self.rng);
+        let servers = world.servers.range(kind);
+        let flow = Flow { seen, at, day, originator, servers };
+        sink.row(seen, row(world, &mut self.rng, flow, Outcome::Served));
     }
 }
 
 /// After the cut-off most clients of the United States ask in vain.
 fn outcome(world: &World, country: usize, day: YearDay, rng: &mut Pcg64Mcg) -> Outcome {
     let draw = unit(rng);
-    let cut = country == US && day >= UPDATES_END;
+    let cut = country == US && day >= world.cutoff;
     if cut && draw >= world.params.served_after_cutoff {
         Outcome::Refused
     } else {
@@ -324,17 +445,16 @@ fn outcome(world: &World, country: usize, day: YearDay, rng: &mut Pcg64Mcg) -> O
 }
 
 /// Microseconds into the UTC day: office hours of the country, for relays any hour.
-fn office_time(rng: &mut Pcg64Mcg, country: usize, day: YearDay) -> i64 {
+fn office_time(rng: &mut Pcg64Mcg, utc: i8, day: YearDay) -> i64 {
     let hour = 7.0 + 11.0 * unit(rng);
     let around_the_clock = calendar::is_weekend(day) || unit(rng) < 0.25;
     if around_the_clock {
         return home_time(rng);
     }
-    let utc = (hour - f64::from(COUNTRIES[country].utc)).rem_euclid(24.0);
-    micros(utc)
+    micros((hour - f64::from(utc)).rem_euclid(24.0))
 }
 
-fn home_time(rng: &mut Pcg64Mcg) -> i64 {
+pub(crate) fn home_time(rng: &mut Pcg64Mcg) -> i64 {
     micros(24.0 * unit(rng))
 }
 
@@ -347,17 +467,28 @@ fn micros(hours: f64) -> i64 {
     (hours * MICROS_PER_HOUR as f64) as i64
 }
 
-fn row(
+/// When and between whom a flow is.
+pub(crate) struct Flow {
+    pub(crate) seen: Seen,
+    /// Microseconds into the day.
+    pub(crate) at: i64,
+    pub(crate) day: YearDay,
+    pub(crate) originator: u128,
+    /// One of them.
+    pub(crate) servers: Range<ServerIndex>,
+}
+
+/// The record of a flow.
+pub(crate) fn row(
     world: &World,
     rng: &mut Pcg64Mcg,
-    (seen, at, day): (Seen, i64, YearDay),
-    originator: u128,
-    kind: Kind,
+    flow: Flow,
     outcome: Outcome,
 ) -> Row {
-    let range = kind.range();
-    let width = u32::from(range.end - range.start);
-    let server = range.start + u16::try_from(below(rng, width)).expect("a small range");
+    let Flow { seen, at, day, originator, servers } = flow;
+    let width = u32::from(servers.end - servers.start);
+    let server =
+        servers.start + u16::try_from(below(rng, width)).expect("a small range");
     let port = 1024 + u16::try_from(below(rng, 64_000)).expect("below 64000");
     let shape = match seen {
         Seen::Exchange => sampled(rng, outcome),

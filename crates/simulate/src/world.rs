@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::calibrate::Calibration;
-use crate::consumer::{self, Household};
+use crate::calendar::{self, DAYS, YearDay};
+use crate::calibrate::{Calibration, Stratum};
 use crate::country::COUNTRIES;
 use crate::detect::Rates;
 use crate::organisation::{self, Entry, Organisation, PREFIXES_MAX, Part};
+use crate::server::{self, Servers};
 use crate::{Error, Params};
 
 /// The members of a world and what decides about their traffic.
@@ -16,7 +17,11 @@ pub(crate) struct World {
     pub(crate) rates: Rates,
     /// In the order of their numbers.
     pub(crate) organisations: Vec<Organisation>,
-    pub(crate) households: Vec<Household>,
+    pub(crate) servers: Servers,
+    /// Offset of office hours from UTC by country, in hours.
+    pub(crate) utc: Vec<i8>,
+    /// First day on which the vendor serves few in the United States.
+    pub(crate) cutoff: YearDay,
     /// For each organisation and holding, the identity that the first snapshot of the
     /// registry names: an organisation's place, or for its former identity that place
     /// after all others.
@@ -28,17 +33,24 @@ impl World {
     pub(crate) fn new(params: &Params) -> Result<Self, Error> {
         params.check()?;
         let calibration = Calibration::solve(params);
+        organisation::check_room(&calibration.strata)?;
         let organisations = organisation::organisations(params, &calibration.strata);
-        let households = consumer::households(params, &calibration.consumers);
         let said = said(&organisations);
         Ok(Self {
             params: params.clone(),
             rates: Rates::new(params),
             calibration,
             organisations,
-            households,
+            servers: server::all(&params.endpoints)?,
+            utc: (0..COUNTRIES.len()).map(|c| params.country(c).utc).collect(),
+            cutoff: calendar::year_day(params.cutoff).unwrap_or(DAYS),
             said,
         })
+    }
+
+    /// The stratum of an organisation.
+    pub(crate) fn stratum(&self, organisation: &Organisation) -> &Stratum {
+        &self.calibration.strata[organisation.stratum]
     }
 
     /// Organisations by number.
@@ -72,7 +84,7 @@ fn said(organisations: &[Organisation]) -> Vec<[Option<usize>; PREFIXES_MAX]> {
             *slot = match holding.entry {
                 Entry::Right => Some(place),
                 Entry::Stale { .. } => Some(organisations.len() + place),
-                Entry::Missing { .. } => None,
+                Entry::Missing { .. } | Entry::ProviderHeld => None,
                 Entry::Wrong { draw } => {
                     wrong_holder(&bystanders[organisation.country], draw)
                 }

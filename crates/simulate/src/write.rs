@@ -15,7 +15,7 @@ use crate::flows::{self, Tables};
 use crate::tally::{Books, Page, Tally};
 use crate::traffic::{self, Seen};
 use crate::world::World;
-use crate::{Error, Params, registry, server, truth, vantages, zeek};
+use crate::{Error, Params, registry, truth, vantages, zeek};
 
 /// How far the writing has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,15 +49,14 @@ pub fn write(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Written, Error> {
     let world = World::new(params)?;
-    let servers = server::all();
     let mut books = Books::new(&world);
-    let (tables, flows) = flow_tables(&world, &servers, &mut books, dir, progress)?;
+    let (tables, flows) = flow_tables(&world, &mut books, dir, progress)?;
     file(&dir.join("mapping.toml"), flows::MAPPING)?;
     for (id, text) in vantages::FILES {
         file(&folder(dir.join("vantages"))?.join(format!("{id}.toml")), text)?;
     }
     let office = folder(dir.join("zeek").join(zeek::ID))?;
-    let zeek_logs = zeek::write(params, &servers, &office)?;
+    let zeek_logs = zeek::write(&world, &office)?;
     registry::write(&world, &folder(dir.join("registry"))?)?;
     let tally = books.tally();
     truth::write(&world, &books, &tally, &folder(dir.join("truth"))?)?;
@@ -66,12 +65,11 @@ pub fn write(
 
 fn flow_tables(
     world: &World,
-    servers: &[server::Server],
     books: &mut Books<'_>,
     dir: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Vec<PathBuf>, u64), Error> {
-    let tables = Tables::new(servers);
+    let tables = Tables::new(&world.servers);
     let (mut paths, mut flows) = (Vec::new(), 0);
     for seen in Seen::ALL {
         folder(dir.join("flows").join(seen.id()))?;

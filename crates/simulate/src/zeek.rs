@@ -17,7 +17,10 @@ use tidegauge_model::Address;
 
 use crate::calendar::{self, YearDay};
 use crate::chance::{self, Purpose, below, unit};
-use crate::server::{Kind, Server};
+use crate::country::COUNTRIES;
+use crate::server::{Kind, Server, Servers};
+use crate::sight::Sight;
+use crate::world::World;
 use crate::{Error, Params};
 
 /// The vantage's name.
@@ -29,6 +32,12 @@ const NETWORK: &str = "10.20.1";
 /// The office's resolver, inside as well.
 const RESOLVER: &str = "10.20.0.53";
 
+/// Where the office is.
+const COUNTRY: &str = "NL";
+/// Its machines with the product in April, and what is left of them in November where all
+/// of a fall is people leaving (ours).
+const WITH_PRODUCT: [f64; 2] = [14.0, 6.0];
+
 /// A stretch of logs: folder, days, machines with the product.
 struct Stretch {
     folder: &'static str,
@@ -37,23 +46,29 @@ struct Stretch {
 }
 
 /// 9 to 11 April and 12 to 14 November 2024.
-const STRETCHES: [Stretch; 2] = [
-    Stretch { folder: "2024-04", days: 99..102, with_product: 14 },
-    Stretch { folder: "2024-11", days: 316..319, with_product: 6 },
-];
+fn stretches(params: &Params) -> [Stretch; 2] {
+    let [april, november] = WITH_PRODUCT;
+    let cause = &params.cause;
+    let left = (november / april).powf(cause.removal) * (1.0 - cause.churn);
+    let with_product = chance::whole(april * left);
+    [
+        Stretch {
+            folder: "2024-04",
+            days: 99..102,
+            with_product: chance::whole(april),
+        },
+        Stretch { folder: "2024-11", days: 316..319, with_product },
+    ]
+}
 
 /// Writes the logs under `folder` and returns the files.
-pub(crate) fn write(
-    params: &Params,
-    servers: &[Server],
-    folder: &Path,
-) -> Result<Vec<PathBuf>, Error> {
+pub(crate) fn write(world: &World, folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();
-    for stretch in &STRETCHES {
+    for stretch in &stretches(&world.params) {
         let folder = folder.join(stretch.folder);
         fs::create_dir_all(&folder)
             .map_err(|source| Error::Write { path: folder.clone(), source })?;
-        for (name, text) in Logs::draw(params, servers, stretch).files(stretch) {
+        for (name, text) in Logs::draw(world, stretch).files(stretch) {
             let path = folder.join(name);
             save(&path, &text)
                 .map_err(|source| Error::Write { path: path.clone(), source })?;
@@ -88,6 +103,21 @@ struct Logs {
     connections: u64,
 }
 
+/// Which hosts of the product have moved.
+struct Hosts<'a> {
+    sight: Option<&'a Sight>,
+    moves: Pcg64Mcg,
+}
+
+impl Hosts<'_> {
+    fn now(&mut self, kind: Kind, day: YearDay) -> Kind {
+        let known = self.sight.map_or(1.0, |s| s.known(day));
+        let moved =
+            kind == Kind::Update && known < 1.0 && unit(&mut self.moves) >= known;
+        if moved { Kind::Moved } else { kind }
+    }
+}
+
 /// Both ends of a connection and its name in the logs.
 struct Connection {
     at: i64,
@@ -96,15 +126,21 @@ struct Connection {
 }
 
 impl Logs {
-    fn draw(params: &Params, servers: &[Server], stretch: &Stretch) -> Self {
+    fn draw(world: &World, stretch: &Stretch) -> Self {
         let mut logs = Self::default();
+        let office =
+            |s: &&crate::calibrate::Stratum| COUNTRIES[s.country].code == COUNTRY;
+        let sight = world.calibration.strata.iter().find(office).map(|s| &*s.sight);
+        let seed = world.params.seed;
         for day in stretch.days.clone() {
             for client in 0..CLIENTS {
                 let purpose = Purpose::Site;
-                let mut rng =
-                    chance::stream(params.seed, purpose, client.into(), day.into());
+                let rng = chance::stream(seed, purpose, client.into(), day.into());
                 let product = client < stretch.with_product;
-                logs.client_day(&mut rng, servers, client, day, product);
+                let moves =
+                    chance::stream(seed, Purpose::Names, client.into(), day.into());
+                let hosts = Hosts { sight, moves };
+                logs.client_day(rng, &world.servers, (client, day), product, hosts);
             }
         }
         logs
@@ -112,26 +148,28 @@ impl Logs {
 
     fn client_day(
         &mut self,
-        rng: &mut Pcg64Mcg,
-        servers: &[Server],
-        client: u32,
-        day: YearDay,
+        mut rng: Pcg64Mcg,
+        servers: &Servers,
+        (client, day): (u32, YearDay),
         product: bool,
+        mut hosts: Hosts<'_>,
     ) {
+        let rng = &mut rng;
         let mut kinds = vec![Kind::Windows, Kind::Control, Kind::Other];
         if product {
             // Every two hours of a working day.
             kinds.extend([Kind::Update; 5]);
         }
         for (turn, kind) in (0u32..).zip(kinds) {
-            let range = kind.range();
+            let kind = hosts.now(kind, day);
+            let range = servers.range(kind);
             let width = u32::from(range.end - range.start);
             let place = u32::from(range.start) + below(rng, width);
             let minute = 7 * 60 + (turn * 120 + below(rng, 60)) % 660;
             let micros =
                 i64::from(minute) * 60_000_000 + i64::from(below(rng, 60_000_000));
             let at = calendar::day(day).start().0 + micros;
-            self.visit(rng, &servers[place as usize], client, at);
+            self.visit(rng, &servers.all()[place as usize], client, at);
         }
     }
 
@@ -305,11 +343,23 @@ fn base62(mut number: u64) -> String {
 mod tests {
     use super::*;
 
+    fn small() -> World {
+        World::new(&Params { organisations: 0.001, ..Params::default() }).unwrap()
+    }
+
+    #[test]
+    fn the_office_keeps_the_product_where_nobody_leaves() {
+        let with = |story| stretches(&Params::of(story)).map(|s| s.with_product);
+        assert_eq!(with(crate::Story::A), [14, 6]);
+        assert_eq!(with(crate::Story::E), [14, 14]);
+        assert_eq!(with(crate::Story::F), [14, 9]);
+    }
+
     #[test]
     fn every_line_has_the_fields_that_its_header_names() {
-        let servers = crate::server::all();
-        for stretch in &STRETCHES {
-            let logs = Logs::draw(&Params::default(), &servers, stretch);
+        let world = small();
+        for stretch in &stretches(&world.params) {
+            let logs = Logs::draw(&world, stretch);
             for (name, text) in logs.files(stretch) {
                 let fields = text.lines().find(|l| l.starts_with("#fields")).unwrap();
                 let types = text.lines().find(|l| l.starts_with("#types")).unwrap();
@@ -327,8 +377,8 @@ mod tests {
 
     #[test]
     fn names_can_be_joined_by_uid() {
-        let servers = crate::server::all();
-        let logs = Logs::draw(&Params::default(), &servers, &STRETCHES[0]);
+        let world = small();
+        let logs = Logs::draw(&world, &stretches(&world.params)[0]);
         let uid = |line: &str| line.split('\t').nth(1).unwrap().to_owned();
         let known: std::collections::BTreeSet<_> =
             logs.conn.iter().map(|(_, l)| uid(l)).collect();

@@ -108,6 +108,11 @@ fn counting_the_files_gives_the_tally() {
             if scan || !flow.name.as_deref().is_some_and(is_update) {
                 continue;
             }
+            let held = holder(&registry, flow.originator);
+            if held.is_some_and(|(_, _, kind)| kind == "hosting") {
+                // A sandbox or an exit of a VPN: the tally leaves them out as well.
+                continue;
+            }
             let day = flow.start.day();
             let month = day.month().number();
             addresses.entry(month).or_default().insert(if flow.originator.is_v4() {
@@ -115,7 +120,7 @@ fn counting_the_files_gives_the_tally() {
             } else {
                 Prefix::containing(flow.originator, 64).first()
             });
-            if let Some((id, _, "own")) = holder(&registry, flow.originator) {
+            if let Some((id, _, "own")) = held {
                 days.entry((id.to_owned(), month)).or_default().insert(day.0);
             }
         }

@@ -4,3 +4,7 @@
 mod calibration;
 #[cfg(test)]
 mod files;
+#[cfg(test)]
+mod score;
+#[cfg(test)]
+mod worlds;
