@@ -4,10 +4,10 @@
 //! day alone; so one answer stands for all addresses in the same segments.
 
 use tidegauge_model::{
-    Asn, Attribution, Day, Gap, NetworkKind, OrgId, Shared, Standing,
+    Asn, Attribution, Day, Gap, Holders as _, NetworkKind, OrgId, Shared, Standing,
 };
 
-use super::build::{Atlas, Edition, Holder, Layer, Layers, Reading};
+use super::build::{Atlas, Edition, Holder, Layer, Layers, Reading, Registered};
 use super::confidence::Confidence;
 use super::lookup::Why;
 use super::ranges::Hit;
@@ -19,6 +19,9 @@ const OWN_NETWORK_CONFIDENCE: f32 = 0.7;
 /// Confidence in the AS as organisation otherwise: space is lent, leased and announced
 /// for others. Picked by hand, revisit.
 const ORIGIN_CONFIDENCE: f32 = 0.5;
+/// Confidence in who a registry has as the user of a range. Its rows are seldom wrong when
+/// they are written, and often old. Picked by hand, revisit.
+const REGISTERED_CONFIDENCE: f32 = 0.8;
 /// Confidence in a provider that publishes the range as its own: it is the holder, though
 /// not who rents the server. Picked by hand, revisit.
 const PROVIDER_CONFIDENCE: f32 = 0.9;
@@ -45,6 +48,7 @@ pub(super) struct Answer<'a> {
 pub(super) struct Asked<'a> {
     pub(super) holder: Answer<'a>,
     pub(super) provider: Answer<'a>,
+    pub(super) registration: Answer<'a>,
     pub(super) tag: Answer<'a>,
     pub(super) origin: Answer<'a>,
     pub(super) country: Answer<'a>,
@@ -70,10 +74,21 @@ impl Atlas {
         Asked {
             holder: answer(&self.holders),
             provider: answer(&self.providers),
+            registration: self.registered(v6, locate, day),
             tag: answer(&self.range_tags),
             origin: answer(&self.origins),
             country: answer(&self.countries),
             v6,
+        }
+    }
+
+    /// The user whom a registry names: nobody where its word for the range says that it
+    /// was given on.
+    fn registered(&self, v6: bool, locate: Locate<'_>, day: Day) -> Answer<'_> {
+        let answer = self.answer(&self.registrations, v6, locate, day);
+        match self.read(&answer) {
+            Some(Reading::Shown) => Answer::nobody(Standing::Nobody),
+            _ => answer,
         }
     }
 
@@ -166,7 +181,8 @@ impl Atlas {
             }
             Some(Reading::Holder(holder)) => Who::Organisation(&holder.id),
             Some(Reading::Tagged(network)) => Who::Network(network),
-            Some(Reading::Registered) => Who::Registered,
+            Some(Reading::Registered(registered)) => Who::Organisation(&registered.id),
+            Some(Reading::Shown) => Who::Registered,
         }
     }
 
@@ -182,6 +198,7 @@ impl Atlas {
     pub(super) fn organisation_of(&self, hit: Hit, day: Day) -> Option<&OrgId> {
         match self.reading(hit)? {
             Reading::Holder(holder) => Some(&holder.id),
+            Reading::Registered(user) => Some(&user.id),
             Reading::Origin(Some(asn)) => {
                 self.networks.profile(*asn, day).map(|p| &p.organisation)
             }
@@ -190,7 +207,8 @@ impl Atlas {
     }
 
     /// Who it is: a holder row decides, else the provider that publishes the range, else
-    /// the origin AS. What a tag of the range means stands over the latter two.
+    /// the user whom a registry names, else the origin AS. What a tag of the range means
+    /// stands over all but the first.
     pub(super) fn decide(
         &self,
         asked: &Asked<'_>,
@@ -216,6 +234,7 @@ impl Atlas {
         let decided = match decision.why {
             Why::Holder => Some((&self.holders, &asked.holder)),
             Why::Provider => Some((&self.providers, &asked.provider)),
+            Why::Registry => Some((&self.registrations, &asked.registration)),
             Why::Origin => Some((&self.origins, &asked.origin)),
             Why::Withheld | Why::Nobody => None,
         };
@@ -242,8 +261,13 @@ impl Atlas {
                     Confidence::of(provider.confidence * PROVIDER_CONFIDENCE);
                 of_holder(provider, asn, confidence, Why::Provider)
             }
-            _ if asked.provider.withheld => Decision::nobody(asn, Why::Withheld),
-            _ => self.of_origin(asked, asn, day),
+            _ if asked.provider.withheld || asked.registration.withheld => {
+                Decision::nobody(asn, Why::Withheld)
+            }
+            _ => match self.user(asked, asn, day) {
+                Some(user) => self.of_user(user, asn),
+                None => self.of_origin(asked, asn, day),
+            },
         };
         if let Some(Reading::Tagged(network)) = self.read(&asked.tag) {
             let attribution = &mut decision.attribution;
@@ -255,6 +279,38 @@ impl Atlas {
             }
         }
         decision
+    }
+
+    /// The registered user of the range, where it is another than the AS's organisation:
+    /// where it is the same, the AS tells more.
+    fn user(
+        &self,
+        asked: &Asked<'_>,
+        asn: Option<Asn>,
+        day: Day,
+    ) -> Option<&Registered> {
+        let Some(Reading::Registered(user)) = self.read(&asked.registration) else {
+            return None;
+        };
+        let profile = asn.and_then(|asn| self.networks.profile(asn, day));
+        (profile.map(|p| &p.organisation) != Some(&user.id)).then_some(user)
+    }
+
+    fn of_user(&self, user: &Registered, asn: Option<Asn>) -> Decision {
+        let told = self.organisation(&user.id).and_then(|told| told.country);
+        Decision {
+            attribution: Attribution {
+                organisation: Some(user.id.clone()),
+                asn,
+                kind: user.kind,
+                shared: Shared::No,
+                org_country: told.or(user.country),
+                addr_country: None,
+                confidence: 0.0,
+            },
+            confidence: Confidence::of(REGISTERED_CONFIDENCE),
+            why: Why::Registry,
+        }
     }
 
     fn of_origin(&self, asked: &Asked<'_>, asn: Option<Asn>, day: Day) -> Decision {
@@ -331,16 +387,18 @@ enum Who<'a> {
     Country(Option<&'a str>),
     Organisation(&'a OrgId),
     Network(&'a Network),
-    /// Somebody: who it is, only one edition tells.
+    /// Somebody, of whom nothing is decided.
     Registered,
 }
 
 impl<'a> Asked<'a> {
-    /// The answer that decides: the holder's, else the provider's, else the origin's.
+    /// The answer that decides: the holder's, else the provider's, else the registry's, else
+    /// the origin's.
     pub(super) fn deciding(&self) -> &Answer<'a> {
         let decides =
             |a: &&Answer<'_>| a.hit.is_some() || a.standing == Standing::Disputed;
-        let first = [&self.holder, &self.provider].into_iter().find(decides);
+        let before = [&self.holder, &self.provider, &self.registration];
+        let first = before.into_iter().find(decides);
         first.unwrap_or(&self.origin)
     }
 }

@@ -10,13 +10,14 @@ use std::sync::OnceLock;
 use tidegauge_model::observation::Field;
 use tidegauge_model::{
     Asn, Country, Day, Gap, NetworkKind, Observation, OrgId, Organisation, SectorId,
-    Sectors, Shared, SiteId, SourceId, Vantage,
+    Shared, SiteId, SourceId, Vantage,
 };
 
 use super::Rules;
 use super::held::HeldIndex;
+use super::identity::Identity;
 use super::load::confidence;
-use super::networks::{AsFact, Networks};
+use super::networks::{AsFact, DomainFact, Networks, Told};
 use super::ranges::{RangeRow, Ranges, Valid};
 use super::tags::Network;
 
@@ -25,6 +26,7 @@ use super::tags::Network;
 pub struct Atlas {
     pub(super) holders: Layers,
     pub(super) providers: Layers,
+    pub(super) registrations: Layers,
     pub(super) range_tags: Layers,
     pub(super) delegations: Layers,
     pub(super) origins: Layers,
@@ -35,6 +37,7 @@ pub struct Atlas {
     pub(super) networks: Networks,
     pub(super) sites: HashMap<SiteId, OrgId>,
     pub(super) organisations: HashMap<OrgId, Organisation>,
+    pub(super) identity: Identity,
     pub(super) gap: Gap,
     pub(super) before_first: Gap,
     /// Made at the first question: see [`super::held`].
@@ -92,8 +95,18 @@ pub(super) enum Reading {
     Holder(Holder),
     /// What the tags of a range mean.
     Tagged(Network),
+    /// Who a registry has there as its user, and what kind of network that makes it.
+    Registered(Registered),
     /// What a registry says, for explanations.
-    Registered,
+    Shown,
+}
+
+/// A row of a registry, understood.
+#[derive(Debug)]
+pub(super) struct Registered {
+    pub(super) id: OrgId,
+    pub(super) kind: NetworkKind,
+    pub(super) country: Option<Country>,
 }
 
 /// A holder row, understood.
@@ -185,8 +198,7 @@ struct Draft {
     facts: Vec<(Asn, AsFact)>,
     /// Statements of holder rows, with the snapshots that made them.
     holders: BTreeSet<(Day, usize)>,
-    /// Organisations by their handle, with the snapshots that named them.
-    named: Vec<(Day, String, BTreeMap<String, String>)>,
+    told: Told,
     notes: Notes,
 }
 
@@ -209,13 +221,19 @@ impl Draft {
             | Field::RangeTag
             | Field::Route => true,
             Field::AsName | Field::AsTag => false,
+            // Kept in the lake: a range that names nobody decides nothing, and there are
+            // millions.
+            Field::Registration if range.is_some() && value.is_empty() => return,
             Field::Registration | Field::Delegation => range.is_some(),
             Field::Organisation => {
-                self.named.push((snapshot, value, detail));
+                self.told.organisations.push((snapshot, value, detail));
                 return;
             }
-            // Kept in the lake; nothing is decided by them.
-            Field::Domain => return,
+            Field::Domain => {
+                let fact = DomainFact { snapshot, source, domain: value, detail };
+                self.told.domains.push(fact);
+                return;
+            }
         };
         match (of_range, range, asn) {
             (true, Some((first, last)), _) if first <= last => {
@@ -243,22 +261,26 @@ impl Draft {
     fn finish(mut self, rules: &Rules) -> Atlas {
         let mut saids: Vec<_> = self.interned.into_iter().collect();
         saids.sort_unstable_by_key(|(_, index)| *index);
-        let statements: Vec<_> = saids
+        let mut statements: Vec<_> = saids
             .into_iter()
             .map(|(said, _)| Statement::read(said, rules, &mut self.notes))
             .collect();
-        let mut layers = layers(self.tables, &statements, &mut self.notes);
         let origins = statements.iter().filter_map(|s| match s.reading {
             Reading::Origin(Some(asn)) => Some((asn, s.said.value.as_str())),
             Reading::Holder(Holder { asn: Some(asn), .. }) => Some((asn, "")),
             _ => None,
         });
-        let networks = Networks::build(self.facts, self.named, origins, &rules.tags);
+        let mut networks = Networks::build(self.facts, self.told, origins, rules);
+        for statement in &mut statements {
+            statement.name_registered(&mut networks, rules);
+        }
+        let mut layers = layers(self.tables, &statements, &mut self.notes);
         let organisations = organisations(&self.holders, &statements);
         let mut take = |field| layers.remove(&field).unwrap_or_default();
         Atlas {
             holders: take(Field::Holder),
             providers: take(Field::Provider),
+            registrations: take(Field::Registration),
             range_tags: take(Field::RangeTag),
             delegations: take(Field::Delegation),
             origins: take(Field::Origin),
@@ -267,6 +289,7 @@ impl Draft {
             networks,
             sites: HashMap::new(),
             organisations,
+            identity: rules.identity.clone(),
             gap: rules.gap,
             before_first: rules.before_first,
             held: OnceLock::new(),
@@ -340,7 +363,7 @@ impl Statement {
                 Reading::Country(read_or_note(Some(&said.value), "country", notes))
             }
             Field::Holder | Field::Provider if !said.value.is_empty() => {
-                Reading::Holder(Holder::read(&said, &rules.sectors, notes))
+                Reading::Holder(Holder::read(&said, rules, notes))
             }
             Field::RangeTag => {
                 let tags: Vec<_> = said.value.split(';').map(str::trim).collect();
@@ -350,7 +373,7 @@ impl Statement {
             | Field::Delegation
             | Field::Route
             | Field::Organisation
-            | Field::Domain => Reading::Registered,
+            | Field::Domain => Reading::Shown,
             Field::Holder
             | Field::Provider
             | Field::Origin
@@ -359,10 +382,27 @@ impl Statement {
         };
         Self { said, reading }
     }
+
+    /// Understands a row of a registry, once it is known what handles stand for: who is
+    /// named holds the range where the registry's word for it says so.
+    fn name_registered(&mut self, networks: &mut Networks, rules: &Rules) {
+        let Said { field, value, detail, .. } = &self.said;
+        let status = detail.get("status").and_then(|word| rules.tags.status(word));
+        let Some(status) = status.filter(|status| status.holds) else { return };
+        if *field != Field::Registration || value.is_empty() {
+            return;
+        }
+        let id = networks.registered(value, detail.get("name").map(String::as_str));
+        networks.tell(&id, detail);
+        let country = detail.get("country").and_then(|country| country.parse().ok());
+        let kind = status.kind.unwrap_or(NetworkKind::Unknown);
+        self.reading = Reading::Registered(Registered { id, kind, country });
+    }
 }
 
 impl Holder {
-    fn read(said: &Said, sectors: &Sectors, notes: &mut Notes) -> Self {
+    fn read(said: &Said, rules: &Rules, notes: &mut Notes) -> Self {
+        let sectors = &rules.sectors;
         let get = |key: &str| said.detail.get(key);
         let mut known_sectors = Vec::new();
         let named = get("sector").into_iter().flat_map(|s| s.split(';')).map(str::trim);
@@ -373,7 +413,9 @@ impl Holder {
             }
         }
         Self {
-            id: OrgId::new(&said.value),
+            id: rules
+                .identity
+                .of(OrgId::new(&said.value), get("name").map(String::as_str)),
             asn: said.asn,
             kind: read_or_note(get("kind"), "network kind", notes)
                 .unwrap_or(NetworkKind::Own),

@@ -561,9 +561,10 @@ fn push(pieces: &mut Vec<Piece>, first: u128, last: u128, value: u32, v6: bool) 
 
 impl Atlas {
     /// The fields that decide.
-    fn deciding_layers(&self) -> [&Layers; 5] {
-        let Self { holders, providers, range_tags, origins, countries, .. } = self;
-        [holders, providers, range_tags, origins, countries]
+    fn deciding_layers(&self) -> [&Layers; 6] {
+        let Self { holders, providers, registrations, .. } = self;
+        let Self { range_tags, origins, countries, .. } = self;
+        [holders, providers, registrations, range_tags, origins, countries]
     }
 
     /// The days on which an answer in these segments may change, the first day there is
@@ -610,7 +611,7 @@ mod tests {
         fn observation()(
             field in prop::sample::select(vec![
                 Field::Origin, Field::Origin, Field::Holder, Field::Provider,
-                Field::RangeTag, Field::AddressCountry,
+                Field::RangeTag, Field::AddressCountry, Field::Registration,
             ]),
             source in 0u8..2, snapshot in 0i32..4, v6: bool,
             first in 0u128..40, more in 0u128..16, asn in 1u32..5,
@@ -622,7 +623,12 @@ mod tests {
                 detail.insert("from".to_owned(), Day(20_000 + from).to_string());
                 detail.insert("to".to_owned(), Day(20_000 + from + days).to_string());
             }
+            if field == Field::Registration {
+                let status = if more % 2 == 0 { "ASSIGNED PI" } else { "ALLOCATED PA" };
+                detail.insert("status".to_owned(), status.to_owned());
+            }
             let value = match field {
+                Field::Registration => format!("H{asn}"),
                 Field::Holder | Field::Provider => format!("o{asn}"),
                 Field::RangeTag => "vpn".to_owned(),
                 Field::AddressCountry => ["DE", "FR", "US", "GB"]

@@ -28,6 +28,9 @@ pub struct Explained {
     pub organisation: Option<Organisation>,
     /// Which rule chose it.
     pub why: Why,
+    /// Whether the organisation is the user whom a registry names for the range, and not
+    /// that of the AS.
+    pub by_registry: bool,
     /// What its confidence is made of.
     pub confidence: Confidence,
     /// How directly the day is proven.
@@ -91,7 +94,9 @@ pub enum Why {
     Holder,
     /// No holder row; a provider publishes the range as its own.
     Provider,
-    /// Neither; the AS that announces the range stands for its organisation.
+    /// Neither; a registry has another as the range's user than the AS's organisation.
+    Registry,
+    /// None of them; the AS that announces the range stands for its organisation.
     Origin,
     /// Two snapshots differ, and the rule for gaps names nobody.
     Withheld,
@@ -103,7 +108,7 @@ impl Why {
     /// Whether what was said so loses confidence with the age of its snapshot. A holder
     /// row does not: whoever wrote it answers for it until they write another.
     pub(super) fn ages(self) -> bool {
-        matches!(self, Self::Provider | Self::Origin)
+        matches!(self, Self::Provider | Self::Registry | Self::Origin)
     }
 }
 
@@ -114,8 +119,12 @@ impl fmt::Display for Why {
             Self::Provider => {
                 "no holder row; the provider's own list stands over the routing table"
             }
+            Self::Registry => {
+                "no holder row, no provider; the user whom a registry names stands over \
+                 the routing table"
+            }
             Self::Origin => {
-                "no holder row and no provider; the origin AS stands for it"
+                "no holder row, no provider, no registered user; the origin AS decides"
             }
             Self::Withheld => "two snapshots differ and the rule for gaps names nobody",
             Self::Nobody => "no source names anybody",
@@ -131,10 +140,12 @@ impl Atlas {
         let asked = self.ask(v6, &locate, day);
         let decision = self.decide(&asked, &locate, day);
         let held = self.held(address, day);
+        let registration = self.answer(&self.registrations, v6, &locate, day);
         let delegation = self.answer(&self.delegations, v6, &locate, day);
         let answers = [
             &asked.holder,
             &asked.provider,
+            &registration,
             &asked.tag,
             &asked.origin,
             &asked.country,
@@ -159,6 +170,7 @@ impl Atlas {
                 .as_ref()
                 .and_then(|o| self.organisation(o)),
             why: decision.why,
+            by_registry: decision.why == Why::Registry,
             confidence: Confidence { age: held.age(), ..decision.confidence },
             standing: held.standing(),
             gap: self.gap,
@@ -232,6 +244,7 @@ impl Atlas {
         let fields = [
             &self.holders,
             &self.providers,
+            &self.registrations,
             &self.range_tags,
             &self.origins,
             &self.countries,
@@ -312,6 +325,6 @@ impl Holders for Atlas {
 
     fn organisation(&self, id: &OrgId) -> Option<Organisation> {
         let told = self.organisations.get(id).cloned();
-        told.or_else(|| self.networks.organisation(id))
+        self.identity.describe(id, told.or_else(|| self.networks.organisation(id)))
     }
 }
