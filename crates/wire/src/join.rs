@@ -210,8 +210,6 @@ impl Join {
         }
         // Nearly all have told what they had.
         self.keys.retain(|_, spoken| !spoken.taken || spoken.hosts.len() > 1);
-        // Nearly all have told what they had.
-        self.keys.retain(|_, spoken| !spoken.taken || spoken.hosts.len() > 1);
         for key in sorted_keys(&self.keys) {
             if let Some(spoken) = self.keys.remove(&key) {
                 spoken.finish(sink);
@@ -500,7 +498,7 @@ impl Hasher for Mixed {
 
 /// A key that is a hash already is its own hash.
 #[derive(Default)]
-struct Hashed(u64);
+pub(crate) struct Hashed(u64);
 
 impl Hasher for Hashed {
     fn finish(&self) -> u64 {

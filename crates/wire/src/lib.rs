@@ -19,6 +19,7 @@ pub mod export;
 pub mod format;
 pub mod inflate;
 pub mod join;
+pub mod nfcapd;
 pub mod pcap;
 pub mod zeek;
 
@@ -27,6 +28,7 @@ mod cell;
 mod eve;
 mod lines;
 mod object;
+mod objects;
 mod pass;
 mod protocol;
 mod stamp;

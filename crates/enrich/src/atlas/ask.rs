@@ -4,7 +4,7 @@
 //! day alone; so one answer stands for all addresses in the same segments.
 
 use tidegauge_model::{
-    Asn, Attribution, Day, Gap, Holders as _, NetworkKind, OrgId, Shared, Standing,
+    Asn, Attribution, Day, Gap, Holders, NetworkKind, OrgId, Shared, Standing,
 };
 
 use super::build::{Atlas, Edition, Holder, Layer, Layers, Reading, Registered};
@@ -25,6 +25,9 @@ const REGISTERED_CONFIDENCE: f32 = 0.8;
 /// Confidence in a provider that publishes the range as its own: it is the holder, though
 /// not who rents the server. Picked by hand, revisit.
 const PROVIDER_CONFIDENCE: f32 = 0.9;
+/// Confidence in who a registry has as the user of a range. Its rows are seldom wrong when
+/// they are written, and often old. Picked by hand, revisit.
+const REGISTERED_CONFIDENCE: f32 = 0.8;
 /// What [`Gap::Disputed`] leaves of the confidence: either of two snapshots may be right.
 pub(super) const DISPUTED_SHARE: f32 = 0.5;
 
@@ -48,6 +51,7 @@ pub(super) struct Answer<'a> {
 pub(super) struct Asked<'a> {
     pub(super) holder: Answer<'a>,
     pub(super) provider: Answer<'a>,
+    /// Nobody where the registry names no user, or who the AS is of anyhow.
     pub(super) registration: Answer<'a>,
     pub(super) tag: Answer<'a>,
     pub(super) origin: Answer<'a>,
@@ -71,24 +75,33 @@ impl Layers {
 impl Atlas {
     pub(super) fn ask(&self, v6: bool, locate: Locate<'_>, day: Day) -> Asked<'_> {
         let answer = |layers| self.answer(layers, v6, locate, day);
+        let origin = answer(&self.origins);
+        let registration = answer(&self.registrations);
         Asked {
             holder: answer(&self.holders),
             provider: answer(&self.providers),
-            registration: self.registered(v6, locate, day),
+            registration: self.user(registration, &origin, day),
             tag: answer(&self.range_tags),
-            origin: answer(&self.origins),
+            origin,
             country: answer(&self.countries),
             v6,
         }
     }
 
-    /// The user whom a registry names: nobody where its word for the range says that it
-    /// was given on.
-    fn registered(&self, v6: bool, locate: Locate<'_>, day: Day) -> Answer<'_> {
-        let answer = self.answer(&self.registrations, v6, locate, day);
-        match self.read(&answer) {
-            Some(Reading::Shown) => Answer::nobody(Standing::Nobody),
-            _ => answer,
+    /// What a registry says, if it names a user of the range. Where its word for the range
+    /// says that it was given on, it names none; where it names the organisation that the
+    /// AS is of, the AS tells more.
+    fn user<'a>(
+        &self,
+        registration: Answer<'a>,
+        origin: &Answer<'_>,
+        day: Day,
+    ) -> Answer<'a> {
+        let Some(reading) = self.read(&registration) else { return registration };
+        let of_as = origin.hit.and_then(|hit| self.organisation_of(hit, day));
+        match reading {
+            Reading::Registered(user) if Some(&user.id) != of_as => registration,
+            _ => Answer::nobody(Standing::Nobody),
         }
     }
 
@@ -181,7 +194,7 @@ impl Atlas {
             }
             Some(Reading::Holder(holder)) => Who::Organisation(&holder.id),
             Some(Reading::Tagged(network)) => Who::Network(network),
-            Some(Reading::Registered(registered)) => Who::Organisation(&registered.id),
+            Some(Reading::Registered(user)) => Who::Organisation(&user.id),
             Some(Reading::Shown) => Who::Registered,
         }
     }
@@ -261,12 +274,13 @@ impl Atlas {
                     Confidence::of(provider.confidence * PROVIDER_CONFIDENCE);
                 of_holder(provider, asn, confidence, Why::Provider)
             }
-            _ if asked.provider.withheld || asked.registration.withheld => {
-                Decision::nobody(asn, Why::Withheld)
-            }
-            _ => match self.user(asked, asn, day) {
-                Some(user) => self.of_user(user, asn),
-                None => self.of_origin(asked, asn, day),
+            _ if asked.provider.withheld => Decision::nobody(asn, Why::Withheld),
+            _ => match self.read(&asked.registration) {
+                Some(Reading::Registered(user)) => self.of_user(user, asn),
+                _ if asked.registration.withheld => {
+                    Decision::nobody(asn, Why::Withheld)
+                }
+                _ => self.of_origin(asked, asn, day),
             },
         };
         if let Some(Reading::Tagged(network)) = self.read(&asked.tag) {
@@ -281,36 +295,19 @@ impl Atlas {
         decision
     }
 
-    /// The registered user of the range, where it is another than the AS's organisation:
-    /// where it is the same, the AS tells more.
-    fn user(
-        &self,
-        asked: &Asked<'_>,
-        asn: Option<Asn>,
-        day: Day,
-    ) -> Option<&Registered> {
-        let Some(Reading::Registered(user)) = self.read(&asked.registration) else {
-            return None;
-        };
-        let profile = asn.and_then(|asn| self.networks.profile(asn, day));
-        (profile.map(|p| &p.organisation) != Some(&user.id)).then_some(user)
-    }
-
     fn of_user(&self, user: &Registered, asn: Option<Asn>) -> Decision {
         let told = self.organisation(&user.id).and_then(|told| told.country);
-        Decision {
-            attribution: Attribution {
-                organisation: Some(user.id.clone()),
-                asn,
-                kind: user.kind,
-                shared: Shared::No,
-                org_country: told.or(user.country),
-                addr_country: None,
-                confidence: 0.0,
-            },
-            confidence: Confidence::of(REGISTERED_CONFIDENCE),
-            why: Why::Registry,
-        }
+        let attribution = Attribution {
+            organisation: Some(user.id.clone()),
+            asn,
+            kind: user.kind,
+            shared: Shared::No,
+            org_country: told.or(user.country),
+            addr_country: None,
+            confidence: 0.0,
+        };
+        let confidence = Confidence::of(REGISTERED_CONFIDENCE);
+        Decision { attribution, confidence, why: Why::Registry }
     }
 
     fn of_origin(&self, asked: &Asked<'_>, asn: Option<Asn>, day: Day) -> Decision {
@@ -392,8 +389,8 @@ enum Who<'a> {
 }
 
 impl<'a> Asked<'a> {
-    /// The answer that decides: the holder's, else the provider's, else the registry's, else
-    /// the origin's.
+    /// The answer that decides: the holder's, else the provider's, else the registry's,
+    /// else the origin's.
     pub(super) fn deciding(&self) -> &Answer<'a> {
         let decides =
             |a: &&Answer<'_>| a.hit.is_some() || a.standing == Standing::Disputed;

@@ -6,7 +6,7 @@
 //!
 //! | part | value |
 //! |---|---|
-//! | `base` | what the kind of statement proves: a holder row its own word, else 1; a provider's list 0.9; the AS of a network of its own 0.7; any other AS 0.5 |
+//! | `base` | what the kind of statement proves: a holder row its own word, else 1; a provider's list 0.9; the user whom a registry names 0.8; the AS of a network of its own 0.7; any other AS 0.5 |
 //! | `a`, `d` | further sources of the same kind that name the same organisation, or another one, each counted up to [`SOURCES_MAX`]; an AS that announces the range too counts as one source |
 //! | `gap` | 1/2 where the rule for the day is `disputed`, else 1 |
 //! | `age` | how likely a statement so far from its snapshot still holds; 1 for rows that are dated, for holder rows, and between two snapshots that agree |

@@ -10,7 +10,7 @@ use std::fmt;
 use tidegauge_model::observation::Field;
 use tidegauge_model::{Day, NetworkKind, Observation, SourceId};
 
-use super::lookup::Explained;
+use super::lookup::{Explained, Why};
 use super::tags::{Deciding, Meaning};
 use super::{Rules, Tags};
 
@@ -85,7 +85,7 @@ impl<'a> All<'a> {
         let status = registered.and_then(|o| self.tags.status(o.detail.get("status")?));
         match (registered, status) {
             (Some(registered), Some(status))
-                if status.holds && self.explained.by_registry =>
+                if status.holds && self.explained.why == Why::Registry =>
             {
                 Layer::Registered(registered, status)
             }

@@ -612,6 +612,7 @@ mod tests {
             field in prop::sample::select(vec![
                 Field::Origin, Field::Origin, Field::Holder, Field::Provider,
                 Field::RangeTag, Field::AddressCountry, Field::Registration,
+                Field::Registration,
             ]),
             source in 0u8..2, snapshot in 0i32..4, v6: bool,
             first in 0u128..40, more in 0u128..16, asn in 1u32..5,
@@ -630,6 +631,12 @@ mod tests {
             let value = match field {
                 Field::Registration => format!("H{asn}"),
                 Field::Holder | Field::Provider => format!("o{asn}"),
+                // Two of four handles are those of AS, and one is only lent on.
+                Field::Registration => {
+                    let status = if asn == 4 { "ALLOCATED PA" } else { "ASSIGNED PI" };
+                    detail.insert("status".to_owned(), status.to_owned());
+                    format!("H{asn}")
+                }
                 Field::RangeTag => "vpn".to_owned(),
                 Field::AddressCountry => ["DE", "FR", "US", "GB"]
                     [usize::try_from(asn).unwrap() - 1].to_owned(),
@@ -663,6 +670,17 @@ mod tests {
         }
     }
 
+    /// An AS is registered to `H` and its number.
+    fn registered(asn: u32, snapshot: i32) -> Observation {
+        Observation {
+            source: "registry".into(),
+            field: Field::Registration,
+            value: format!("H{asn}"),
+            detail: std::collections::BTreeMap::new(),
+            ..named(asn, snapshot, "")
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
         #[test]
@@ -676,7 +694,10 @@ mod tests {
         ) {
             let (gap, before_first) = gaps;
             let rules = Rules { gap, before_first, ..Rules::built_in() };
-            let names = [named(1, 50, "SE"), named(1, 150, "NO"), named(2, 50, "FI")];
+            let names = [
+                named(1, 50, "SE"), named(1, 150, "NO"), named(2, 50, "FI"),
+                registered(1, 50), registered(2, 150),
+            ];
             let atlas = Atlas::build(ranges.into_iter().chain(names), &rules);
             let mut addresses: Vec<_> = (0..60)
                 .flat_map(|n| [V4 - 2 + n, V6 - 2 + n])

@@ -28,9 +28,6 @@ pub struct Explained {
     pub organisation: Option<Organisation>,
     /// Which rule chose it.
     pub why: Why,
-    /// Whether the organisation is the user whom a registry names for the range, and not
-    /// that of the AS.
-    pub by_registry: bool,
     /// What its confidence is made of.
     pub confidence: Confidence,
     /// How directly the day is proven.
@@ -94,9 +91,9 @@ pub enum Why {
     Holder,
     /// No holder row; a provider publishes the range as its own.
     Provider,
-    /// Neither; a registry has another as the range's user than the AS's organisation.
+    /// Neither; a registry names the user of the range, and it is not whom the AS is of.
     Registry,
-    /// None of them; the AS that announces the range stands for its organisation.
+    /// None of these; the AS that announces the range stands for its organisation.
     Origin,
     /// Two snapshots differ, and the rule for gaps names nobody.
     Withheld,
@@ -120,11 +117,11 @@ impl fmt::Display for Why {
                 "no holder row; the provider's own list stands over the routing table"
             }
             Self::Registry => {
-                "no holder row, no provider; the user whom a registry names stands over \
-                 the routing table"
+                "no holder row and no provider; a registry names the user of the range"
             }
             Self::Origin => {
-                "no holder row, no provider, no registered user; the origin AS decides"
+                "no holder row, no provider and no registered user; the origin AS stands \
+                 for it"
             }
             Self::Withheld => "two snapshots differ and the rule for gaps names nobody",
             Self::Nobody => "no source names anybody",

@@ -1,4 +1,4 @@
-//! Suricata's EVE log, JSON lines: `flow`, `netflow`, `dns`, `tls`, `quic` and `http`
+//! Suricata's EVE log, JSON lines or an array of events: `flow`, `netflow`, `dns`, `tls`, `quic` and `http`
 //! events, joined by `flow_id` ([`crate::join`]).
 //!
 //! ```text
@@ -28,10 +28,9 @@ use tidegauge_model::{Instant, Loss, NameOrigin, Reason};
 
 use crate::cell::Cell;
 use crate::join::{Answered, Join, Named, requested};
-use crate::lines;
 use crate::object::early_text;
 use crate::stamp::{believable, iso_8601_or_utc};
-use crate::{Sink, way};
+use crate::{Sink, objects, way};
 use dns::Chains;
 use event::Event;
 use halves::Halves;
@@ -97,16 +96,16 @@ fn object(line: &[u8]) -> &[u8] {
     line.strip_prefix(b"@cee:").map_or(line, <[u8]>::trim_ascii_start)
 }
 
-/// Whether one of the first lines is an event of Suricata: it tells its time and type, and
+/// Whether one of the first lines, or elements of an array, is an event of Suricata: it tells its time and type, and
 /// what is of that type or between whom it was.
 pub(crate) fn recognise(head: &[u8]) -> bool {
-    let mut lines = head.split(|b| *b == b'\n');
-    lines.any(|line| {
+    let told = |line: &[u8]| {
         let Ok(line) = std::str::from_utf8(object(line.trim_ascii())) else {
             return false;
         };
         line.starts_with('{') && line.contains("\"event_type\"") && is_event(line)
-    })
+    };
+    head.split(|b| *b == b'\n').any(told) || objects::has_element(head, told)
 }
 
 fn is_event(line: &str) -> bool {
@@ -132,7 +131,7 @@ pub(crate) fn names(
 ) -> io::Result<()> {
     let mut chains = Chains::default();
     let mine = |line: &[u8]| Some(Kind::of(line)).filter(|kind| kind.names());
-    lines::records_of(input, sink, mine, |kind, line, sink| {
+    objects::records_of(input, sink, mine, |kind, line, sink| {
         let event = parse::<Event<'_>>(line)?.inner();
         let at = event.timestamp.instant()?;
         believable(at, latest)?;
@@ -205,7 +204,7 @@ pub(crate) fn flows(
 ) -> io::Result<()> {
     let mut halves = Halves::default();
     let mine = |line: &[u8]| Some(Kind::of(line)).filter(|kind| !kind.names());
-    lines::records_of(input, sink, mine, |kind, line, sink| {
+    objects::records_of(input, sink, mine, |kind, line, sink| {
         if !matches!(kind, Kind::Flow | Kind::Netflow) {
             parse::<IgnoredAny>(line)?;
             // An object without a type, or what is no object at all.
@@ -274,5 +273,7 @@ mod tests {
         assert!(!told(between));
         assert!(!recognise(br#"{"ts":1,"event_type":"flow","flow":{}}"#));
         assert!(!recognise(b"\"event_type\"\n\xff\n[{\"event_type\":\"flow\"}]"));
+        let event = format!(r#"{{{COMMON},"event_type":"flow","flow":{{}}}}"#);
+        assert!(recognise(format!("[\n{{}},\n {event}]").as_bytes()));
     }
 }

@@ -441,19 +441,19 @@ fn text_of(bytes: &[u8]) -> Option<&str> {
 }
 
 /// What a record of one direction says, as it says it.
-pub(super) struct OneWay {
-    pub(super) source: Address,
-    pub(super) destination: Address,
-    pub(super) source_port: u16,
-    pub(super) destination_port: u16,
-    pub(super) protocol: Protocol,
-    pub(super) start: Instant,
-    pub(super) end: Instant,
-    pub(super) tcp_flags: Option<u8>,
+pub(crate) struct OneWay {
+    pub(crate) source: Address,
+    pub(crate) destination: Address,
+    pub(crate) source_port: u16,
+    pub(crate) destination_port: u16,
+    pub(crate) protocol: Protocol,
+    pub(crate) start: Instant,
+    pub(crate) end: Instant,
+    pub(crate) tcp_flags: Option<u8>,
     /// Type and code.
-    pub(super) icmp: Option<u64>,
-    pub(super) sampling: NonZeroU32,
-    pub(super) exporter: Option<Address>,
+    pub(crate) icmp: Option<u64>,
+    pub(crate) sampling: NonZeroU32,
+    pub(crate) exporter: Option<Address>,
 }
 
 /// Whether packets of the protocol begin with ports: TCP, UDP, DCCP, SCTP, UDP-Lite.
@@ -463,7 +463,7 @@ fn has_ports(protocol: Protocol) -> bool {
 
 impl OneWay {
     /// The flow of one direction.
-    pub(super) fn flow(self, volume: Option<Volume>) -> Flow {
+    pub(crate) fn flow(self, volume: Option<Volume>) -> Flow {
         let reply = match (self.protocol.0, self.icmp.map(|code| code >> 8)) {
             // Echo replies (RFC 792; RFC 4443, 4.2). Some exporters leave the field zero
             // and write type and code as a port.
@@ -484,7 +484,7 @@ impl OneWay {
     }
 
     /// The flow of both directions: `biflow` says who is the initiator (RFC 5103, 6.3).
-    pub(super) fn both(
+    pub(crate) fn both(
         self,
         forward: Option<Volume>,
         backward: Volume,

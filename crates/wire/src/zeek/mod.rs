@@ -23,7 +23,7 @@ use tidegauge_model::{Day, Instant, Loss, Reason};
 
 use crate::Sink;
 use crate::join::{Join, key};
-use crate::lines::{Line, Lines};
+use crate::lines::{Line, Lines, behind_remarks};
 use crate::object::early_text;
 use crate::stamp::believable;
 use row::{Column, Row, Values};
@@ -153,6 +153,7 @@ pub(crate) fn recognise(head: &[u8]) -> Option<Log> {
     if headed {
         return Some(Log::Other);
     }
+    let text = std::str::from_utf8(behind_remarks(text.as_bytes())).ok()?;
     text.lines().next().filter(|line| looks_like_row(line)).map(|_| Log::Headless)
 }
 

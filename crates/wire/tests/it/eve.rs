@@ -48,6 +48,23 @@ fn totals(flows: &[Flow]) -> [u64; 4] {
 }
 
 #[test]
+fn an_array_of_events_tells_what_its_lines_tell() {
+    let Some(text) = shared("an_array_of_events_tells_what_its_lines_tell") else {
+        return;
+    };
+    let lines: Vec<&str> = text.lines().take(1_000).collect();
+    let events: Vec<serde_json::Value> =
+        lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let whole = eve(&lines.join("\n"));
+    assert!(whole.flows.len() > 100 && whole.losses.is_empty(), "{whole:?}");
+    let array = serde_json::Value::from(events);
+    let flat = format!("[{}]", lines.join(","));
+    for text in [flat, format!("{array:#}\n"), format!("[{}]", lines.join("\n, "))] {
+        assert_eq!(eve(&text).sorted(), whole.sorted());
+    }
+}
+
+#[test]
 fn a_real_log_has_the_totals_that_jq_finds() {
     let Some(text) = shared("a_real_log_has_the_totals_that_jq_finds") else { return };
     let batch = eve(&text);
