@@ -313,9 +313,9 @@ impl Action {
             | Self::Millis(slot)
             | Self::Ntp(slot)
             | Self::MicrosBefore(slot)
-            | Self::Uptime(slot)
-            | Self::TcpPort(slot)
-            | Self::UdpPort(slot) => Some(slot),
+            | Self::Uptime(slot) => Some(slot),
+            // Ports of one transport stand beside those of any (Cisco NBAR), and count only
+            // where they are not zero.
             Self::DurationMillis => Some(Slot::DURATION),
             Self::IcmpType => Some(Slot::ICMP),
             _ => None,

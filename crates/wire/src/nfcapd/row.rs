@@ -20,6 +20,11 @@ use crate::stamp::believable;
 /// How far the end of a flow may be before its start: as in `export::record`.
 const SKEW_MILLIS_MAX: u64 = 1_000;
 
+/// By how much first and last may stand the wrong way round: nfcapd up to 1.7.1 mixed up
+/// those of IPFIX that count from the exporter's start (nfdump, issue 408). Longer than any
+/// exporter waits before it reports a flow that goes on; picked by hand.
+const SWAPPED_MILLIS_MAX: u64 = 3_600_000;
+
 /// One record.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Row {
@@ -39,6 +44,8 @@ pub(super) struct Row {
     pub(super) received: u64,
     pub(super) sent: Volume,
     pub(super) out: Volume,
+    /// Whether it came by IPFIX.
+    pub(super) ipfix: bool,
     /// `FLAG_SAMPLED`: volumes are scaled up.
     pub(super) sampled: bool,
     /// `FLAG_EVENT`.
@@ -145,6 +152,9 @@ impl Row {
         let told = [self.first, self.last, self.observed, self.received];
         let first = told.into_iter().find(|millis| *millis != 0).ok_or(Reason::Time)?;
         let last = if self.last == 0 { self.observed.max(first) } else { self.last };
+        let early = first.saturating_sub(last);
+        let swapped = self.ipfix && early > 0 && early <= SWAPPED_MILLIS_MAX;
+        let (first, last) = if swapped { (last, first) } else { (first, last) };
         if first.saturating_sub(last) > SKEW_MILLIS_MAX {
             return Err(Reason::Time);
         }

@@ -24,6 +24,7 @@ pub(super) fn read<O: Order>(record: &[u8]) -> Result<Row, Reason> {
     let flags = O::u8(header, 10).unwrap_or(0);
     let mut row = Row {
         exporter_id: O::u16(header, 8).unwrap_or(0),
+        ipfix: O::u8(header, 11) == Some(10),
         event: flags & EVENT != 0,
         sampled: flags & SAMPLED != 0,
         ..Row::default()
@@ -48,9 +49,9 @@ fn set<O: Order>(row: &mut Row, kind: u16, value: &[u8]) -> Option<()> {
         // EXgenericFlow
         1 => generic::<O>(row, value.first_chunk()?),
         // EXipv4Flow: srcAddr u32, dstAddr u32.
-        2 => (row.source, row.destination) = (Some(v4(0)?), Some(v4(4)?)),
+        2 => ends(row, v4(0)?, v4(4)?),
         // EXipv6Flow: srcAddr u64[2], dstAddr u64[2].
-        3 => (row.source, row.destination) = (Some(v6(0)?), Some(v6(16)?)),
+        3 => ends(row, v6(0)?, v6(16)?),
         // EXflowMisc: interfaces u32 × 2, masks, dir, dstTos, biFlowDir u8 at 12.
         4 => row.biflow = O::u8(value, 12)?,
         // EXcntFlow: flows u64, outPackets u64, outBytes u64.
@@ -77,6 +78,15 @@ fn set<O: Order>(row: &mut Row, kind: u16, value: &[u8]) -> Option<()> {
         _ => {}
     }
     Some(())
+}
+
+/// Takes both ends. A record of an exporter that has room for both versions has both
+/// extensions, and one of them is zero.
+fn ends(row: &mut Row, source: Address, destination: Address) {
+    let is_zero = |end: Address| end.ip().is_unspecified();
+    if row.source.is_none() || !(is_zero(source) && is_zero(destination)) {
+        (row.source, row.destination) = (Some(source), Some(destination));
+    }
 }
 
 /// `EXgenericFlow_t`: msecFirst, msecLast, msecReceived, inPackets, inBytes u64; srcPort,

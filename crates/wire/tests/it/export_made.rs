@@ -151,6 +151,18 @@ fn a_name_of_variable_length_is_read_in_both_forms() {
 }
 
 #[test]
+fn a_port_of_another_transport_is_none() {
+    let mut fields = PLAIN.to_vec();
+    fields.extend([(0, 182, 2), (0, 181, 2), (0, 183, 2)]);
+    let mut record = plain(1, 900);
+    record[12] = 17;
+    record.extend([0, 0, 1, 0xbb, 0, 0]);
+    let sets = [set(2, &template(256, &fields)), set(256, &record)];
+    let flow = decoded(&[ipfix(0, &sets)]).flows.remove(0);
+    assert_eq!((flow.originator_port, flow.responder_port), (40_000, 443));
+}
+
+#[test]
 fn a_biflow_is_one_flow_both_ways() {
     let mut fields = PLAIN.to_vec();
     fields.extend([(29_305, 1, 8), (29_305, 2, 8), (0, 239, 1)]);

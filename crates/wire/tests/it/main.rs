@@ -27,6 +27,8 @@ mod nfcapd_made;
 #[cfg(test)]
 mod nfdump;
 #[cfg(test)]
+mod nfdump_shared;
+#[cfg(test)]
 mod pcap_made;
 #[cfg(test)]
 mod pcap_shared;

@@ -1,14 +1,15 @@
 //! Files that nfcapd 1.7.1 wrote, against what nfdump prints of them.
 
-use tidegauge_model::Reason;
+use tidegauge_model::{Address, Reason};
 use tidegauge_wire::Format;
 
 use crate::batch::Batch;
 use crate::export_made::{PLAIN, START, ipfix, plain, set, template, v9};
+use crate::export_shared::tshark;
 use crate::nfdump::{Datagram, Folder, Printed, Record, captured, printed, written};
 
 /// NetFlow v5: a header, sampling one in `rate`, and a record for each client.
-pub(crate) fn v5(rate: u16, clients: &[u8]) -> Vec<u8> {
+fn v5(rate: u16, clients: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0, 5, 0, u8::try_from(clients.len()).unwrap()];
     for word in [600_000, START, 250_000_000, 0] {
         bytes.extend(word.to_be_bytes());
@@ -111,4 +112,59 @@ fn files_that_nfcapd_wrote_are_read() {
             assert_eq!((flow.start.0, flow.end.0 - flow.start.0), (start, 9_123_000));
         }
     }
+}
+
+/// NetFlow v7 as Cisco lays it out ("NetFlow Export Datagram Format", table B-6 and B-7): the
+/// header of v5 with four reserved bytes at its end, records of 52 bytes that end with flags
+/// and the address of the router that was passed by.
+fn v7(clients: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0, 7, 0, u8::try_from(clients.len()).unwrap()];
+    for word in [600_000, START, 250_000_000, 17, 0] {
+        bytes.extend(word.to_be_bytes());
+    }
+    for client in clients {
+        bytes.extend([198, 51, 100, *client, 203, 0, 113, 5, 10, 0, 0, 1, 0, 1, 0, 2]);
+        for word in [12, 1_500 + u32::from(*client), 590_000, 599_123] {
+            bytes.extend(word.to_be_bytes());
+        }
+        bytes.extend(40_000_u16.to_be_bytes());
+        bytes.extend(443_u16.to_be_bytes());
+        // Flags, TCP flags, protocol, type of service, AS numbers, masks, flags, router.
+        bytes.extend([0, 0x1b, 6, 0, 0, 7, 0, 8, 24, 24, 0, 0, 10, 0, 0, 254]);
+    }
+    bytes
+}
+
+#[test]
+fn netflow_v7_is_read_as_nfcapd_and_tshark_read_it() {
+    let clients: Vec<u8> = (1..=27).collect();
+    let datagram = v7(&clients);
+    let batch = Batch::decode(&[&datagram]);
+    assert_eq!((batch.formats, batch.losses), (vec![Some(Format::Export)], vec![]));
+    let mut ours: Vec<_> = batch.flows.iter().map(written).collect();
+    assert_eq!(ours.len(), 27);
+    let first = &ours[0];
+    assert_eq!((first.there, first.tcp_flags), ((12, 1_501), 0x1b));
+    assert_eq!(first.last_millis - first.first_millis, 9_123);
+
+    let addresses = ours.iter().flat_map(|r| [r.source.clone(), r.destination.clone()]);
+    let mut addresses: Vec<Address> = addresses.map(|a| a.parse().unwrap()).collect();
+    addresses.sort_unstable();
+    let mut bytes: Vec<u64> = ours.iter().map(|record| record.there.1).collect();
+    bytes.sort_unstable();
+    if let Some(theirs) = tshark(std::slice::from_ref(&datagram)) {
+        assert_eq!(theirs, (addresses, bytes));
+    } else {
+        println!("SKIPPED: no tshark");
+    }
+
+    let Some(file) = captured(&[(9, datagram)], &[]) else { return };
+    let folder = Folder::new();
+    let theirs = expected(&printed(&folder.file("made", &file)).unwrap());
+    // A file of messages does not tell its exporter.
+    for record in &mut ours {
+        record.exporter = "127.0.0.9".to_owned();
+    }
+    ours.sort();
+    assert_eq!(ours, theirs);
 }

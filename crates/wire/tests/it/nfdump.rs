@@ -72,10 +72,12 @@ impl Printed {
         }
     }
 
-    fn text(&self, names: [&str; 2]) -> String {
-        let value = names.iter().find_map(|name| self.0[*name].as_str());
-        let address = value.and_then(|text| text.parse::<Address>().ok());
-        address.map_or_else(String::new, |address| address.to_string())
+    /// The first address that is not zero: records with room for both versions have both.
+    fn address(&self, names: [&str; 2]) -> String {
+        let values = names.iter().filter_map(|name| self.0[*name].as_str());
+        let mut all = values.filter_map(|text| text.parse::<Address>().ok());
+        let told = all.clone().find(|address| !address.ip().is_unspecified());
+        told.or_else(|| all.next()).map_or_else(String::new, |found| found.to_string())
     }
 
     /// Milliseconds since 1970; the time is printed in the zone that nfdump is run in.
@@ -101,8 +103,8 @@ impl Printed {
         let bits = flags.bytes().rev().enumerate();
         let flags = bits.filter(|(_, letter)| *letter != b'.').map(|(bit, _)| 1 << bit);
         Record {
-            source: self.text(["src4_addr", "src6_addr"]),
-            destination: self.text(["dst4_addr", "dst6_addr"]),
+            source: self.address(["src4_addr", "src6_addr"]),
+            destination: self.address(["dst4_addr", "dst6_addr"]),
             source_port: port("src_port"),
             destination_port: port("dst_port"),
             protocol,
@@ -111,7 +113,7 @@ impl Printed {
             tcp_flags: if protocol == Protocol::TCP.0 { flags.sum() } else { 0 },
             there: (self.number("in_packets"), self.number("in_bytes")),
             back: (self.number("out_packets"), self.number("out_bytes")),
-            exporter: self.text(["ip4_router", "ip6_router"]),
+            exporter: self.address(["ip4_router", "ip6_router"]),
         }
     }
 }
@@ -131,7 +133,11 @@ pub(crate) fn printed(file: &Path) -> Option<Vec<Printed>> {
     nfdump.env("TZ", "UTC").args(["-o", "json", "-r"]).arg(file);
     let output = nfdump.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    let Some((_, rows)) = text.split_once("[\n") else { return Some(vec![]) };
+    let rows = text.split_once("[\n").map_or("", |(_, rows)| rows);
+    if !rows.starts_with('{') {
+        // It says that there is none.
+        return Some(vec![]);
+    }
     let values: Vec<Value> = serde_json::Deserializer::from_str(&format!("[{rows}"))
         .into_iter::<Vec<Value>>()
         .next()
