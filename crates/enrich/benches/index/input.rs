@@ -13,7 +13,7 @@ use tidegauge_model::{Address, Asn, Day, Observation};
 use super::Outcome;
 
 /// Addresses of one pattern.
-pub(crate) const ADDRESSES: usize = 4_000_000;
+pub(crate) const ADDRESSES: usize = 2_000_000;
 
 /// Disjoint ranges with their AS, sorted.
 pub(crate) struct Table {

@@ -21,7 +21,7 @@ use tidegauge_enrich::index::RangeIndex;
 use tidegauge_model::{Address, Day, Observation};
 
 /// Rounds over the addresses; the fastest counts.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -40,17 +40,20 @@ fn main() -> Outcome<()> {
         check(&index, table)?;
         let [uniform, zipf, sorted] = input::patterns(table, v6);
         random_access(&index);
-        let mut all = ours(&index, [&uniform, &zipf, &sorted]);
-        all.extend(attributed(&tables, [&uniform, &zipf, &sorted]));
+        println!(
+            "{:<46} {:>9} {:>9} {:>9}  M a second",
+            "", "uniform", "Zipf", "sorted"
+        );
+        print(&ours(&index, [&uniform, &zipf, &sorted]));
         let ask = |addresses: &Addresses| values(&index, &addresses.list);
         for peer in peers::all(table, v6)? {
             let row = [&uniform, &zipf, &sorted].map(|addresses| {
                 assert_eq!(peer.values(addresses), ask(addresses), "{}", peer.name);
                 rate(addresses.list.len(), || peer.sum(addresses))
             });
-            all.push((peer.name.to_owned(), row));
+            print(&[(peer.name.to_owned(), row)]);
         }
-        print(&all);
+        print(&attributed(&tables, [&uniform, &zipf, &sorted]));
         python::measure(table, &uniform.list, v6)?;
     }
     Ok(())
@@ -226,7 +229,6 @@ fn rate(count: usize, mut round: impl FnMut() -> u64) -> f64 {
 }
 
 fn print(rows: &[Row]) {
-    println!("{:<46} {:>9} {:>9} {:>9}  M a second", "", "uniform", "Zipf", "sorted");
     for (name, [uniform, zipf, sorted]) in rows {
         println!("{name:<46} {uniform:>9.1} {zipf:>9.1} {sorted:>9.1}");
     }

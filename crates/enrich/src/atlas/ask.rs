@@ -19,9 +19,6 @@ const OWN_NETWORK_CONFIDENCE: f32 = 0.7;
 /// Confidence in the AS as organisation otherwise: space is lent, leased and announced
 /// for others. Picked by hand, revisit.
 const ORIGIN_CONFIDENCE: f32 = 0.5;
-/// Confidence in who a registry has as the user of a range. Its rows are seldom wrong when
-/// they are written, and often old. Picked by hand, revisit.
-const REGISTERED_CONFIDENCE: f32 = 0.8;
 /// Confidence in a provider that publishes the range as its own: it is the holder, though
 /// not who rents the server. Picked by hand, revisit.
 const PROVIDER_CONFIDENCE: f32 = 0.9;

@@ -221,8 +221,7 @@ impl Draft {
             | Field::RangeTag
             | Field::Route => true,
             Field::AsName | Field::AsTag => false,
-            // Kept in the lake: a range that names nobody decides nothing, and there are
-            // millions.
+            // A range that names nobody decides nothing.
             Field::Registration if range.is_some() && value.is_empty() => return,
             Field::Registration | Field::Delegation => range.is_some(),
             Field::Organisation => {

@@ -624,12 +624,7 @@ mod tests {
                 detail.insert("from".to_owned(), Day(20_000 + from).to_string());
                 detail.insert("to".to_owned(), Day(20_000 + from + days).to_string());
             }
-            if field == Field::Registration {
-                let status = if more % 2 == 0 { "ASSIGNED PI" } else { "ALLOCATED PA" };
-                detail.insert("status".to_owned(), status.to_owned());
-            }
             let value = match field {
-                Field::Registration => format!("H{asn}"),
                 Field::Holder | Field::Provider => format!("o{asn}"),
                 // Two of four handles are those of AS, and one is only lent on.
                 Field::Registration => {

@@ -167,7 +167,6 @@ impl Atlas {
                 .as_ref()
                 .and_then(|o| self.organisation(o)),
             why: decision.why,
-            by_registry: decision.why == Why::Registry,
             confidence: Confidence { age: held.age(), ..decision.confidence },
             standing: held.standing(),
             gap: self.gap,

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use tidegauge_enrich::atlas::{Rules, grounds};
+use tidegauge_enrich::atlas::{Rules, SourceKind, grounds, load};
 use tidegauge_model::observation::Field;
-use tidegauge_model::{NetworkKind, Observation, OrgId, SectorId};
+use tidegauge_model::{Address, NetworkKind, Observation, OrgId, SectorId};
 
 use crate::atlas::day;
 use crate::atlas_real::{data, read, real};
@@ -111,4 +111,57 @@ fn every_answer_over_real_tables_has_the_ground_that_made_it() {
     }
     println!("{told:?}, {unknown} unknown");
     assert!(told.len() > 8, "{told:?}");
+}
+
+/// Damages bytes: some are changed, some are doubled, the end may be missing.
+fn damaged(bytes: &[u8], seed: &mut u64) -> Vec<u8> {
+    let mut draw = |below: usize| {
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        usize::try_from(*seed >> 33).unwrap() % below.max(1)
+    };
+    let mut bytes = bytes.to_vec();
+    for _ in 0..=draw(4) {
+        let at = draw(bytes.len());
+        match draw(4) {
+            0 => bytes.truncate(at + 1),
+            1 => bytes.insert(at, u8::try_from(draw(256)).unwrap()),
+            2 => bytes.extend_from_within(at..),
+            _ => bytes[at] = u8::try_from(draw(256)).unwrap(),
+        }
+    }
+    bytes
+}
+
+#[test]
+fn damaged_tables_of_every_kind_close_their_books() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/seeds/atlas");
+    let words = SourceKind::WORDS.replace(" (such as as-tag:gov)", "");
+    let words =
+        words.replace("mmdb:asn=PATH,name=PATH,country=PATH,TAG=PATH", "mmdb:asn=a");
+    let kinds: Vec<SourceKind> =
+        words.split(", ").map(|w| w.parse().unwrap()).collect();
+    let (mut seed, mut good, mut bad) = (7, 0_u64, 0_u64);
+    for entry in std::fs::read_dir(folder).unwrap() {
+        // The first byte is the number of its kind for the fuzzer.
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap().split_off(1);
+        for (kind, _) in kinds.iter().flat_map(|kind| (0..30).map(move |n| (kind, n))) {
+            let table = damaged(&bytes, &mut seed);
+            let (mut said, mut lost) = (0, 0);
+            let each = |o: Observation| {
+                said += 1;
+                let sound =
+                    |(a, b): (Address, Address)| a <= b && a.is_v4() == b.is_v4();
+                assert!(o.range.is_none_or(sound), "{kind}: {o:?}");
+            };
+            let loss = |loss: tidegauge_model::Loss| lost += loss.count;
+            let source = "damaged".into();
+            let loaded = load(kind, &source, day(ON), table.as_slice(), each, loss);
+            if let Ok(loaded) = loaded {
+                assert_eq!((loaded.observations, loaded.lost), (said, lost), "{kind}");
+                good += said;
+                bad += lost;
+            }
+        }
+    }
+    assert!(good > 300 && bad > 10_000, "{good} observations, {bad} losses");
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use tidegauge_enrich::atlas::{Atlas, Cause, Draws, Relation, Rules, Why};
+use tidegauge_enrich::atlas::{Atlas, Cause, Draws, Place, Relation, Rules, Why};
 use tidegauge_model::{
     Client, Day, DayRange, Gap, Holders, NetworkKind, Observation, Standing,
 };
@@ -248,8 +248,8 @@ fn the_turnover_counts_the_whole_space_and_names_who_moved() {
     assert_eq!(turnover.moves.len(), 2);
 }
 
-#[test]
-fn a_change_of_maps_is_explained_cell_by_cell_and_the_books_close() {
+/// Holders on two dates, among whom each kind of change occurs.
+fn holders_of_two_dates() -> Atlas {
     let row = |prefix: &str, who: &str, country: &str, sector: &str, kind: &str| {
         format!("{prefix},{who},{country},{sector},{kind}\n")
     };
@@ -265,13 +265,18 @@ fn a_change_of_maps_is_explained_cell_by_cell_and_the_books_close() {
         row("198.51.100.0/26", "d", "GB", "retail", "own"),
         row("203.0.113.0/26", "a", "DE", "finance", "own"),
     ];
-    let atlas = build(
+    build(
         [
             table("holders", "m", "2025-01-01", &format!("{header}{}", old.concat())),
             table("holders", "m", "2026-01-01", &format!("{header}{}", new.concat())),
         ],
         Gap::Carry,
-    );
+    )
+}
+
+#[test]
+fn a_change_of_maps_is_explained_cell_by_cell_and_the_books_close() {
+    let atlas = holders_of_two_dates();
     let clients = [
         "192.0.2.1",
         "192.0.2.2",
@@ -286,9 +291,8 @@ fn a_change_of_maps_is_explained_cell_by_cell_and_the_books_close() {
         .changes
         .iter()
         .map(|((from, to, cause), change)| {
-            let country = |p: &tidegauge_enrich::atlas::Place| {
-                p.country.map_or_else(|| "-".to_owned(), |c| c.to_string())
-            };
+            let country =
+                |p: &Place| p.country.map_or_else(|| "-".to_owned(), |c| c.to_string());
             (country(from), country(to), *cause, change.clients)
         })
         .collect();
@@ -309,11 +313,9 @@ fn a_change_of_maps_is_explained_cell_by_cell_and_the_books_close() {
     assert_eq!(totals, (6, 6), "every client stands in one cell of each map");
     // What a cell gained and lost is what the changes into and out of it say.
     for (place, (before, after)) in &told.cells {
-        let sum = |side: &dyn Fn(
-            &(tidegauge_enrich::atlas::Place, tidegauge_enrich::atlas::Place, Cause),
-        ) -> bool|
-         -> u64 {
-            told.changes.iter().filter(|(k, _)| side(k)).map(|(_, c)| c.clients).sum()
+        let sum = |side: &dyn Fn(&(Place, Place, Cause)) -> bool| -> u64 {
+            let of = told.changes.iter().filter(|(key, _)| side(key));
+            of.map(|(_, change)| change.clients).sum()
         };
         let lost = sum(&|(from, to, _)| from == place && to != place);
         let gained = sum(&|(from, to, _)| to == place && from != place);

@@ -2,8 +2,9 @@
 //! databases in RPSL (RFC 2622, 2), whole or split by class.
 //!
 //! **Invariant:** an object is one observation (an `aut-num` two: its name and whose it is),
-//! or one loss, or of a class that says nothing here (persons, maintainers, sets), or one
-//! of the placeholders that cover what another registry gave away; those are counted by
+//! or one loss, or says nothing here (persons, maintainers, sets, and ranges that name no
+//! organisation by its handle, which are most and decide nothing), or is one of the
+//! placeholders that cover what another registry gave away; those are counted by
 //! themselves. Where objects overlap, the narrower wins when the atlas is built.
 //!
 //! Comments (`#`) are cut off, but not from names, which hold that sign now and then.
@@ -188,7 +189,12 @@ impl Object {
     fn read(&self, out: &mut Out<'_>) -> Result<(), Reason> {
         let key = self.attributes.first().map_or("", |(_, text)| text.as_str());
         match self.class.as_str() {
-            "inetnum" | "inet6num" => out.say(self.of_range(key)?),
+            "inetnum" | "inet6num" => {
+                let said = self.of_range(key)?;
+                if !said.value.is_empty() {
+                    out.say(said);
+                }
+            }
             "organisation" => out.say(self.organisation(key)?),
             "aut-num" => self.of_as(key)?.into_iter().for_each(|said| out.say(said)),
             "route" | "route6" => out.say(self.route(key)?),
@@ -228,13 +234,16 @@ impl Object {
 
     fn of_as(&self, key: &str) -> Result<Vec<Said>, Reason> {
         let asn: Asn = value(key)?;
-        let name = self.get("as-name").unwrap_or_default();
+        let registered = self.registered(Said::of_as(Field::Registration, asn))?;
+        let held = !registered.value.is_empty();
+        // Where no organisation has the name, the description is it.
+        let described = self.get("descr").filter(|_| !held);
+        let name = described.or(self.get("as-name")).unwrap_or_default();
         let mut named = Said::of_as(Field::AsName, asn).value(name);
         if let Some(country) = self.country()? {
             named = named.with("country", country.as_str());
         }
-        let registered = self.registered(Said::of_as(Field::Registration, asn))?;
-        Ok(vec![named, registered])
+        Ok(if held { vec![named, registered] } else { vec![named] })
     }
 
     /// Whose it is: handle and registry, name and country as far as they stand here.
@@ -360,15 +369,20 @@ mod tests {
             netname:        EXAMPLE-V6\n\
             descr:          M\xc3\xbcller\n\
             country:        EU\n\
+            org:            ORG-EX2-AFRINIC\n\
             status:         ALLOCATED-BY-RIR\n\
             source:         AFRINIC\n\n\n\
+            inetnum:        192.0.2.64 - 192.0.2.95\n\
+            descr:          Some customer\n\
+            status:         ASSIGNED PA\n\
+            source:         RIPE\n\n\
             inetnum:        198.51/16\n\
             status:         allocated\n\
             owner:          Ejemplo S.A.\n\
             ownerid:        AR-EJSA-LACNIC\n\
             source:         LACNIC\n";
         let (observations, losses, loaded) = read(text);
-        assert_eq!((losses, loaded.passed), (vec![], 0));
+        assert_eq!((losses, loaded.passed), (vec![], 1), "no handle is named");
         let [pi, v6, lacnic] = observations.as_slice() else {
             panic!("{observations:?}")
         };
@@ -380,7 +394,6 @@ mod tests {
         assert_eq!(detail(pi, "registry"), "RIPE");
         assert_eq!(detail(pi, "net"), "EXAMPLE-NET");
         assert_eq!((detail(v6, "name"), detail(v6, "country")), ("Müller", ""));
-        assert_eq!(v6.value, "", "nobody is named");
         let (first, last) = lacnic.range.unwrap();
         let range = (first.to_string(), last.to_string());
         assert_eq!(range, ("198.51.0.0".to_owned(), "198.51.255.255".to_owned()));
@@ -396,6 +409,8 @@ mod tests {
             org-type: LIR\naddress: somewhere\nsource: RIPE\n\n\
             aut-num: AS64496\nas-name: EXAMPLE-AS\norg: ORG-EX1-RIPE\n\
             import: from AS1 accept ANY\nsource: RIPE\n\n\
+            aut-num: AS64497\nas-name: SHORT-AP\ndescr: Long Name Pty\ndescr: Street\n\
+            country: AU\nsource: APNIC\n\n\
             route: 192.0.2.0/24\norigin: AS64496 # us\nsource: RIPE-NONAUTH\n\n\
             route6: 2001:db8::/32\ndescr: x\norigin: AS64497\nsource: RIPE\n\n\
             person: Somebody\nnic-hdl: X1-RIPE\nno colon here\nsource: RIPE\n\n\
@@ -411,12 +426,14 @@ mod tests {
                 (Field::Organisation, 0, "ORG-EX1-RIPE"),
                 (Field::AsName, 64_496, "EXAMPLE-AS"),
                 (Field::Registration, 64_496, "ORG-EX1-RIPE"),
+                (Field::AsName, 64_497, "Long Name Pty"),
                 (Field::Route, 64_496, ""),
                 (Field::Route, 64_497, ""),
             ]
         );
         assert_eq!(detail(&observations[0], "name"), "C# House Ltd");
-        assert_eq!(detail(&observations[3], "registry"), "RIPE-NONAUTH");
+        assert_eq!(detail(&observations[3], "country"), "AU");
+        assert_eq!(detail(&observations[4], "registry"), "RIPE-NONAUTH");
         assert_eq!((losses, loaded.passed), (vec![], 2), "a person and a set");
     }
 
@@ -428,7 +445,7 @@ mod tests {
             netname: NON-RIPE-NCC-MANAGED-ADDRESS-BLOCK\nsource: RIPE\n\n\
             inetnum: 24.132.0.0 - 24.132.255.255\nnetname: iana-netblock-24\n\
             source: APNIC\n\n\
-            inet6num: ::/48\nnetname: SMALL\nsource: RIPE\n";
+            inet6num: ::/48\nnetname: SMALL\norg: ORG-X\nsource: RIPE\n";
         let (observations, losses, loaded) = read(text.as_bytes());
         assert_eq!((observations.len(), losses.len()), (1, 0));
         assert_eq!(loaded.placeholders, 4);
