@@ -8,7 +8,8 @@
 //! * [`interval`]: Wilson intervals; [`bootstrap`]: resampling whole families;
 //! * [`regression`]: least squares and counts; [`series`]: an act in a series of points;
 //! * [`comparison`]: the touched against the untouched;
-//! * [`occupancy`]: use that is not always seen.
+//! * [`occupancy`]: use that is not always seen;
+//! * [`imputation`]: the same estimate on several draws of who held an address.
 //!
 //! **Invariant:** nothing here knows addresses, SQL, files, async or Arrow, and every
 //! random draw comes from a seed that the caller passes in. Every before/after figure
@@ -20,6 +21,7 @@
 pub mod activity;
 pub mod bootstrap;
 pub mod comparison;
+pub mod imputation;
 pub mod interval;
 pub mod occupancy;
 pub mod regression;

@@ -6,6 +6,8 @@ mod anchors;
 #[cfg(test)]
 mod comparison;
 #[cfg(test)]
+mod imputation;
+#[cfg(test)]
 mod occupancy;
 #[cfg(test)]
 mod series;
