@@ -178,8 +178,12 @@ fn seeds(name: &str) -> Vec<PathBuf> {
     };
     let own = root().join("fuzz/seeds").join(name);
     // What tests read, where it is also a good beginning.
-    let tested = matches!(name, "dnstap" | "querylog")
-        .then(|| root().join("crates/wire/tests/data/dns"));
+    let tested = match name {
+        "dnstap" | "querylog" => Some("crates/wire/tests/data/dns"),
+        "nfcapd" => Some("crates/wire/tests/data/nfcapd"),
+        _ => None,
+    };
+    let tested = tested.map(|folder| root().join(folder));
     let folders = others.iter().map(|folder| data.join(folder)).chain(tested);
     std::iter::once(own).chain(folders).filter(|folder| Path::is_dir(folder)).collect()
 }

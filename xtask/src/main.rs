@@ -7,7 +7,8 @@
 //! * `calibrate`: the synthetic world at full size against its targets (not in CI);
 //! * `fuzz [--smoke | INPUTS] [TARGET…]`: every decoder against hostile bytes
 //!   ([`fuzz`]); ten million inputs each unless told;
-//! * `bench`: measures, and prints rows for `docs/benchmarks.md` (not in CI).
+//! * `bench`: measures, and prints rows for `docs/benchmarks.md` (not in CI);
+//!   `bench live [BINARY]`: the collector beside others over loopback ([`live`]).
 //!
 //! **Invariant:** std only, so that it builds in seconds on a fresh machine.
 
@@ -16,6 +17,7 @@ mod browser;
 mod calibrate;
 mod docs;
 mod fuzz;
+mod live;
 mod run;
 mod test;
 mod tidy;
@@ -33,8 +35,10 @@ fn main() -> ExitCode {
         ["docs", "--check"] => docs::docs(docs::Mode::Check),
         ["calibrate"] => calibrate::calibrate(),
         ["bench"] => bench::bench(),
+        ["bench", "live"] => live::live(&run::target().join("release/tidegauge")),
+        ["bench", "live", binary] => live::live(std::path::Path::new(binary)),
         ["fuzz", words @ ..] => fuzz::fuzz(words),
-        _ => Err("usage: cargo xtask test | tidy | docs [--check] | calibrate | fuzz | bench"
+        _ => Err("usage: cargo xtask test | tidy | docs [--check] | calibrate | fuzz | bench [live]"
             .into()),
     };
     match outcome {

@@ -33,6 +33,10 @@ pub(crate) struct Everywhere {
     /// of what is built in
     #[arg(long, global = true, env = "TIDEGAUGE_DATA", value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// File that says which ids are one organisation, and what is known of it:
+    /// `sectors/README.md`
+    #[arg(long, global = true, env = "TIDEGAUGE_ORGANISATIONS", value_name = "FILE")]
+    pub(crate) organisations: Option<PathBuf>,
     /// Settings file [default: ./tidegauge.toml if there is one]
     #[arg(long, global = true, env = "TIDEGAUGE_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -250,7 +254,7 @@ pub(crate) enum Catalog {
 pub(crate) enum Atlas {
     /// Store what a source said on a day
     Import {
-        /// ip2asn, delegated, mmdb, holders or another of docs/reference/sources.md
+        /// ip2asn, rpsl, mrt, mmdb, holders or another of docs/reference/sources.md
         #[arg(long, value_name = "KIND")]
         source: String,
         /// Name under which the source is kept [default: the kind]
@@ -259,7 +263,7 @@ pub(crate) enum Atlas {
         /// The day the files describe
         #[arg(long, value_name = "DATE")]
         snapshot: Day,
-        /// The files; gzip is undone
+        /// The files; gzip, zstd and bzip2 are undone
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use tidegauge_enrich::atlas::{self, Rules};
+use tidegauge_enrich::atlas::{self, Identity, Rules};
 use tidegauge_enrich::built_in;
 use tidegauge_enrich::catalog::Catalog;
 use tidegauge_model::policy::Timeline;
@@ -41,7 +41,8 @@ pub(crate) fn timeline(settings: &Settings) -> anyhow::Result<Timeline> {
     Ok(timeline)
 }
 
-/// How the atlas reads its observations: what sectors there are, what AS tags mean.
+/// How the atlas reads its observations: what sectors there are, what AS tags mean, who is
+/// one organisation.
 pub(crate) fn rules(settings: &Settings) -> anyhow::Result<Rules> {
     let files = texts(settings, "sectors", built_in::SECTORS)?;
     let text = |wanted: &str| {
@@ -50,7 +51,13 @@ pub(crate) fn rules(settings: &Settings) -> anyhow::Result<Rules> {
             .with_context(|| format!("there is no {wanted} among the sectors"))
     };
     let read = Rules::read(text(atlas::SECTORS_FILE)?, text(atlas::TAGS_FILE)?);
-    read.context("reading the sectors")
+    let mut rules = read.context("reading the sectors")?;
+    if let Some(path) = &settings.organisations {
+        let at = || format!("reading {}", path.display());
+        let text = std::fs::read_to_string(path).with_context(at)?;
+        rules.identity = Identity::read(&text, &rules.sectors).with_context(at)?;
+    }
+    Ok(rules)
 }
 
 /// The description of a vantage: from `folder`, else from `--data`, else from

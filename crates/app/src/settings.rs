@@ -35,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) lake: String,
     /// Folder of catalog, policies, sectors and vantages; `None` for what is built in.
     pub(crate) data: Option<PathBuf>,
+    /// File that says which ids are one organisation.
+    pub(crate) organisations: Option<PathBuf>,
     /// Form of the output.
     pub(crate) format: Format,
     /// Form of the log.
@@ -83,6 +85,7 @@ impl Default for Collect {
 struct File {
     lake: Option<String>,
     data: Option<PathBuf>,
+    organisations: Option<PathBuf>,
     format: Option<Format>,
     log_format: Option<LogFormat>,
     memory_mib: Option<usize>,
@@ -102,6 +105,7 @@ impl Settings {
         let settings = Self {
             lake: typed.lake.clone().or(file.lake).unwrap_or_else(|| LAKE.to_owned()),
             data: typed.data.clone().or(file.data),
+            organisations: typed.organisations.clone().or(file.organisations),
             format: typed.format.or(file.format).unwrap_or(Format::Table),
             log_format: typed.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
             memory_mib: typed.memory.or(file.memory_mib).unwrap_or(MEMORY_MIB),
@@ -132,6 +136,10 @@ impl Settings {
             Some(folder) => format!("data = {:?}", folder.display().to_string()),
             None => "# data = \"FOLDER\"".to_owned(),
         };
+        let organisations = match &self.organisations {
+            Some(file) => format!("organisations = {:?}", file.display().to_string()),
+            None => "# organisations = \"FILE\"".to_owned(),
+        };
         format!(
             "# Settings of tidegauge. A flag wins over the environment, the environment over\n\
              # this file, this file over the defaults.\n\n\
@@ -140,6 +148,9 @@ impl Settings {
              # Folder whose catalog/, policies/, sectors/ and vantages/ are read instead of\n\
              # what is built in. Environment: TIDEGAUGE_DATA.\n\
              {data}\n\n\
+             # File that says which ids are one organisation, and what is known of it.\n\
+             # Environment: TIDEGAUGE_ORGANISATIONS.\n\
+             {organisations}\n\n\
              # Form of the output: table, json, csv or parquet.\n\
              format = {:?}\n\n\
              # Form of the log on standard error: text or json.\n\
@@ -211,6 +222,7 @@ mod tests {
         let settings = Settings {
             lake: "a \"quoted\" lake".to_owned(),
             data: Some(PathBuf::from("here")),
+            organisations: Some(PathBuf::from("them.toml")),
             format: Format::Csv,
             log_format: LogFormat::Json,
             memory_mib: 512,
@@ -225,6 +237,7 @@ mod tests {
         let file: File = toml::from_str(&settings.as_file()).unwrap();
         assert_eq!(file.lake.as_deref(), Some(settings.lake.as_str()));
         assert_eq!(file.data, settings.data);
+        assert_eq!(file.organisations, settings.organisations);
         assert_eq!(file.format, Some(Format::Csv));
         assert_eq!(file.log_format, Some(LogFormat::Json));
         assert_eq!((file.memory_mib, file.loss_max), (Some(512), Some(0.25)));

@@ -15,4 +15,5 @@ pub mod atlas;
 pub mod built_in;
 pub mod catalog;
 pub mod contact;
+pub mod index;
 pub mod score;

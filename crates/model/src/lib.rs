@@ -29,6 +29,7 @@ pub mod sector;
 pub mod sighting;
 pub mod time;
 pub mod vantage;
+pub mod visibility;
 
 pub use address::{Address, Asn, Client, Prefix};
 pub use attribution::{Attribution, Holders, NetworkKind, Shared, Tenure};

@@ -25,11 +25,11 @@ use crate::{Address, Asn, Day, SourceId};
 /// | `as_name` | - | the AS | its name | `country` `class` `basis` |
 /// | `as_tag` | - | the AS | the tag, as the source spells it | - |
 /// | `provider` | the range | - | id of the provider | `name` `kind` `shared` `service` `region` `country` `addr_country` |
-/// | `registration` | the range, | or the AS | handle of the organisation, may be empty | `name` `country` `status` `registry` |
+/// | `registration` | the range, | or the AS | handle of the organisation, may be empty | `name` `country` `status` `registry` `net` |
 /// | `delegation` | the range, | or the AS | holder within this edition only, may be empty | `country` `status` `registry` `given` |
-/// | `route` | the range | AS that may announce it | - | - |
-/// | `range_tag` | the range | - | tags, separated by `;` | - |
-/// | `organisation` | - | - | its handle | `name` `country` `registry` |
+/// | `route` | the range | AS that may announce it | - | `registry` |
+/// | `range_tag` | the range | - | tags, separated by `;` | `operator` |
+/// | `organisation` | - | - | its handle | `name` `country` `registry` `alias` `website` |
 /// | `domain` | - | - | the domain | `name` `country` `tag` |
 ///
 /// `origin` has the detail `origins` where several AS announce the range: all of them, as

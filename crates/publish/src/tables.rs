@@ -185,9 +185,9 @@ fn estimate_cells(e: &Estimate) -> [String; 12] {
         e.before.to_string(),
         e.after.to_string(),
         e.after.length_days().to_string(),
-        format!("{:.6}", e.value),
-        part(|i| format!("{:.6}", i.low)),
-        part(|i| format!("{:.6}", i.high)),
+        share(e.value),
+        part(|i| share(i.low)),
+        part(|i| share(i.high)),
         part(|i| i.level.to_string()),
         part(|i| i.method.clone()),
         e.n.to_string(),
@@ -195,6 +195,11 @@ fn estimate_cells(e: &Estimate) -> [String; 12] {
         e.method.clone(),
         identified(&e.identified),
     ]
+}
+
+/// A share as it stands in files.
+pub(crate) fn share(value: f64) -> String {
+    format!("{value:.6}")
 }
 
 /// The word for a quantity, as in the columns of files.

@@ -1,29 +1,32 @@
 //! Records of NetFlow and IPFIX decoded per second, beside `nfdump` reading the same flows
 //! and the crate `netflow_parser` decoding the same bytes.
 //!
-//! `cargo bench -p tidegauge-wire --bench export` prints a row for each: records, seconds,
-//! records per second, and how many flows came out. The best of [`RUNS`] runs counts.
+//! `cargo bench -p tidegauge-wire --bench export` prints a row for each; words after `--`
+//! choose among them.
 //! nfdump reads a file of its own, which `nfcapd` makes first from the same datagrams; where
 //! it is not installed the row says so.
 
 #![expect(clippy::print_stdout, reason = "a bench says what it measured")]
 #![expect(clippy::disallowed_methods, reason = "a bench waits for what it measures")]
 
+mod turns;
+
 use std::hint::black_box;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant as Clock};
+use std::time::Duration;
 
 use netflow_parser::{NetflowPacket, NetflowParser};
 use tidegauge_model::{Address, Answer, Flow, Instant, Loss};
 use tidegauge_wire::Sink;
 use tidegauge_wire::export::{self, Exports};
+use turns::{Reader, Reading, program};
 
-const RECORDS: u32 = 600_000;
+/// As many as let the start of nfdump matter little.
+const RECORDS: u32 = 2_000_000;
 /// Of one datagram: as many as fit an Ethernet frame.
 const RECORDS_PER_DATAGRAM: u32 = 28;
-const RUNS: usize = 5;
 /// 2024-04-01T00:00:00Z.
 const START: u32 = 1_711_929_600;
 const NOW: Instant = Instant(1_712_000_000_000_000);
@@ -52,38 +55,24 @@ impl Sink for Count {
 }
 
 fn main() {
-    println!("| records of | read by | s | records/s | flows |");
-    println!("|---|---|--:|--:|--:|");
-    let (v5, v9, ipfix) = (v5(), templated(9), templated(10));
-    for (name, messages) in
-        [("NetFlow v5", &v5), ("NetFlow v9", &v9), ("IPFIX", &ipfix)]
-    {
-        row(name, "Exports, datagrams", || datagrams(messages));
-        let file = messages.concat();
-        row(name, "export::read, file", || file_of(&file));
-        row(name, "netflow_parser 1.0.6", || second(messages));
-    }
+    turns::heading();
     let folder =
         std::env::temp_dir().join(format!("tidegauge-bench-{}", std::process::id()));
-    match captured(&v9, &folder) {
-        Some(file) => row("NetFlow v9", "nfdump, its own file", || nfdump(&file)),
-        None => println!("| NetFlow v9 | nfdump | not installed | | |"),
+    for (name, messages) in
+        [("NetFlow v5", v5()), ("NetFlow v9", templated(9)), ("IPFIX", templated(10))]
+    {
+        let file = messages.concat();
+        let own = folder.join(name.replace(' ', "-"));
+        let captured = captured(&messages, &own);
+        let readers = [
+            Reader::here("ours, file of messages", || file_of(&file)),
+            Reader::here("ours, datagrams", || datagrams(&messages)),
+            Reader::here("netflow_parser 1.0.6, no flows", || second(&messages)),
+            Reader::new("nfdump, its own file", || nfdump(captured.as_deref()?)),
+        ];
+        turns::rows(name, RECORDS, &readers);
     }
     let _left_behind = std::fs::remove_dir_all(&folder);
-}
-
-fn row(name: &str, reader: &str, mut run: impl FnMut() -> u64) {
-    let mut best = f64::MAX;
-    let mut flows = 0;
-    for _ in 0..RUNS {
-        let clock = Clock::now();
-        flows = run();
-        best = best.min(clock.elapsed().as_secs_f64());
-    }
-    println!(
-        "| {name} | {reader} | {best:.3} | {:.0} | {flows} |",
-        f64::from(RECORDS) / best
-    );
 }
 
 fn datagrams(messages: &[Vec<u8>]) -> u64 {
@@ -140,19 +129,17 @@ fn second(messages: &[Vec<u8>]) -> u64 {
     u64::try_from(records).unwrap_or(u64::MAX)
 }
 
-fn nfdump(file: &Path) -> u64 {
-    let status = Command::new("nfdump")
-        .args(["-q", "-o", "null", "-r"])
-        .arg(file)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    assert!(status.is_ok_and(|status| status.success()), "nfdump reads its own file");
-    let output = Command::new("nfdump").arg("-I").arg("-r").arg(file).output();
-    let text = output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned());
-    let text = text.unwrap_or_default();
-    let flows = text.lines().find_map(|line| line.strip_prefix("Flows: "));
-    flows.and_then(|flows| flows.trim().parse().ok()).unwrap_or(0)
+/// What it prints costs more than what it reads: it is told to print nothing, and then
+/// asked how many flows the file has.
+fn nfdump(file: &Path) -> Option<Reading> {
+    let read =
+        || program(Command::new("nfdump").args(["-q", "-o", "null", "-r"]).arg(file));
+    let reading = Reading::of_program(read, |_| 0)?;
+    let said = program(Command::new("nfdump").arg("-I").arg("-r").arg(file))?;
+    let said = String::from_utf8_lossy(&said);
+    let flows = said.lines().find_map(|line| line.strip_prefix("Flows: "));
+    let out = flows.and_then(|flows| flows.trim().parse().ok())?;
+    Some(Reading { out, ..reading })
 }
 
 /// Lets nfcapd write the datagrams to a file of its own.

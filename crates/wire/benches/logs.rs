@@ -1,11 +1,12 @@
-//! Logs of Suricata and Zeek decoded per second, beside what reads the same bytes: for JSON
-//! the parser alone, for tables `wc -l` (as fast as memory gets) and `awk`.
+//! Logs of Suricata and Zeek decoded per second, beside what reads the same bytes: parsers
+//! of JSON alone, `DuckDB`, `awk`, and `wc -l`, which is as fast as memory gets.
 //!
-//! `cargo bench -p tidegauge-wire --bench logs` prints a row for each: bytes, seconds,
-//! bytes per second, and what came out; words after `--` choose among them. The best of [`RUNS`] runs counts, taken in turns, so
-//! that another load on the machine meets all of them.
+//! `cargo bench -p tidegauge-wire --bench logs` prints a row for each; words after `--`
+//! choose among them.
 
 #![expect(clippy::print_stdout, reason = "a bench says what it measured")]
+
+mod turns;
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -13,14 +14,13 @@ use std::hint::black_box;
 use std::io::{self, BufRead, Cursor};
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant as Clock;
 
 use serde::de::IgnoredAny;
 use tidegauge_model::{Answer, Flow, Instant, Loss};
 use tidegauge_wire::{Decoder, Format, Inflate, Sink, recognise};
+use turns::{Reader, Reading, duckdb, program};
 
 const RECORDS: u32 = 1_000_000;
-const RUNS: usize = 5;
 /// 2024-04-01T00:00:00Z.
 const START: u32 = 1_711_929_600;
 const NOW: Instant = Instant(1_712_100_000_000_000);
@@ -49,76 +49,114 @@ impl Sink for Count {
     }
 }
 
-/// One way to read the bytes, and how much came out.
-type Reader<'r> = (&'static str, Box<dyn Fn() -> u64 + 'r>);
-
 fn main() -> io::Result<()> {
-    println!("| input | read by | s | MB/s | records/s | out |");
-    println!("|---|---|--:|--:|--:|--:|");
-    let eve = eve();
-    rows(
-        &format!("EVE, {} MB", eve.len() / 1_000_000),
-        eve.len(),
-        &[
-            ("ours, both passes", Box::new(|| in_memory(&eve))),
-            ("serde_json, any value skipped", Box::new(|| parsed::<IgnoredAny>(&eve))),
-            ("serde_json, into a tree", Box::new(|| parsed::<serde_json::Value>(&eve))),
-        ],
-    );
     let folder =
         std::env::temp_dir().join(format!("tidegauge-bench-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
-    let file = folder.join("conn.log");
-    let table = conn_tsv();
-    fs::write(&file, &table)?;
-    let program = |name: &'static str, words: &'static [&'static str]| {
-        let file = file.clone();
-        Box::new(move || run(name, words, &file))
-    };
-    rows(
-        &format!("Zeek conn, TSV, {} MB", table.len() / 1_000_000),
-        table.len(),
-        &[
-            ("ours, from a file", Box::new(|| from_file(&file))),
-            ("`wc -l`", program("wc", &["-l"])),
-            (
-                "`awk`, four columns",
-                program("awk", &["-F\t", "!/^#/{print $1,$3,$5,$18}"]),
-            ),
-            ("`awk`, one sum", program("awk", &["-F\t", "{n+=$18}END{print n}"])),
-        ],
-    );
-    fs::remove_dir_all(&folder)
+    turns::heading();
+    let measured = eve_rows(&folder.join("eve.json"))
+        .and_then(|()| table_rows(&folder.join("conn.log")));
+    fs::remove_dir_all(&folder)?;
+    measured
 }
 
-fn rows(input: &str, bytes: usize, readers: &[Reader<'_>]) {
-    let mut best = vec![(f64::INFINITY, 0); readers.len()];
-    for _ in 0..RUNS {
-        for ((name, read), best) in readers.iter().zip(&mut best) {
-            let words: Vec<String> = std::env::args().skip(1).collect();
-            let chosen = |word: &String| name.contains(word) || input.contains(word);
-            if !words.iter().filter(|word| !word.starts_with("--")).all(chosen) {
-                continue;
-            }
-            let clock = Clock::now();
-            let out = read();
-            let seconds = clock.elapsed().as_secs_f64();
-            if seconds < best.0 {
-                *best = (seconds, out);
-            }
-        }
-    }
-    let bytes = f64::from(u32::try_from(bytes).expect("an input of less than 4 GB"));
-    for ((name, _), (seconds, out)) in readers.iter().zip(best) {
-        if seconds.is_infinite() {
-            continue;
-        }
-        println!(
-            "| {input} | {name} | {seconds:.2} | {:.0} | {:.0} | {out} |",
-            bytes / seconds / 1e6,
-            f64::from(RECORDS) / seconds
-        );
-    }
+fn eve_rows(file: &Path) -> io::Result<()> {
+    let text = eve();
+    fs::write(file, &text)?;
+    let input = format!("EVE, {} MB", text.len() / 1_000_000);
+    let query = duckdb_eve(file);
+    let readers = [
+        Reader::here("ours, both passes", || in_memory(&text)),
+        Reader::here("simd-json, to its tape", || simd_json(&text)),
+        Reader::here("serde_json, any value skipped", || parsed::<IgnoredAny>(&text)),
+        Reader::here("serde_json, into a tree", || parsed::<serde_json::Value>(&text)),
+        Reader::new("DuckDB `read_json`, 1 thread", || duckdb(1, &query)),
+        Reader::new("DuckDB `read_json`, 2 threads", || duckdb(2, &query)),
+    ];
+    turns::rows(&input, RECORDS, &readers);
+    fs::remove_file(file)
+}
+
+fn table_rows(file: &Path) -> io::Result<()> {
+    let table = conn_tsv();
+    fs::write(file, &table)?;
+    let input = format!("Zeek conn, TSV, {} MB", table.len() / 1_000_000);
+    let query = duckdb_conn(file);
+    let run = |name: &str, words: &[&str]| {
+        let run = || program(Command::new(name).args(words).arg(file));
+        Reading::of_program(run, |said| u64::try_from(said.len()).unwrap_or(0))
+    };
+    let columns = ["-F\t", "!/^#/{print $1,$3,$5,$18}"];
+    let readers = [
+        Reader::here("ours, from a file", || from_file(file)),
+        Reader::new("`wc -l`", || run("wc", &["-l"])),
+        Reader::new("`awk`, four columns", || run("awk", &columns)),
+        Reader::new("`awk`, one sum", || run("awk", &["-F\t", "{n+=$18}END{print n}"])),
+        Reader::new("DuckDB `read_csv`, 1 thread", || duckdb(1, &query)),
+        Reader::new("DuckDB `read_csv`, 2 threads", || duckdb(2, &query)),
+    ];
+    turns::rows(&input, RECORDS, &readers);
+    fs::remove_file(file)
+}
+
+/// The columns of which our flows are made, each looked at.
+fn duckdb_conn(file: &Path) -> String {
+    let columns = [
+        ("ts", "DOUBLE"),
+        ("uid", "VARCHAR"),
+        ("orig_h", "VARCHAR"),
+        ("orig_p", "USMALLINT"),
+        ("resp_h", "VARCHAR"),
+        ("resp_p", "USMALLINT"),
+        ("proto", "VARCHAR"),
+        ("service", "VARCHAR"),
+        ("duration", "DOUBLE"),
+        ("orig_bytes", "UBIGINT"),
+        ("resp_bytes", "UBIGINT"),
+        ("conn_state", "VARCHAR"),
+        ("local_orig", "VARCHAR"),
+        ("local_resp", "VARCHAR"),
+        ("missed_bytes", "UBIGINT"),
+        ("history", "VARCHAR"),
+        ("orig_pkts", "UBIGINT"),
+        ("orig_ip_bytes", "UBIGINT"),
+        ("resp_pkts", "UBIGINT"),
+        ("resp_ip_bytes", "UBIGINT"),
+        ("tunnel_parents", "VARCHAR"),
+    ];
+    let types: Vec<String> =
+        columns.iter().map(|(name, kind)| format!("'{name}': '{kind}'")).collect();
+    format!(
+        "SELECT count(*), max(ts), max(uid), max(orig_h), max(orig_p), max(resp_h), \
+         max(resp_p), max(proto), max(duration), max(orig_bytes), max(resp_bytes), \
+         max(history), sum(orig_pkts), sum(orig_ip_bytes), sum(resp_pkts), \
+         sum(resp_ip_bytes) FROM read_csv('{}', delim='\t', header=false, \
+         auto_detect=false, comment='#', nullstr='-', columns={{{}}})",
+        file.display(),
+        types.join(", ")
+    )
+}
+
+/// The keys that we read, each looked at.
+fn duckdb_eve(file: &Path) -> String {
+    format!(
+        "SELECT count(*), max(timestamp), max(flow_id), max(src_ip), max(src_port), \
+         max(dest_ip), max(dest_port), max(proto), sum(flow.pkts_toserver), \
+         sum(flow.pkts_toclient), sum(flow.bytes_toserver), sum(flow.bytes_toclient), \
+         max(flow.\"start\"), max(flow.\"end\"), max(tcp.tcp_flags), max(dns.rrname), \
+         sum(len(dns.answers)), max(tls.sni), max(http.hostname), max(http.url) \
+         FROM read_json('{}', format='newline_delimited', columns={{\
+         timestamp: 'VARCHAR', flow_id: 'UBIGINT', event_type: 'VARCHAR', \
+         src_ip: 'VARCHAR', src_port: 'USMALLINT', dest_ip: 'VARCHAR', \
+         dest_port: 'USMALLINT', proto: 'VARCHAR', flow: 'STRUCT(pkts_toserver UBIGINT, \
+         pkts_toclient UBIGINT, bytes_toserver UBIGINT, bytes_toclient UBIGINT, \
+         \"start\" VARCHAR, \"end\" VARCHAR)', tcp: 'STRUCT(tcp_flags VARCHAR)', \
+         dns: 'STRUCT(\"type\" VARCHAR, id UBIGINT, rrname VARCHAR, answers \
+         STRUCT(rrname VARCHAR, rrtype VARCHAR, ttl UBIGINT, rdata VARCHAR)[])', \
+         tls: 'STRUCT(sni VARCHAR)', http: 'STRUCT(hostname VARCHAR, url VARCHAR, \
+         http_method VARCHAR)'}})",
+        file.display()
+    )
 }
 
 fn decode<R: BufRead>(open: impl Fn() -> R, format: Format) -> u64 {
@@ -154,10 +192,19 @@ fn parsed<'a, T: serde::Deserialize<'a>>(text: &'a str) -> u64 {
     lines
 }
 
-/// Lets a program read the file; how much it wrote.
-fn run(name: &str, words: &[&str], file: &Path) -> u64 {
-    let output = Command::new(name).args(words).arg(file).output();
-    output.map_or(0, |output| u64::try_from(output.stdout.len()).unwrap_or(0))
+/// It writes over what it reads, so each line is copied first.
+fn simd_json(text: &str) -> u64 {
+    let mut lines = 0;
+    let mut buffers = simd_json::Buffers::default();
+    let mut copy = Vec::new();
+    for line in text.lines() {
+        copy.clear();
+        copy.extend_from_slice(line.as_bytes());
+        let tape = simd_json::to_tape_with_buffers(&mut copy, &mut buffers);
+        black_box(tape.expect("JSON"));
+        lines += 1;
+    }
+    lines
 }
 
 /// The `i`th client.

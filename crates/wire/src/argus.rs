@@ -18,6 +18,7 @@ use tidegauge_model::flow::tcp_flag::{ACK, FIN, PSH, RST, SYN};
 use tidegauge_model::{Flow, Instant, Protocol, Reason, Volume};
 
 use crate::join::Ends;
+use crate::lines::behind_remarks;
 use crate::stamp::{self, believable};
 use crate::{Sink, lines, protocol, way};
 
@@ -288,8 +289,8 @@ fn is_link_address(text: &str) -> bool {
 
 /// Whether the first line that is not blank is a header of Argus.
 pub(crate) fn recognise(head: &[u8]) -> bool {
-    let mut lines = head.split(|b| *b == b'\n').map(<[u8]>::trim_ascii);
-    let line = lines.find(|line| !line.is_empty());
+    let text = behind_remarks(head);
+    let line = text.split(|b| *b == b'\n').next().map(<[u8]>::trim_ascii);
     let line = line.and_then(|line| std::str::from_utf8(line).ok());
     line.is_some_and(|line| Header::read(line).is_some())
 }
@@ -302,6 +303,9 @@ pub(crate) fn read(
 ) -> io::Result<()> {
     let mut header: Option<Header> = None;
     lines::records(input, sink, &mut |line, sink| {
+        if line.starts_with('#') {
+            return Ok(None);
+        }
         // No row begins with a letter: each begins with a number, or a time.
         if line.starts_with(|c: char| c.is_ascii_alphabetic())
             && let Some(next) = Header::read(line)

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use tidegauge_model::{Address, Instant, Reason};
 
+use crate::number;
 use crate::stamp::{decimal_micros, iso_8601_or_utc, micros_of};
 
 /// One value.
@@ -130,7 +131,7 @@ impl<'v> View<'v> {
     }
 
     pub(crate) fn address(self) -> Result<Address, Reason> {
-        self.needed_text()?.parse().map_err(|_| Reason::Value)
+        number::address(self.needed_text()?).ok_or(Reason::Value)
     }
 
     pub(crate) fn port(self) -> Result<u16, Reason> {
@@ -147,17 +148,24 @@ impl<'v> View<'v> {
                 Ok(whole) if whole.subsec_nanos() == 0 => Ok(Some(whole.as_secs())),
                 _ => Err(Reason::Value),
             },
-            Self::Text(text) => text.parse().map(Some).map_err(|_| Reason::Value),
+            Self::Text(text) => match number::whole(text.as_bytes()) {
+                Some(count) => Ok(Some(count)),
+                None => text.parse().map(Some).map_err(|_| Reason::Value),
+            },
             Self::List(_) | Self::Other => Err(Reason::Value),
         }
     }
 
     /// The time of the record: seconds since 1970, or ISO 8601.
     pub(crate) fn instant(self) -> Result<Instant, Reason> {
-        if let Self::Text(text) = self
-            && text.contains('T')
-        {
-            return iso_8601_or_utc(text).ok_or(Reason::Value);
+        if let Self::Text(text) = self {
+            // The form of nearly all, and no other is like it.
+            if let Some(micros) = number::millionths(text.as_bytes()) {
+                return i64::try_from(micros).map(Instant).map_err(|_| Reason::Time);
+            }
+            if text.contains('T') {
+                return iso_8601_or_utc(text).ok_or(Reason::Value);
+            }
         }
         match self.needed()?.micros()? {
             Some(micros) => {

@@ -10,13 +10,14 @@ use std::io::{self, BufRead};
 use tidegauge_model::Instant;
 use tidegauge_model::vantage::Clients;
 
-use crate::cloud::aws;
+use crate::cloud::both_ends::BothEnds;
+use crate::cloud::{aws, azure, google};
 use crate::dns::{dnstap, passive, querylog};
 use crate::export::{self, Exports};
 use crate::format::Format;
 use crate::join::Join;
 use crate::zeek::{self, Log};
-use crate::{Sink, argus, eve, pcap};
+use crate::{Sink, argus, eve, nfcapd, pcap};
 
 /// Decodes a batch: [`Self::names`] over all inputs, then [`Self::flows`] over all, then
 /// [`Self::finish`].
@@ -25,6 +26,9 @@ pub struct Decoder {
     clients: Clients,
     join: Join,
     exports: Exports,
+    both_ends: BothEnds,
+    eve: eve::Split,
+    repeated: u64,
 }
 
 impl Decoder {
@@ -36,6 +40,9 @@ impl Decoder {
             clients: Clients::default(),
             join: Join::default(),
             exports: Exports::new(),
+            both_ends: BothEnds::default(),
+            eve: eve::Split::default(),
+            repeated: 0,
         }
     }
 
@@ -60,11 +67,18 @@ impl Decoder {
             Format::Zeek(log) => {
                 zeek::names(log, &mut self.join, input, self.latest, sink)
             }
-            Format::Eve => eve::names(&mut self.join, input, self.latest, sink),
+            Format::Eve => {
+                eve::names(&mut self.join, &mut self.eve, input, self.latest, sink)
+            }
             Format::Pcap | Format::Pcapng => pcap::names(input, self.latest, sink),
             Format::Dnstap => dnstap::names(input, self.clients, self.latest, sink),
+            Format::AzureFlow => azure::names(&mut self.both_ends, input, self.latest),
+            Format::GoogleFlow => {
+                google::names(&mut self.both_ends, input, self.latest)
+            }
             Format::Argus
             | Format::Export
+            | Format::Nfcapd
             | Format::PassiveDns
             | Format::QueryLog
             | Format::AwsFlow => Ok(()),
@@ -84,14 +98,23 @@ impl Decoder {
                 zeek::flows(log, &mut self.join, input, self.latest, sink)
             }
             Format::Argus => argus::read(input, self.latest, sink),
-            Format::Eve => eve::flows(&mut self.join, input, self.latest, sink),
+            Format::Eve => {
+                eve::flows(&mut self.join, &mut self.eve, input, self.latest, sink)
+            }
             Format::Zeek(_) => Ok(()),
             Format::Pcap | Format::Pcapng => {
                 pcap::flows_and_exports(input, self.latest, &mut self.exports, sink)
             }
             Format::Export => export::read(&mut self.exports, input, self.latest, sink),
+            Format::Nfcapd => nfcapd::read(input, self.latest, sink).map(|_| ()),
             Format::Dnstap => dnstap::flows(input, self.clients, self.latest, sink),
             Format::AwsFlow => aws::read(input, self.latest, sink),
+            Format::AzureFlow => {
+                azure::flows(&mut self.both_ends, input, self.latest, sink)
+            }
+            Format::GoogleFlow => {
+                google::flows(&mut self.both_ends, input, self.latest, sink)
+            }
             Format::PassiveDns => passive::read(input, self.latest, sink),
             Format::QueryLog => querylog::read(input, self.clients, self.latest, sink),
         }
@@ -101,8 +124,10 @@ impl Decoder {
     /// names without a connection (their volumes are unknown), and one more flow for each
     /// further name of a connection that had several.
     pub fn finish(&mut self, sink: &mut dyn Sink) {
+        self.repeated += self.eve.finish(&mut self.join, sink);
         self.join.finish(sink);
         self.exports.finish(sink);
+        self.both_ends.finish(sink);
     }
 
     /// How many datagrams of exporters were read: in a capture, packets that are not of the
@@ -111,9 +136,9 @@ impl Decoder {
         self.exports.datagrams()
     }
 
-    /// How many rows of connections repeated an earlier one in every value: they made no
-    /// flow and are no loss.
+    /// How many rows told again what another tells, to the letter or from the other end:
+    /// they made no flow and are no loss.
     pub fn repeated(&self) -> u64 {
-        self.join.repeated()
+        self.repeated + self.join.repeated() + self.both_ends.repeated()
     }
 }

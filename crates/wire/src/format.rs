@@ -2,9 +2,10 @@
 //!
 //! **Invariant:** recognising never fails on bytes; what is not known is `None`.
 
-use crate::cloud::aws;
+use crate::cloud::{aws, azure, google};
 use crate::dns::{dnstap, passive, querylog};
-use crate::{argus, eve, export, pcap, zeek};
+use crate::lines::BOM;
+use crate::{argus, eve, export, nfcapd, pcap, zeek};
 
 /// A format that this crate reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +22,8 @@ pub enum Format {
     Pcapng,
     /// Messages of NetFlow or IPFIX, one after another.
     Export,
+    /// A file of nfcapd or nfdump.
+    Nfcapd,
     /// A frame stream of dnstap.
     Dnstap,
     /// Passive DNS in the common output format, JSON lines.
@@ -29,6 +32,10 @@ pub enum Format {
     QueryLog,
     /// A flow log of AWS as text.
     AwsFlow,
+    /// A flow log of Azure: of a network security group or a virtual network.
+    AzureFlow,
+    /// A VPC flow log of Google.
+    GoogleFlow,
 }
 
 impl Format {
@@ -39,6 +46,7 @@ impl Format {
             Self::Zeek(zeek::Log::Conn | zeek::Log::Other)
                 | Self::Argus
                 | Self::Export
+                | Self::Nfcapd
                 | Self::PassiveDns
                 | Self::QueryLog
                 | Self::AwsFlow
@@ -55,10 +63,13 @@ impl Format {
                 | Self::Pcap
                 | Self::Pcapng
                 | Self::Export
+                | Self::Nfcapd
                 | Self::Dnstap
                 | Self::PassiveDns
                 | Self::QueryLog
                 | Self::AwsFlow
+                | Self::AzureFlow
+                | Self::GoogleFlow
         )
     }
 
@@ -71,10 +82,13 @@ impl Format {
             Self::Pcap => "pcap",
             Self::Pcapng => "pcapng",
             Self::Export => "export",
+            Self::Nfcapd => "nfcapd",
             Self::Dnstap => "dnstap",
             Self::PassiveDns => "passive_dns",
             Self::QueryLog => "query_log",
             Self::AwsFlow => "aws_flow",
+            Self::AzureFlow => "azure_flow",
+            Self::GoogleFlow => "google_flow",
         }
     }
 }
@@ -84,11 +98,15 @@ const PCAPNG: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 
 /// Recognises an input by up to 64 KiB of its decompressed head.
 pub fn recognise(head: &[u8]) -> Option<Format> {
+    let head = head.strip_prefix(BOM).unwrap_or(head);
     match () {
         () if pcap::is_pcap(head) => Some(Format::Pcap),
         () if head.starts_with(&PCAPNG) => Some(Format::Pcapng),
+        () if nfcapd::recognise(head) => Some(Format::Nfcapd),
         () if export::recognise(head) => Some(Format::Export),
         () if dnstap::recognise(head) => Some(Format::Dnstap),
+        () if azure::recognise(head) => Some(Format::AzureFlow),
+        () if google::recognise(head) => Some(Format::GoogleFlow),
         () if aws::recognise(head) => Some(Format::AwsFlow),
         () if argus::recognise(head) => Some(Format::Argus),
         () if eve::recognise(head) => Some(Format::Eve),

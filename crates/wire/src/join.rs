@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use tidegauge_model::flow::canonical_host;
 use tidegauge_model::{
-    Address, Answer, Flow, Instant, NameOrigin, Protocol, Reason, ServerName,
+    Address, Answer, Flow, Instant, NameOrigin, Protocol, Reason, ServerName, Volume,
 };
 
 use crate::{Sink, protocol};
@@ -208,8 +208,6 @@ impl Join {
                 sink.flow(self.with_name(key, flow));
             }
         }
-        // Nearly all have told what they had.
-        self.keys.retain(|_, spoken| !spoken.taken || spoken.hosts.len() > 1);
         // Nearly all have told what they had.
         self.keys.retain(|_, spoken| !spoken.taken || spoken.hosts.len() > 1);
         for key in sorted_keys(&self.keys) {
@@ -402,19 +400,31 @@ fn interned(hosts: &mut HashSet<Arc<str>>, text: &str) -> Option<Arc<str>> {
 /// Orders reports of one open connection: the later it was still seen, the better; the
 /// rest only so that the order of inputs does not matter.
 fn order(flow: &Flow) -> (Instant, [Option<(u64, u64)>; 2], u64) {
-    let volume = |volume: Option<tidegauge_model::Volume>| {
-        volume.map(|volume| (volume.packets, volume.bytes))
-    };
+    let volume =
+        |volume: Option<Volume>| volume.map(|volume| (volume.packets, volume.bytes));
     (flow.end, [volume(flow.sent), volume(flow.received)], fingerprint(0, flow))
 }
 
 /// Equal for records of one connection that agree in every value.
 fn fingerprint(key: u64, flow: &Flow) -> u64 {
-    let volume = |v: Option<tidegauge_model::Volume>| v.map(|v| (v.bytes, v.packets));
+    let halves = |address: Address| {
+        let bits = address.bits();
+        [bits >> 64, bits & u128::from(u64::MAX)].map(|h| u64::try_from(h).unwrap_or(0))
+    };
+    let volume = |v: Option<Volume>| v.map_or((0, 0), |v| (v.bytes, v.packets));
+    let told = [flow.sent.is_some(), flow.received.is_some(), flow.tcp_flags.is_some()];
+    let told = told.iter().fold(0, |all, one| all << 1 | u64::from(*one));
+    let ports = [flow.originator_port, flow.responder_port].map(u64::from);
+    let small = [u64::from(flow.protocol.0), u64::from(flow.tcp_flags.unwrap_or(0))];
+    let [originator, responder] = [flow.originator, flow.responder].map(halves);
     let mut hasher = Mixed::default();
-    (key, flow.start, flow.end, flow.originator, flow.responder).hash(&mut hasher);
-    (flow.originator_port, flow.responder_port, flow.protocol).hash(&mut hasher);
-    (volume(flow.sent), volume(flow.received), flow.tcp_flags).hash(&mut hasher);
+    let rest = ports[0] << 48 | ports[1] << 32 | small[0] << 24 | small[1] << 16 | told;
+    hasher.mix_two((key, rest));
+    hasher.mix_two((flow.start.0.cast_unsigned(), flow.end.0.cast_unsigned()));
+    hasher.mix_two(originator.into());
+    hasher.mix_two(responder.into());
+    hasher.mix_two(volume(flow.sent));
+    hasher.mix_two(volume(flow.received));
     hasher.finish()
 }
 
@@ -440,8 +450,11 @@ impl Mixed {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
     fn mix(&mut self, word: u64) {
-        let product =
-            u128::from(self.0 ^ word) * u128::from(Self::FACTOR ^ word.rotate_left(32));
+        self.mix_two((word, word.rotate_left(32)));
+    }
+
+    fn mix_two(&mut self, (one, other): (u64, u64)) {
+        let product = u128::from(self.0 ^ one) * u128::from(Self::FACTOR ^ other);
         let [high, low] = [product >> 64, product & u128::from(u64::MAX)];
         let fold = |half: u128| u64::try_from(half).unwrap_or(0);
         self.0 = (fold(high) ^ fold(low)).wrapping_add(Self::FACTOR);
@@ -500,7 +513,7 @@ impl Hasher for Mixed {
 
 /// A key that is a hash already is its own hash.
 #[derive(Default)]
-struct Hashed(u64);
+pub(crate) struct Hashed(u64);
 
 impl Hasher for Hashed {
     fn finish(&self) -> u64 {
@@ -562,6 +575,33 @@ mod tests {
             let set = keys.iter().filter(|key| (*key >> bit) & 1 == 1).count();
             assert!(set.abs_diff(keys.len() / 2) < keys.len() / 100, "{bit}: {set}");
         }
+    }
+
+    #[test]
+    fn a_record_that_differs_in_any_value_has_a_fingerprint_of_its_own() {
+        let base = named(1, "").ends.flow(AT);
+        let volume = |bytes, packets| Some(Volume { bytes, packets });
+        let mut flows = vec![base.clone()];
+        let mut vary = |change: &dyn Fn(&mut Flow)| {
+            let mut flow = base.clone();
+            change(&mut flow);
+            flows.push(flow);
+        };
+        vary(&|flow| flow.start.0 += 1);
+        vary(&|flow| flow.end.0 += 1);
+        vary(&|flow| std::mem::swap(&mut flow.originator, &mut flow.responder));
+        vary(&|flow| flow.originator_port += 1);
+        vary(&|flow| flow.responder_port += 1);
+        vary(&|flow| flow.protocol = Protocol::UDP);
+        vary(&|flow| flow.tcp_flags = Some(0));
+        vary(&|flow| flow.tcp_flags = Some(1));
+        for (bytes, packets) in [(0, 0), (0, 1), (1, 0), (1, 1), (2, 1)] {
+            vary(&|flow| flow.sent = volume(bytes, packets));
+            vary(&|flow| flow.received = volume(bytes, packets));
+        }
+        let prints: HashSet<u64> = flows.iter().map(|f| fingerprint(1, f)).collect();
+        assert_eq!(prints.len(), flows.len());
+        assert!(!prints.contains(&fingerprint(2, &base)));
     }
 
     #[test]

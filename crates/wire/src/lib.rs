@@ -19,6 +19,7 @@ pub mod export;
 pub mod format;
 pub mod inflate;
 pub mod join;
+pub mod nfcapd;
 pub mod pcap;
 pub mod zeek;
 
@@ -26,9 +27,12 @@ mod argus;
 mod cell;
 mod eve;
 mod lines;
+mod number;
 mod object;
+mod objects;
 mod pass;
 mod protocol;
+mod scan;
 mod stamp;
 mod way;
 

@@ -4,7 +4,7 @@
 
 use std::io::{self, BufRead, Read};
 
-use tidegauge_model::{Instant, Loss, Reason};
+use tidegauge_model::{Day, Instant, Loss, Reason};
 
 use crate::Sink;
 
@@ -15,6 +15,21 @@ pub(crate) const LINE_BYTES_MAX: u64 = 1024 * 1024;
 /// The longest line that is lent from the input's buffer, which may be larger than what a
 /// line may be: of a line without an end in sight no more is looked at than this.
 const LINE_LENT_BYTES_MAX: usize = 256 * 1024;
+
+/// The mark that some programs put before a text in UTF-8.
+pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// A text behind its mark, and behind blank lines and lines that begin with `#`: remarks of
+/// who handed it on.
+pub(crate) fn behind_remarks(text: &[u8]) -> &[u8] {
+    let mut rest = text.strip_prefix(BOM).unwrap_or(text).trim_ascii_start();
+    while rest.starts_with(b"#") {
+        let end = rest.iter().position(|b| *b == b'\n');
+        rest = end.and_then(|end| rest.get(end..)).unwrap_or_default();
+        rest = rest.trim_ascii_start();
+    }
+    rest
+}
 
 /// One line of an input.
 pub(crate) struct Line<'a> {
@@ -32,14 +47,12 @@ pub(crate) struct Line<'a> {
 /// Where the first line of these bytes ends, if it does within [`LINE_LENT_BYTES_MAX`].
 fn line_end(bytes: &[u8]) -> Option<usize> {
     let bytes = bytes.get(..LINE_LENT_BYTES_MAX).unwrap_or(bytes);
-    let (chunks, rest) = bytes.as_chunks::<64>();
-    // Whole chunks without a branch a byte: the compiler makes vectors of them.
-    let ends = |chunk: &[u8; 64]| {
-        chunk.iter().fold(0, |any, byte| any | u8::from(*byte == b'\n')) > 0
-    };
-    let clear = chunks.iter().take_while(|chunk| !ends(chunk)).count();
-    let here = chunks.get(clear).map_or(rest, <[u8; 64]>::as_slice);
-    here.iter().position(|b| *b == b'\n').map(|at| clear * 64 + at)
+    memchr::memchr(b'\n', bytes)
+}
+
+/// The bytes of a line that begins at `offset`, without a mark before the text.
+fn unmarked(offset: u64, bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(BOM).filter(|_| offset == 0).unwrap_or(bytes)
 }
 
 /// Reads lines one after the other.
@@ -55,7 +68,13 @@ pub(crate) struct Lines<'i> {
 
 impl<'i> Lines<'i> {
     pub(crate) fn new(input: &'i mut dyn BufRead) -> Self {
-        Self { input, buffer: Vec::new(), lent: 0, offset: 0, number: 0 }
+        Self::at(input, 0, 1)
+    }
+
+    /// Of an input of which the lines before the one of this number were read.
+    pub(crate) fn at(input: &'i mut dyn BufRead, offset: u64, number: u64) -> Self {
+        let number = number.saturating_sub(1);
+        Self { input, buffer: Vec::new(), lent: 0, offset, number }
     }
 
     /// The next line, or `None` at the end of the input.
@@ -68,7 +87,7 @@ impl<'i> Lines<'i> {
         let offset = self.offset;
         self.offset += u64::try_from(self.lent).expect("a length fits 64 bits");
         self.number += 1;
-        let bytes = self.input.fill_buf()?.get(..end);
+        let bytes = self.input.fill_buf()?.get(..end).map(|b| unmarked(offset, b));
         Ok(Some(Line { offset, number: self.number, bytes, ended: true }))
     }
 
@@ -87,7 +106,7 @@ impl<'i> Lines<'i> {
         if over {
             ended = self.skip_to_line_end()?;
         }
-        let bytes = (!over).then_some(self.buffer.as_slice());
+        let bytes = (!over).then_some(unmarked(offset, &self.buffer));
         Ok(Some(Line { offset, number: self.number, bytes, ended }))
     }
 
@@ -98,7 +117,7 @@ impl<'i> Lines<'i> {
             if bytes.is_empty() {
                 return Ok(false);
             }
-            let end = bytes.iter().position(|b| *b == b'\n');
+            let end = memchr::memchr(b'\n', bytes);
             let length = end.map_or(bytes.len(), |at| at + 1);
             self.input.consume(length);
             self.offset += u64::try_from(length).expect("a length fits 64 bits");
@@ -130,21 +149,43 @@ pub(crate) fn records_of<K>(
     input: &mut dyn BufRead,
     sink: &mut dyn Sink,
     kind: impl Fn(&[u8]) -> Option<K>,
-    mut read: impl FnMut(K, &str, &mut dyn Sink) -> Result<Option<Instant>, Reason>,
+    read: impl FnMut(K, &str, &mut dyn Sink) -> Result<Option<Instant>, Reason>,
 ) -> io::Result<()> {
     let mut lines = Lines::new(input);
-    let mut day = None;
+    let mut records = Records::new(kind, read);
     while let Some(line) = lines.next()? {
+        records.read(&line, sink);
+    }
+    Ok(())
+}
+
+/// Reads the records of lines, and tells those that it cannot read as losses.
+pub(crate) struct Records<F, R> {
+    kind: F,
+    read: R,
+    day: Option<Day>,
+}
+
+impl<F, R> Records<F, R> {
+    pub(crate) fn new(kind: F, read: R) -> Self {
+        Self { kind, read, day: None }
+    }
+
+    pub(crate) fn read<K>(&mut self, line: &Line<'_>, sink: &mut dyn Sink)
+    where
+        F: Fn(&[u8]) -> Option<K>,
+        R: FnMut(K, &str, &mut dyn Sink) -> Result<Option<Instant>, Reason>,
+    {
         let bytes = line.bytes.map(<[u8]>::trim_ascii);
         if bytes == Some(b"") {
-            continue;
+            return;
         }
-        let Some(kind) = kind(bytes.unwrap_or_default()) else { continue };
+        let Some(kind) = (self.kind)(bytes.unwrap_or_default()) else { return };
         let text = bytes
             .ok_or(Reason::Limit)
             .and_then(|bytes| std::str::from_utf8(bytes).map_err(|_| Reason::Syntax));
-        match text.and_then(|text| read(kind, text, sink)) {
-            Ok(at) => day = at.map(Instant::day).or(day),
+        match text.and_then(|text| (self.read)(kind, text, sink)) {
+            Ok(at) => self.day = at.map(Instant::day).or(self.day),
             Err(reason) => {
                 let cut = !line.ended
                     && matches!(
@@ -155,12 +196,11 @@ pub(crate) fn records_of<K>(
                             | Reason::ColumnCount
                     );
                 let reason = if cut { Reason::Truncated } else { reason };
-                let number = Some(line.number);
-                sink.loss(Loss { line: number, day, ..Loss::at(line.offset, reason) });
+                let at = Loss::at(line.offset, reason);
+                sink.loss(Loss { line: Some(line.number), day: self.day, ..at });
             }
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]

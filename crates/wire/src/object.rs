@@ -4,6 +4,8 @@
 //! the object itself, not of one inside it. Where this cannot be told without parsing, the
 //! answer is `None`. Lines are told apart at a tenth of the cost of parsing them.
 
+use crate::scan::string_end;
+
 /// The text of `key`, if it is written without escapes and nothing before it is an object,
 /// an array, or a key with escapes.
 pub(crate) fn early_text<'a>(line: &'a [u8], key: &str) -> Option<&'a [u8]> {
@@ -22,7 +24,7 @@ pub(crate) fn early_text<'a>(line: &'a [u8], key: &str) -> Option<&'a [u8]> {
 /// A string without escapes, and what is behind it.
 fn plain_string(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let text = text.strip_prefix(b"\"")?;
-    let end = text.iter().position(|b| matches!(b, b'"' | b'\\'))?;
+    let end = string_end(text, 0)?;
     let (string, rest) = text.split_at_checked(end)?;
     Some((string, rest.strip_prefix(b"\"")?))
 }
@@ -36,12 +38,16 @@ fn after_scalar(text: &[u8]) -> Option<&[u8]> {
         // An object or array has no such bytes before its bracket.
         return if end == 0 { None } else { text.get(end..) };
     };
-    let mut escaped = false;
-    let end = string.iter().position(|b| {
-        let ends = *b == b'"' && !escaped;
-        escaped = *b == b'\\' && !escaped;
-        ends
-    })?;
+    let mut at = 0;
+    let end = loop {
+        at = string_end(string, at)?;
+        match string.get(at)? {
+            b'"' => break at,
+            b'\\' => at += 2,
+            // What may not be in a string ends none.
+            _ => at += 1,
+        }
+    };
     string.get(end + 1..)
 }
 

@@ -6,17 +6,24 @@ use std::time::Duration;
 
 use tidegauge_model::{Day, Instant, Reason};
 
+use crate::number::millionths;
+
 /// Times before this are not believed: 1990-01-01T00:00:00Z, before there was a web, and
 /// before any format read here.
-const EARLIEST: Instant = Instant(631_152_000_000_000);
+pub(crate) const EARLIEST: Instant = Instant(631_152_000_000_000);
 
 /// How far after the time of reading a record may be: a clock in another time zone.
 const AHEAD_SECONDS_MAX: i64 = 86_400;
 
 /// Whether a record read at `latest` can be of the time `at`.
 pub(crate) fn believable(at: Instant, latest: Instant) -> Result<(), Reason> {
-    let believed = EARLIEST <= at && at <= latest.plus_seconds(AHEAD_SECONDS_MAX);
+    let believed = EARLIEST <= at && at <= latest_believed(latest);
     if believed { Ok(()) } else { Err(Reason::Time) }
+}
+
+/// The last time that a record read at `latest` can be of.
+pub(crate) fn latest_believed(latest: Instant) -> Instant {
+    latest.plus_seconds(AHEAD_SECONDS_MAX)
 }
 
 /// Microseconds of seconds, rounded; negative, too many, or not a number is a wrong value.
@@ -30,6 +37,11 @@ pub(crate) fn micros_of(seconds: f64) -> Result<u64, Reason> {
 /// which most logs write times and intervals. Digits after the sixth are cut. `None` for
 /// any other form.
 pub(crate) fn decimal_micros(text: &str) -> Option<u64> {
+    millionths(text.as_bytes()).or_else(|| long_decimal(text))
+}
+
+/// The same of any number of digits.
+fn long_decimal(text: &str) -> Option<u64> {
     let mut whole: u64 = 0;
     let mut bytes = text.bytes();
     let mut digits = 0;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use futures::TryStreamExt;
-use tidegauge_enrich::atlas::{SourceKind, load};
+use tidegauge_enrich::atlas::{SourceKind, grounds, load};
 use tidegauge_model::{Address, Client, Day, Observation, OrgId, SourceId};
 use tidegauge_store::fingerprint::Hashing;
 use tidegauge_store::{Appended, Lake};
@@ -14,7 +14,7 @@ use tidegauge_wire::Inflate;
 
 use crate::output::{Rows, Value};
 use crate::settings::Settings;
-use crate::{Outcome, args, clock, opened};
+use crate::{Outcome, args, clock, knowledge, opened};
 
 /// How many lost rows of a table are told one by one; the others are only counted.
 const TOLD_MAX: u64 = 3;
@@ -95,6 +95,13 @@ pub(crate) async fn import(
     let fingerprint = input.get_ref().fingerprint();
     let appended =
         lake.append_observations(name, snapshot, &fingerprint, observations).await?;
+    if loaded.placeholders > 0 {
+        tracing::info!(
+            "{}: {} objects stand for what another registry gave away; they say nothing",
+            path.display(),
+            loaded.placeholders
+        );
+    }
     let state = match appended {
         Appended::Stored { .. } => "stored",
         Appended::AlreadyThere => "in the lake already",
@@ -131,6 +138,9 @@ fn lookup(
     push("sector", Value::optional(organisation.and_then(|o| o.sector.as_ref())));
     push("confidence", Value::Float(f64::from(of.confidence), 2));
     push("standing", Value::text(explained.standing));
+    for ground in grounds(&explained, &knowledge::rules(settings)?) {
+        push("because", Value::text(ground));
+    }
     for observation in &explained.observations {
         let range = observation.range.map(|(first, last)| format!(" {first}-{last}"));
         let asn = observation.asn.map(|asn| format!(" {asn}"));

@@ -190,6 +190,8 @@ struct Figures {
     focus: String,
     removal: Estimate,
     net: Estimate,
+    /// Visibility taken out, or why that cannot be told.
+    corrected: Result<Estimate, String>,
 }
 
 impl Figures {
@@ -215,9 +217,18 @@ impl Figures {
             addresses: (expanded(&before, factor), expanded(&after, factor)),
             removal: estimate(Quantity::CohortRemoval)?,
             net: estimate(Quantity::NetChange)?,
+            corrected: estimate(Quantity::RemovalCorrected)
+                .map_err(|hidden| refusal(report).unwrap_or(hidden.to_string())),
             focus,
         })
     }
+}
+
+/// The rule that forbids the corrected figure of the focus country.
+fn refusal(report: &Report) -> Option<String> {
+    let stratum = [("country".to_owned(), report.focus.to_string())];
+    let mut refused = report.correction.as_ref()?.refused.iter();
+    refused.find(|(s, _)| *s == stratum).map(|(_, reason)| reason.clone())
 }
 
 fn month_counts(months: &Release, day: Day) -> anyhow::Result<Counts> {
@@ -268,14 +279,27 @@ fn tell(figures: &Figures, page: &Path, took_micros: i64) -> anyhow::Result<()> 
     )?;
     writeln!(
         out,
-        "{} organisations: cohort removal {}{}, net change {}{}",
+        "{} organisations, as seen: cohort removal {}{}, net change {}{}",
         figures.focus,
         percent(figures.removal.value),
         interval(&figures.removal),
         percent(figures.net.value),
         interval(&figures.net),
     )?;
-    writeln!(out, "\nvisibility not separated from usage: see the report's method.")?;
+    match &figures.corrected {
+        Ok(corrected) => writeln!(
+            out,
+            "{} organisations, visibility taken out: {}{} stopped using it",
+            figures.focus,
+            percent(corrected.value),
+            interval(corrected)
+        )?,
+        Err(reason) => writeln!(
+            out,
+            "{} organisations, visibility taken out: not identified ({reason})",
+            figures.focus
+        )?,
+    }
     writeln!(out, "report: {}", page.display())?;
     tracing::info!("took {:.0} s", took_micros as f64 / 1e6);
     Ok(())

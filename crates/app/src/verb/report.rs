@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use tidegauge_census::Counter;
+use tidegauge_effect::occupancy::weekly::{Corrected, Refusal};
 use tidegauge_effect::retention::retention;
 use tidegauge_effect::{Active, Stratify, Windows};
 use tidegauge_model::count::{Dating, Dimension, Query, Release};
@@ -12,7 +13,7 @@ use tidegauge_model::panel::Panel;
 use tidegauge_model::policy::PolicyEvent;
 use tidegauge_model::{Country, DayRange, ProductId, SectorId};
 use tidegauge_publish::report::{
-    Expansion, Paired, Provenance, Report, Synthetic, write,
+    Correction, Expansion, Paired, Provenance, Report, Synthetic, write,
 };
 
 use crate::opened::{Audience, Opened};
@@ -22,6 +23,8 @@ use crate::{Outcome, args, clock, knowledge, rank};
 
 /// The sector of figure (e).
 const GOVERNMENT: &str = "government";
+/// How estimates are split.
+const SPLIT: [Stratify; 3] = [Stratify::All, Stratify::Country, Stratify::Sector];
 
 /// What is special about simulated data.
 pub(crate) struct Simulated {
@@ -62,6 +65,7 @@ pub(crate) async fn make(
         None => None,
     };
     let panel = desk.panel().await?;
+    let corrected = desk.corrected(&panel, &policy);
     let product_name = opened
         .catalog
         .product(desk.product.as_str())
@@ -72,6 +76,7 @@ pub(crate) async fn make(
     let all_sectors = desk.paired(Dimension::Sector, &[], &[]).await?;
     let tables: Vec<Release> =
         [&countries, &all_sectors].into_iter().flat_map(|p| both(p.as_ref())).collect();
+    let estimates = desk.estimates(&panel, &corrected, &tables);
     let report = Report {
         product: desk.product.clone(),
         product_name,
@@ -86,7 +91,8 @@ pub(crate) async fn make(
         government: desk
             .paired(Dimension::Country, &[], &[SectorId::new(GOVERNMENT)])
             .await?,
-        estimates: desk.estimates(&panel, &tables),
+        correction: Some(correction(&corrected, &estimates)),
+        estimates,
         retention: desk.retention(&panel, &tables),
         coverage: opened.lake.coverage(desk.period).await?,
         timeline,
@@ -193,13 +199,28 @@ impl<'a> Desk<'a> {
         Ok(self.counter().panel(&self.product, &query).await?)
     }
 
-    fn estimates(&self, panel: &Panel, tables: &[Release]) -> Vec<ReleasedEstimate> {
-        let split = [Stratify::All, Stratify::Country, Stratify::Sector];
+    fn corrected(
+        &self,
+        panel: &Panel,
+        policy: &PolicyEvent,
+    ) -> Result<Corrected, Refusal> {
+        let (evidence, compared) = (&self.verb.evidence, &self.verb.compared);
+        assess::corrected(panel, self.windows, policy, evidence, compared, &SPLIT)
+    }
+
+    fn estimates(
+        &self,
+        panel: &Panel,
+        corrected: &Result<Corrected, Refusal>,
+        tables: &[Release],
+    ) -> Vec<ReleasedEstimate> {
         let of = |stratify| {
             let (evidence, compared) = (&self.verb.evidence, &self.verb.compared);
             assess::estimates_by(panel, self.windows, evidence, compared, stratify)
         };
-        let estimates = split.into_iter().flat_map(of);
+        let found = corrected.iter();
+        let found = found.flat_map(|c| assess::corrected_estimates(c, self.windows));
+        let estimates = SPLIT.into_iter().flat_map(of).chain(found);
         self.audience.estimates(estimates, tables)
     }
 
@@ -212,6 +233,23 @@ impl<'a> Desk<'a> {
             h.country == Some(self.focus)
         });
         self.audience.estimates(all.into_iter().chain(of_focus), tables)
+    }
+}
+
+/// What the page shows of the model: nothing of strata whose removal as seen is hidden.
+fn correction(
+    corrected: &Result<Corrected, Refusal>,
+    estimates: &[ReleasedEstimate],
+) -> Correction {
+    let refused = assess::not_identified(corrected, estimates);
+    match corrected {
+        Ok(found) => Correction {
+            visibility: found.visibility.clone(),
+            alarms: found.alarms.clone(),
+            refused,
+            method: found.method.clone(),
+        },
+        Err(_) => Correction { refused, ..Correction::default() },
     }
 }
 

@@ -12,6 +12,8 @@ mod house;
 #[cfg(test)]
 mod real_input;
 #[cfg(test)]
+mod registers;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod sources;

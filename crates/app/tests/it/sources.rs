@@ -1,5 +1,6 @@
 //! Inputs that are not plain files: archives, compressed in every way, and object stores.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -74,30 +75,23 @@ fn an_archive_that_is_cut_gives_its_whole_members_and_says_so() {
     assert!(ended.out.contains("contacts"), "{}", ended.out);
 }
 
-/// What the buckets of a store hold.
-type Objects = Vec<(&'static str, Vec<u8>)>;
+/// A key of a bucket, and what lies there.
+type Object = (&'static str, Vec<u8>);
+type Objects = Vec<Object>;
 
-/// A store that speaks as much of the S3 protocol as reading needs: `GetObject`,
-/// `ListObjectsV2` (Amazon S3 API reference).
+/// A store that speaks as much of three protocols as reading needs: `GetObject` and
+/// `ListObjectsV2` of Amazon S3, which the XML API of Google Cloud Storage shares, and
+/// `Get Blob` and `List Blobs` of Azure, whose container stands in the same place.
 async fn serve(objects: Objects) -> SocketAddr {
     let list = async |State(objects): State<Objects>,
-                      Query(query): Query<
-        std::collections::HashMap<String, String>,
-    >| {
+                      Query(query): Query<HashMap<String, String>>| {
         let prefix = query.get("prefix").cloned().unwrap_or_default();
-        let mut listed = String::new();
-        for (key, bytes) in objects.iter().filter(|(key, _)| key.starts_with(&prefix)) {
-            write!(
-                listed,
-                "<Contents><Key>{key}</Key><LastModified>2024-04-01T00:00:00.000Z\
-                 </LastModified><Size>{}</Size></Contents>",
-                bytes.len()
-            )
-            .unwrap();
+        let below = objects.iter().filter(|(key, _)| key.starts_with(&prefix));
+        if query.get("comp").is_some_and(|comp| comp == "list") {
+            listed_by_azure(below)
+        } else {
+            listed_by_amazon(below)
         }
-        format!(
-            "<ListBucketResult><IsTruncated>false</IsTruncated>{listed}</ListBucketResult>"
-        )
     };
     let object = async |State(objects): State<Objects>,
                         Path((_, key)): Path<(String, String)>| {
@@ -119,44 +113,130 @@ async fn serve(objects: Objects) -> SocketAddr {
     address
 }
 
-#[test]
-fn objects_below_a_url_are_inputs_and_a_missing_one_is_named() {
+fn listed_by_amazon<'a>(objects: impl Iterator<Item = &'a Object>) -> String {
+    let mut listed = String::new();
+    for (key, bytes) in objects {
+        write!(
+            listed,
+            "<Contents><Key>{key}</Key><LastModified>2024-04-01T00:00:00.000Z\
+             </LastModified><Size>{}</Size></Contents>",
+            bytes.len()
+        )
+        .unwrap();
+    }
+    format!(
+        "<ListBucketResult><IsTruncated>false</IsTruncated>{listed}</ListBucketResult>"
+    )
+}
+
+fn listed_by_azure<'a>(objects: impl Iterator<Item = &'a Object>) -> String {
+    let mut listed = String::new();
+    for (key, bytes) in objects {
+        write!(
+            listed,
+            "<Blob><Name>{key}</Name><Properties>\
+             <Last-Modified>Mon, 01 Apr 2024 00:00:00 GMT</Last-Modified>\
+             <Content-Length>{}</Content-Length>\
+             <Content-Type>text/plain</Content-Type><Etag>1</Etag></Properties></Blob>",
+            bytes.len()
+        )
+        .unwrap();
+    }
+    format!(
+        "<EnumerationResults><Blobs>{listed}</Blobs><NextMarker/></EnumerationResults>"
+    )
+}
+
+/// What the environment says of a store at `address`, for each scheme.
+fn environment(scheme: &str, address: SocketAddr) -> Vec<(&'static str, String)> {
+    let own = |text: &str| text.to_owned();
+    let url = format!("http://{address}");
+    match scheme {
+        "s3" => vec![
+            ("AWS_ENDPOINT", url),
+            ("AWS_ALLOW_HTTP", own("true")),
+            ("AWS_SKIP_SIGNATURE", own("true")),
+            ("AWS_REGION", own("eu-central-1")),
+        ],
+        "gs" => vec![
+            ("GOOGLE_BASE_URL", url),
+            ("GOOGLE_ALLOW_HTTP", own("true")),
+            ("GOOGLE_SKIP_SIGNATURE", own("true")),
+        ],
+        "az" => vec![
+            ("AZURE_STORAGE_ACCOUNT_NAME", own("sensors")),
+            ("AZURE_STORAGE_ENDPOINT", url),
+            ("AZURE_ALLOW_HTTP", own("true")),
+            ("AZURE_SKIP_SIGNATURE", own("true")),
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// Two logs, one of them compressed, and one that nobody asks for.
+fn stored() -> Objects {
+    let mut compressed =
+        bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    compressed.write_all(second().as_bytes()).unwrap();
+    vec![
+        ("2024/conn.log", CONN.as_bytes().to_vec()),
+        ("2024/later/conn.log.bz2", compressed.finish().unwrap()),
+        ("2023/conn.log", b"never asked for".to_vec()),
+    ]
+}
+
+/// Ingests URLs of one scheme into the lake of `house`: rows and words.
+fn ingest(
+    house: &House,
+    environment: &[(&'static str, String)],
+    urls: &[String],
+) -> (Vec<serde_json::Value>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegauge"));
+    command
+        .current_dir(house.path("."))
+        .env_remove("TIDEGAUGE_LAKE")
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .args(["--format", "json", "ingest", "--vantage", "v"])
+        .args(urls);
+    let output = command.output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    let document: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{words}"));
+    (document["rows"].as_array().unwrap().clone(), words)
+}
+
+fn store() -> (tokio::runtime::Runtime, SocketAddr) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .unwrap();
-    let mut compressed =
-        bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
-    compressed.write_all(second().as_bytes()).unwrap();
-    let objects = vec![
-        ("2024/conn.log", CONN.as_bytes().to_vec()),
-        ("2024/later/conn.log.bz2", compressed.finish().unwrap()),
-        ("2023/conn.log", b"never asked for".to_vec()),
-    ];
-    let address = runtime.block_on(serve(objects));
+    let address = runtime.block_on(serve(stored()));
+    (runtime, address)
+}
+
+#[test]
+fn objects_below_a_url_are_inputs_and_a_missing_one_is_named() {
+    let (_runtime, address) = store();
+    for scheme in ["s3", "gs", "az"] {
+        let house = House::new();
+        let environment = environment(scheme, address);
+        let url = |below: &str| format!("{scheme}://sensor/{below}");
+        let (rows, words) = ingest(&house, &environment, &[url("2024/")]);
+        assert_eq!(count(&rows, "contacts"), 2, "{scheme} {rows:?}\n{words}");
+        let urls = [url("2024/conn.log"), url("gone.log")];
+        let (rows, words) = ingest(&house, &environment, &urls);
+        assert_eq!(count(&rows, "inputs known already"), 1, "{scheme} {rows:?}");
+        assert_eq!(count(&rows, "inputs unreadable"), 1, "{scheme} {rows:?}");
+        assert!(words.contains(&url("gone.log")), "{scheme} {words}");
+    }
+}
+
+#[test]
+fn a_file_of_a_web_server_is_an_input() {
+    let (_runtime, address) = store();
     let house = House::new();
-    let ingest = |urls: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegauge"));
-        command
-            .current_dir(house.path("."))
-            .env_remove("TIDEGAUGE_LAKE")
-            .env("AWS_ENDPOINT", format!("http://{address}"))
-            .env("AWS_ALLOW_HTTP", "true")
-            .env("AWS_SKIP_SIGNATURE", "true")
-            .env("AWS_REGION", "eu-central-1")
-            .args(["--format", "json", "ingest", "--vantage", "v"])
-            .args(urls);
-        let output = command.output().unwrap();
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        let document: serde_json::Value = serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|_| panic!("{words}"));
-        (document["rows"].as_array().unwrap().clone(), words)
-    };
-    let (rows, words) = ingest(&["s3://sensor/2024/"]);
-    assert_eq!(count(&rows, "contacts"), 2, "{rows:?}\n{words}");
-    let (rows, words) = ingest(&["s3://sensor/2024/conn.log", "s3://sensor/gone.log"]);
-    assert_eq!(count(&rows, "inputs known already"), 1, "{rows:?}");
-    assert_eq!(count(&rows, "inputs unreadable"), 1, "{rows:?}");
-    assert!(words.contains("s3://sensor/gone.log"), "{words}");
+    let url = format!("http://{address}/sensor/2024/conn.log");
+    let (rows, words) = ingest(&house, &[], &[url]);
+    assert_eq!(count(&rows, "contacts"), 1, "{rows:?}\n{words}");
 }

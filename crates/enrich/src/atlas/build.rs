@@ -5,16 +5,19 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::OnceLock;
 
 use tidegauge_model::observation::Field;
 use tidegauge_model::{
     Asn, Country, Day, Gap, NetworkKind, Observation, OrgId, Organisation, SectorId,
-    Sectors, Shared, SiteId, SourceId, Vantage,
+    Shared, SiteId, SourceId, Vantage,
 };
 
 use super::Rules;
+use super::held::HeldIndex;
+use super::identity::Identity;
 use super::load::confidence;
-use super::networks::{AsFact, Networks};
+use super::networks::{AsFact, DomainFact, Networks, Told};
 use super::ranges::{RangeRow, Ranges, Valid};
 use super::tags::Network;
 
@@ -23,17 +26,22 @@ use super::tags::Network;
 pub struct Atlas {
     pub(super) holders: Layers,
     pub(super) providers: Layers,
+    pub(super) registrations: Layers,
     pub(super) range_tags: Layers,
     pub(super) delegations: Layers,
     pub(super) origins: Layers,
     pub(super) countries: Layers,
+    /// Fields that decide nothing, and are shown.
+    pub(super) beside: Vec<Layers>,
     pub(super) statements: Vec<Statement>,
     pub(super) networks: Networks,
     pub(super) sites: HashMap<SiteId, OrgId>,
     pub(super) organisations: HashMap<OrgId, Organisation>,
-    /// Days on which an answer may change for any address, sorted.
-    pub(super) cuts: Vec<Day>,
+    pub(super) identity: Identity,
     pub(super) gap: Gap,
+    pub(super) before_first: Gap,
+    /// Made at the first question: see [`super::held`].
+    pub(super) held: OnceLock<HeldIndex>,
     notes: Notes,
 }
 
@@ -56,6 +64,8 @@ pub(super) struct Layer {
 /// One snapshot of one source.
 #[derive(Debug)]
 pub(super) struct Edition {
+    /// Numbers the tables of a family.
+    pub(super) table: usize,
     pub(super) snapshot: Day,
     pub(super) ranges: Ranges,
 }
@@ -85,8 +95,18 @@ pub(super) enum Reading {
     Holder(Holder),
     /// What the tags of a range mean.
     Tagged(Network),
+    /// Who a registry has there as its user, and what kind of network that makes it.
+    Registered(Registered),
     /// What a registry says, for explanations.
-    Registered,
+    Shown,
+}
+
+/// A row of a registry, understood.
+#[derive(Debug)]
+pub(super) struct Registered {
+    pub(super) id: OrgId,
+    pub(super) kind: NetworkKind,
+    pub(super) country: Option<Country>,
 }
 
 /// A holder row, understood.
@@ -178,8 +198,7 @@ struct Draft {
     facts: Vec<(Asn, AsFact)>,
     /// Statements of holder rows, with the snapshots that made them.
     holders: BTreeSet<(Day, usize)>,
-    /// Organisations by their handle, with the snapshots that named them.
-    named: Vec<(Day, String, BTreeMap<String, String>)>,
+    told: Told,
     notes: Notes,
 }
 
@@ -202,13 +221,19 @@ impl Draft {
             | Field::RangeTag
             | Field::Route => true,
             Field::AsName | Field::AsTag => false,
+            // Kept in the lake: a range that names nobody decides nothing, and there are
+            // millions.
+            Field::Registration if range.is_some() && value.is_empty() => return,
             Field::Registration | Field::Delegation => range.is_some(),
             Field::Organisation => {
-                self.named.push((snapshot, value, detail));
+                self.told.organisations.push((snapshot, value, detail));
                 return;
             }
-            // Kept in the lake; nothing is decided by them.
-            Field::Domain => return,
+            Field::Domain => {
+                let fact = DomainFact { snapshot, source, domain: value, detail };
+                self.told.domains.push(fact);
+                return;
+            }
         };
         match (of_range, range, asn) {
             (true, Some((first, last)), _) if first <= last => {
@@ -236,64 +261,41 @@ impl Draft {
     fn finish(mut self, rules: &Rules) -> Atlas {
         let mut saids: Vec<_> = self.interned.into_iter().collect();
         saids.sort_unstable_by_key(|(_, index)| *index);
-        let statements: Vec<_> = saids
+        let mut statements: Vec<_> = saids
             .into_iter()
             .map(|(said, _)| Statement::read(said, rules, &mut self.notes))
             .collect();
-        let mut layers = layers(self.tables, &statements, &mut self.notes);
         let origins = statements.iter().filter_map(|s| match s.reading {
             Reading::Origin(Some(asn)) => Some((asn, s.said.value.as_str())),
             Reading::Holder(Holder { asn: Some(asn), .. }) => Some((asn, "")),
             _ => None,
         });
-        let networks = Networks::build(self.facts, self.named, origins, &rules.tags);
+        let mut networks = Networks::build(self.facts, self.told, origins, rules);
+        for statement in &mut statements {
+            statement.name_registered(&mut networks, rules);
+        }
+        let mut layers = layers(self.tables, &statements, &mut self.notes);
         let organisations = organisations(&self.holders, &statements);
         let mut take = |field| layers.remove(&field).unwrap_or_default();
-        let mut atlas = Atlas {
+        Atlas {
             holders: take(Field::Holder),
             providers: take(Field::Provider),
+            registrations: take(Field::Registration),
             range_tags: take(Field::RangeTag),
             delegations: take(Field::Delegation),
             origins: take(Field::Origin),
             countries: take(Field::AddressCountry),
+            beside: layers.into_values().collect(),
             networks,
             sites: HashMap::new(),
             organisations,
-            cuts: Vec::new(),
+            identity: rules.identity.clone(),
             gap: rules.gap,
+            before_first: rules.before_first,
+            held: OnceLock::new(),
             notes: self.notes,
             statements,
-        };
-        atlas.cuts = atlas.all_cuts();
-        atlas
-    }
-}
-
-impl Atlas {
-    /// The days on which a new snapshot begins to hold, and those after them, on which a
-    /// gap begins.
-    fn all_cuts(&self) -> Vec<Day> {
-        let layers = [
-            &self.holders,
-            &self.providers,
-            &self.range_tags,
-            &self.delegations,
-            &self.origins,
-            &self.countries,
-        ];
-        let editions = layers
-            .into_iter()
-            .flat_map(|l| l.v4.iter().chain(&l.v6))
-            .filter(|layer| !layer.dated)
-            .flat_map(|layer| &layer.editions);
-        let mut cuts: BTreeSet<_> = self.networks.epochs().iter().copied().collect();
-        for edition in editions {
-            cuts.insert(edition.snapshot);
-            if self.gap != Gap::Carry {
-                cuts.insert(edition.snapshot.plus(1));
-            }
         }
-        cuts.into_iter().collect()
     }
 }
 
@@ -305,6 +307,7 @@ fn layers(
 ) -> BTreeMap<Field, Layers> {
     let said = |at: usize| statements.get(at).map(|s| &s.said);
     let mut layers: BTreeMap<Field, Layers> = BTreeMap::new();
+    let mut numbers = [0, 0];
     for ((field, source, v6, snapshot), rows) in tables {
         let ranges = Ranges::build(rows, |a, b| said(a).cmp(&said(b)));
         notes.tables.push(Table {
@@ -318,7 +321,10 @@ fn layers(
         });
         let of_field = layers.entry(field).or_default();
         let family = if v6 { &mut of_field.v6 } else { &mut of_field.v4 };
-        let edition = Edition { snapshot, ranges };
+        let [of_v4, of_v6] = &mut numbers;
+        let number = if v6 { of_v6 } else { of_v4 };
+        let edition = Edition { table: *number, snapshot, ranges };
+        *number += 1;
         match family.last_mut().filter(|layer| layer.source == source) {
             Some(layer) => layer.editions.push(edition),
             None => {
@@ -357,7 +363,7 @@ impl Statement {
                 Reading::Country(read_or_note(Some(&said.value), "country", notes))
             }
             Field::Holder | Field::Provider if !said.value.is_empty() => {
-                Reading::Holder(Holder::read(&said, &rules.sectors, notes))
+                Reading::Holder(Holder::read(&said, rules, notes))
             }
             Field::RangeTag => {
                 let tags: Vec<_> = said.value.split(';').map(str::trim).collect();
@@ -367,7 +373,7 @@ impl Statement {
             | Field::Delegation
             | Field::Route
             | Field::Organisation
-            | Field::Domain => Reading::Registered,
+            | Field::Domain => Reading::Shown,
             Field::Holder
             | Field::Provider
             | Field::Origin
@@ -376,10 +382,27 @@ impl Statement {
         };
         Self { said, reading }
     }
+
+    /// Understands a row of a registry, once it is known what handles stand for: who is
+    /// named holds the range where the registry's word for it says so.
+    fn name_registered(&mut self, networks: &mut Networks, rules: &Rules) {
+        let Said { field, value, detail, .. } = &self.said;
+        let status = detail.get("status").and_then(|word| rules.tags.status(word));
+        let Some(status) = status.filter(|status| status.holds) else { return };
+        if *field != Field::Registration || value.is_empty() {
+            return;
+        }
+        let id = networks.registered(value, detail.get("name").map(String::as_str));
+        networks.tell(&id, detail);
+        let country = detail.get("country").and_then(|country| country.parse().ok());
+        let kind = status.kind.unwrap_or(NetworkKind::Unknown);
+        self.reading = Reading::Registered(Registered { id, kind, country });
+    }
 }
 
 impl Holder {
-    fn read(said: &Said, sectors: &Sectors, notes: &mut Notes) -> Self {
+    fn read(said: &Said, rules: &Rules, notes: &mut Notes) -> Self {
+        let sectors = &rules.sectors;
         let get = |key: &str| said.detail.get(key);
         let mut known_sectors = Vec::new();
         let named = get("sector").into_iter().flat_map(|s| s.split(';')).map(str::trim);
@@ -390,7 +413,9 @@ impl Holder {
             }
         }
         Self {
-            id: OrgId::new(&said.value),
+            id: rules
+                .identity
+                .of(OrgId::new(&said.value), get("name").map(String::as_str)),
             asn: said.asn,
             kind: read_or_note(get("kind"), "network kind", notes)
                 .unwrap_or(NetworkKind::Own),

@@ -3,26 +3,17 @@
 //! **Invariant:** tenures cover the days asked for wholly, in order, without overlap;
 //! two that touch differ.
 
+use std::fmt;
+
 use tidegauge_model::{
-    Address, Asn, Attribution, Client, Day, DayRange, Gap, Holders, NetworkKind,
+    Address, Attribution, Client, Day, DayRange, Gap, Holders, NetworkKind,
     Observation, OrgId, Organisation, Shared, SourceId, Standing, Tenure,
 };
 
-use super::build::{Atlas, Holder, Layer, Layers, Reading};
+use super::ask::Answer;
+use super::build::{Atlas, Edition, Layer};
+use super::confidence::Confidence;
 use super::ranges::Hit;
-use super::tags::Network;
-
-/// Confidence in the AS as organisation where a tag says that the network is its own.
-/// Picked by hand, revisit when the look-up is held against registers.
-const OWN_NETWORK_CONFIDENCE: f32 = 0.7;
-/// Confidence in the AS as organisation otherwise: space is lent, leased and announced
-/// for others. Picked by hand, revisit.
-const ORIGIN_CONFIDENCE: f32 = 0.5;
-/// Confidence in a provider that publishes the range as its own: it is the holder, though
-/// not who rents the server. Picked by hand, revisit.
-const PROVIDER_CONFIDENCE: f32 = 0.9;
-/// What [`Gap::Disputed`] leaves of the confidence: either of two snapshots may be right.
-const DISPUTED_SHARE: f32 = 0.5;
 
 /// An answer with its grounds.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +26,10 @@ pub struct Explained {
     pub attribution: Attribution,
     /// The organisation named in it.
     pub organisation: Option<Organisation>,
+    /// Which rule chose it.
+    pub why: Why,
+    /// What its confidence is made of.
+    pub confidence: Confidence,
     /// How directly the day is proven.
     pub standing: Standing,
     /// How gaps were filled.
@@ -42,39 +37,128 @@ pub struct Explained {
     /// What the answer rests on. A range is the piece in which the observation decides:
     /// narrower than its row where a narrower row lies inside.
     pub observations: Vec<Observation>,
+    /// What every source says, by field and name: of the snapshots before the day, the one
+    /// that holds, and those after it.
+    pub opinions: Vec<Opinion>,
+    /// The last stretch before the day on which somebody else held it.
+    pub before: Option<Tenure>,
+    /// The first stretch after it.
+    pub after: Option<Tenure>,
 }
 
-/// What the sources of one field say of an address on a day.
-struct Answer<'a> {
-    source: Option<(&'a SourceId, Day)>,
-    hit: Option<Hit>,
-    standing: Standing,
-    /// Multiplies the confidence.
-    share: f32,
-    /// Whether somebody may have held it, whom [`Gap::Unattributed`] does not name: then
-    /// no other source is asked.
-    withheld: bool,
+/// What one snapshot of one source says of an address.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opinion {
+    /// The source.
+    pub source: SourceId,
+    /// Its snapshot.
+    pub snapshot: Day,
+    /// How the snapshot lies to the day.
+    pub relation: Relation,
+    /// What it says; `None` if it leaves the address out.
+    pub said: Option<Observation>,
+    /// The organisation that this names.
+    pub organisation: Option<OrgId>,
+    /// Whether the answer rests on it.
+    pub decides: bool,
+}
+
+/// How a snapshot lies to the day asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// An older one of a source that has a newer one by then.
+    Before,
+    /// The one by which the source is read on that day.
+    Holds,
+    /// A later one.
+    After,
+}
+
+impl fmt::Display for Relation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Before => "before",
+            Self::Holds => "holds",
+            Self::After => "after",
+        })
+    }
+}
+
+/// Which rule chose the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// A holder row stands over everything else.
+    Holder,
+    /// No holder row; a provider publishes the range as its own.
+    Provider,
+    /// Neither; a registry names the user of the range, and it is not whom the AS is of.
+    Registry,
+    /// None of these; the AS that announces the range stands for its organisation.
+    Origin,
+    /// Two snapshots differ, and the rule for gaps names nobody.
+    Withheld,
+    /// No source names anybody.
+    Nobody,
+}
+
+impl Why {
+    /// Whether what was said so loses confidence with the age of its snapshot. A holder
+    /// row does not: whoever wrote it answers for it until they write another.
+    pub(super) fn ages(self) -> bool {
+        matches!(self, Self::Provider | Self::Registry | Self::Origin)
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Holder => "a holder row stands over every other source",
+            Self::Provider => {
+                "no holder row; the provider's own list stands over the routing table"
+            }
+            Self::Registry => {
+                "no holder row and no provider; a registry names the user of the range"
+            }
+            Self::Origin => {
+                "no holder row, no provider and no registered user; the origin AS stands \
+                 for it"
+            }
+            Self::Withheld => "two snapshots differ and the rule for gaps names nobody",
+            Self::Nobody => "no source names anybody",
+        })
+    }
 }
 
 impl Atlas {
     /// Who held a global `address` on a day, and what that rests on.
     pub fn lookup(&self, address: Address, day: Day) -> Explained {
-        let asked = self.ask(address, day);
-        let attribution = self.attribution(&asked, day);
-        let delegation = self.answer(&self.delegations, address, day);
+        let v6 = !address.is_v4();
+        let locate = |edition: &Edition| edition.ranges.segment(address.bits());
+        let asked = self.ask(v6, &locate, day);
+        let decision = self.decide(&asked, &locate, day);
+        let held = self.held(address, day);
+        let registration = self.answer(&self.registrations, v6, &locate, day);
+        let delegation = self.answer(&self.delegations, v6, &locate, day);
         let answers = [
             &asked.holder,
             &asked.provider,
+            &registration,
             &asked.tag,
             &asked.origin,
             &asked.country,
             &delegation,
         ];
         let mut observations: Vec<_> =
-            answers.into_iter().filter_map(|answer| self.observation(answer)).collect();
+            answers.into_iter().filter_map(|answer| self.told(answer)).collect();
+        let attribution = held.attribution();
         if let Some(asn) = attribution.asn {
             observations.extend(self.networks.observations(asn, day));
         }
+        let decides = |edition: &Edition| {
+            let told = asked.deciding().told;
+            told.is_some_and(|(_, told)| std::ptr::eq(told, edition))
+        };
+        let [before, after] = self.neighbours(address, day, &attribution);
         Explained {
             address,
             day,
@@ -82,10 +166,16 @@ impl Atlas {
                 .organisation
                 .as_ref()
                 .and_then(|o| self.organisation(o)),
-            standing: asked.standing(),
+            why: decision.why,
+            by_registry: decision.why == Why::Registry,
+            confidence: Confidence { age: held.age(), ..decision.confidence },
+            standing: held.standing(),
             gap: self.gap,
             attribution,
             observations,
+            opinions: self.opinions(address, day, &decides),
+            before,
+            after,
         }
     }
 
@@ -93,7 +183,7 @@ impl Atlas {
     pub fn attribute(&self, client: &Client, day: Day) -> Attribution {
         match &client.site {
             Some(_) => self.at_site(client),
-            None => self.attribution(&self.ask(client.address, day), day),
+            None => self.held(client.address, day).attribution(),
         }
     }
 
@@ -104,7 +194,7 @@ impl Atlas {
         match &client.site {
             Some(site) if self.sites.contains_key(site) => Standing::Dated,
             Some(_) => Standing::Nobody,
-            None => self.ask(client.address, day).standing(),
+            None => self.held(client.address, day).standing(),
         }
     }
 
@@ -124,182 +214,96 @@ impl Atlas {
         }
     }
 
-    fn ask(&self, address: Address, day: Day) -> Asked<'_> {
-        Asked {
-            holder: self.answer(&self.holders, address, day),
-            provider: self.answer(&self.providers, address, day),
-            tag: self.answer(&self.range_tags, address, day),
-            origin: self.answer(&self.origins, address, day),
-            country: self.answer(&self.countries, address, day),
-        }
-    }
-
-    /// The first source, by name, that says anything.
-    fn answer<'a>(&self, layers: &'a Layers, address: Address, day: Day) -> Answer<'a> {
-        let family = if address.is_v4() { &layers.v4 } else { &layers.v6 };
-        let mut nobody = Answer::nobody(Standing::Nobody);
-        for layer in family {
-            let answer = self.layer_answer(layer, address, day);
-            if answer.hit.is_some() || answer.withheld {
-                return answer;
-            }
-            if answer.standing == Standing::Disputed {
-                nobody.standing = Standing::Disputed;
-            }
-        }
-        nobody
-    }
-
-    fn layer_answer<'a>(
+    /// The nearest stretches before and after `day` on which another organisation, or
+    /// nobody, is named.
+    fn neighbours(
         &self,
-        layer: &'a Layer,
         address: Address,
         day: Day,
-    ) -> Answer<'a> {
-        let find = |at: usize| {
-            let edition = layer.editions.get(at)?;
-            Some((edition.snapshot, edition.ranges.find(address.bits(), day)))
-        };
+        now: &Attribution,
+    ) -> [Option<Tenure>; 2] {
+        let always = DayRange::new(Day(i32::MIN), Day(i32::MAX));
+        let tenures =
+            always.map_or_else(Vec::new, |days| self.tenures_of(address, days));
+        let other = |t: &&Tenure| t.attribution.organisation != now.organisation;
+        let before = tenures.iter().rev().filter(|t| t.days.last() < day).find(other);
+        let after = tenures.iter().filter(|t| day < t.days.first()).find(other);
+        [before.cloned(), after.cloned()]
+    }
+
+    fn opinions(
+        &self,
+        address: Address,
+        day: Day,
+        decides: &dyn Fn(&Edition) -> bool,
+    ) -> Vec<Opinion> {
+        let v6 = !address.is_v4();
+        let fields = [
+            &self.holders,
+            &self.providers,
+            &self.registrations,
+            &self.range_tags,
+            &self.origins,
+            &self.countries,
+            &self.delegations,
+        ];
+        let layers = fields.into_iter().chain(&self.beside);
+        layers
+            .flat_map(|field| field.family(v6))
+            .flat_map(|layer| self.opinions_of(layer, address, day, decides))
+            .collect()
+    }
+
+    /// What each snapshot of a source says; nothing if none mentions the address.
+    fn opinions_of(
+        &self,
+        layer: &Layer,
+        address: Address,
+        day: Day,
+        decides: &dyn Fn(&Edition) -> bool,
+    ) -> Vec<Opinion> {
         let newest = layer.editions.len().saturating_sub(1);
-        if layer.dated {
-            return Answer::of(layer, find(newest), Standing::Dated);
-        }
         let begun = layer.editions.partition_point(|e| e.snapshot <= day);
-        let Some(at) = begun.checked_sub(1) else {
-            return Answer::of(layer, find(0), Standing::BeforeFirst);
-        };
-        let said = find(at);
-        if said.is_some_and(|(snapshot, _)| snapshot == day) {
-            return Answer::of(layer, said, Standing::Snapshot);
-        }
-        let Some(next) = find(begun) else {
-            return Answer::of(layer, said, Standing::AfterLast);
-        };
-        let before = said.and_then(|(_, hit)| hit);
-        if self.who(before) == self.who(next.1) {
-            return Answer::of(layer, said, Standing::Agreed);
-        }
-        match self.gap {
-            Gap::Carry => Answer::of(layer, said, Standing::Disputed),
-            Gap::Disputed => Answer {
-                share: DISPUTED_SHARE,
-                ..Answer::of(layer, said, Standing::Disputed)
-            },
-            Gap::Unattributed => {
-                Answer { withheld: true, ..Answer::nobody(Standing::Disputed) }
+        let holding = if layer.dated { newest } else { begun.saturating_sub(1) };
+        let opinions = layer.editions.iter().enumerate().map(|(at, edition)| {
+            let segment = edition.ranges.segment(address.bits());
+            let hit = segment.and_then(|segment| edition.ranges.said(segment, day));
+            Opinion {
+                source: layer.source.clone(),
+                snapshot: edition.snapshot,
+                relation: match at.cmp(&holding) {
+                    std::cmp::Ordering::Less => Relation::Before,
+                    std::cmp::Ordering::Equal => Relation::Holds,
+                    std::cmp::Ordering::Greater => Relation::After,
+                },
+                said: hit.and_then(|hit| self.observation(layer, edition, hit)),
+                organisation: hit
+                    .and_then(|hit| self.organisation_of(hit, day))
+                    .cloned(),
+                decides: decides(edition),
             }
-        }
-    }
-
-    /// What must be the same in two snapshots for them to agree. A new name for the same
-    /// AS is no disagreement.
-    fn who(&self, hit: Option<Hit>) -> Who<'_> {
-        let reading = hit.and_then(|hit| self.reading(hit));
-        match reading {
-            None | Some(Reading::Origin(None)) => Who::Nobody,
-            Some(Reading::Origin(Some(asn))) => Who::As(*asn),
-            Some(Reading::Country(country)) => {
-                Who::Country(country.as_ref().map(tidegauge_model::Country::as_str))
-            }
-            Some(Reading::Holder(holder)) => Who::Organisation(&holder.id),
-            Some(Reading::Tagged(network)) => Who::Network(network),
-            Some(Reading::Registered) => Who::Registered,
-        }
-    }
-
-    fn reading(&self, hit: Hit) -> Option<&Reading> {
-        self.statements.get(hit.statement).map(|s| &s.reading)
-    }
-
-    fn attribution(&self, asked: &Asked<'_>, day: Day) -> Attribution {
-        let read = |answer: &Answer<'_>| answer.hit.and_then(|hit| self.reading(hit));
-        let addr_country = match read(&asked.country) {
-            Some(Reading::Country(country)) => *country,
-            _ => None,
-        };
-        let asn = match read(&asked.origin) {
-            Some(Reading::Origin(asn)) => *asn,
-            _ => None,
-        };
-        let mut attribution = match read(&asked.holder) {
-            Some(Reading::Holder(holder)) => of_holder(holder, asn, asked.holder.share),
-            _ if asked.holder.withheld => {
-                Attribution { asn, ..Attribution::UNATTRIBUTED }
-            }
-            _ => self.of_network(asked, asn, day),
-        };
-        attribution.addr_country = attribution.addr_country.or(addr_country);
-        attribution
-    }
-
-    /// Who it is where no holder row says so: the provider that publishes the range, else
-    /// the origin AS. What a tag of the range means stands over both.
-    fn of_network(&self, asked: &Asked<'_>, asn: Option<Asn>, day: Day) -> Attribution {
-        let read = |answer: &Answer<'_>| answer.hit.and_then(|hit| self.reading(hit));
-        let mut attribution = match read(&asked.provider) {
-            Some(Reading::Holder(provider)) => {
-                let share = PROVIDER_CONFIDENCE * asked.provider.share;
-                of_holder(provider, asn, share)
-            }
-            _ if asked.provider.withheld => {
-                Attribution { asn, ..Attribution::UNATTRIBUTED }
-            }
-            _ => self.of_origin(asn, day, asked.origin.share * self.agreed(asked, day)),
-        };
-        if let Some(Reading::Tagged(network)) = read(&asked.tag) {
-            if network.kind != NetworkKind::Unknown {
-                attribution.kind = network.kind;
-            }
-            if network.shared != Shared::No {
-                attribution.shared = network.shared;
-            }
-        }
-        attribution
-    }
-
-    /// What is left of the confidence where several AS announce the range: half, unless
-    /// they are of one organisation.
-    fn agreed(&self, asked: &Asked<'_>, day: Day) -> f32 {
-        let said = asked.origin.hit.and_then(|hit| self.statements.get(hit.statement));
-        let Some(origins) = said.and_then(|s| s.said.detail.get("origins")) else {
-            return 1.0;
-        };
-        let mut organisations = origins.split(['_', ',']).map(|asn| {
-            let profile = asn.parse().ok().and_then(|a| self.networks.profile(a, day));
-            profile.map(|p| &p.organisation)
         });
-        let first = organisations.next().flatten();
-        let one = first.is_some() && organisations.all(|other| other == first);
-        if one { 1.0 } else { DISPUTED_SHARE }
+        let opinions: Vec<_> = opinions.collect();
+        if opinions.iter().all(|o| o.said.is_none()) { Vec::new() } else { opinions }
     }
 
-    fn of_origin(&self, asn: Option<Asn>, day: Day, share: f32) -> Attribution {
-        let Some((asn, profile)) =
-            asn.and_then(|asn| Some((asn, self.networks.profile(asn, day)?)))
-        else {
-            return Attribution { asn, ..Attribution::UNATTRIBUTED };
-        };
-        let own = profile.kind() == NetworkKind::Own;
-        let confidence = if own { OWN_NETWORK_CONFIDENCE } else { ORIGIN_CONFIDENCE };
-        Attribution {
-            organisation: Some(profile.organisation.clone()),
-            asn: Some(asn),
-            kind: profile.kind(),
-            shared: profile.shared(),
-            org_country: profile.country,
-            addr_country: None,
-            confidence: confidence * share,
-        }
+    fn told(&self, answer: &Answer<'_>) -> Option<Observation> {
+        let (layer, edition) = answer.told?;
+        self.observation(layer, edition, answer.hit?)
     }
 
-    fn observation(&self, answer: &Answer<'_>) -> Option<Observation> {
-        let (source, snapshot) = answer.source?;
-        let hit = answer.hit?;
+    fn observation(
+        &self,
+        layer: &Layer,
+        edition: &Edition,
+        hit: Hit,
+    ) -> Option<Observation> {
         let said = &self.statements.get(hit.statement)?.said;
+        let (first, last) = edition.ranges.bounds(hit.segment)?;
         Some(Observation {
-            source: source.clone(),
-            snapshot,
-            range: Some((hit.first, hit.last)),
+            source: layer.source.clone(),
+            snapshot: edition.snapshot,
+            range: Some((Address::from_bits(first), Address::from_bits(last))),
             asn: said.asn,
             field: said.field,
             value: said.value.clone(),
@@ -308,118 +312,16 @@ impl Atlas {
     }
 }
 
-/// What two snapshots are compared by.
-#[derive(PartialEq, Eq)]
-enum Who<'a> {
-    Nobody,
-    As(Asn),
-    Country(Option<&'a str>),
-    Organisation(&'a OrgId),
-    Network(&'a Network),
-    /// Somebody: who it is, only one edition tells.
-    Registered,
-}
-
-/// The three answers that make an attribution.
-struct Asked<'a> {
-    holder: Answer<'a>,
-    provider: Answer<'a>,
-    tag: Answer<'a>,
-    origin: Answer<'a>,
-    country: Answer<'a>,
-}
-
-impl Asked<'_> {
-    /// The standing of the answer that decides: the holder's, else the provider's, else the
-    /// origin's.
-    fn standing(&self) -> Standing {
-        let decides =
-            |a: &&Answer<'_>| a.hit.is_some() || a.standing == Standing::Disputed;
-        let first = [&self.holder, &self.provider].into_iter().find(decides);
-        first.unwrap_or(&self.origin).standing
-    }
-}
-
-impl<'a> Answer<'a> {
-    fn nobody(standing: Standing) -> Self {
-        Self { source: None, hit: None, standing, share: 1.0, withheld: false }
-    }
-
-    fn of(
-        layer: &'a Layer,
-        found: Option<(Day, Option<Hit>)>,
-        standing: Standing,
-    ) -> Self {
-        let Some((snapshot, Some(hit))) = found else {
-            // Only a gap can be disputed about nobody; else nobody said anything.
-            let disputed = standing == Standing::Disputed;
-            return Self::nobody(if disputed { standing } else { Standing::Nobody });
-        };
-        Self {
-            source: Some((&layer.source, snapshot)),
-            hit: Some(hit),
-            standing,
-            share: 1.0,
-            withheld: false,
-        }
-    }
-}
-
-fn of_holder(holder: &Holder, origin: Option<Asn>, share: f32) -> Attribution {
-    Attribution {
-        organisation: Some(holder.id.clone()),
-        asn: holder.asn.or(origin),
-        kind: holder.kind,
-        shared: holder.shared,
-        org_country: holder.country,
-        addr_country: holder.addr_country,
-        confidence: holder.confidence * share,
-    }
-}
-
 impl Holders for Atlas {
     fn tenures(&self, client: &Client, days: DayRange) -> Vec<Tenure> {
         if client.site.is_some() {
             return vec![Tenure { days, attribution: self.at_site(client) }];
         }
-        let mut tenures: Vec<Tenure> = Vec::new();
-        let starts = self.starts(client.address, days);
-        for (at, &first) in starts.iter().enumerate() {
-            let last = starts.get(at + 1).map_or(days.last(), |next| next.plus(-1));
-            let attribution = self.attribution(&self.ask(client.address, first), first);
-            let known = tenures.last_mut().filter(|t| t.attribution == attribution);
-            let begin = known.as_ref().map_or(first, |t| t.days.first());
-            let stretch = DayRange::new(begin, last).expect("starts are in order");
-            match known {
-                Some(tenure) => tenure.days = stretch,
-                None => tenures.push(Tenure { days: stretch, attribution }),
-            }
-        }
-        tenures
+        self.tenures_of(client.address, days)
     }
 
     fn organisation(&self, id: &OrgId) -> Option<Organisation> {
         let told = self.organisations.get(id).cloned();
-        told.or_else(|| self.networks.organisation(id))
-    }
-}
-
-impl Atlas {
-    /// The first days of the stretches within which no answer for `address` can change.
-    fn starts(&self, address: Address, days: DayRange) -> Vec<Day> {
-        let mut starts = vec![days.first()];
-        let begun = self.cuts.partition_point(|&cut| cut <= days.first());
-        let cuts = self.cuts.iter().skip(begun).take_while(|&&cut| cut <= days.last());
-        starts.extend(cuts);
-        let family = if address.is_v4() { &self.holders.v4 } else { &self.holders.v6 };
-        for layer in family.iter().filter(|layer| layer.dated) {
-            if let Some(newest) = layer.editions.last() {
-                let changes = newest.ranges.changes(address.bits());
-                starts.extend(changes.filter(|&day| days.contains(day)));
-            }
-        }
-        starts.sort_unstable();
-        starts.dedup();
-        starts
+        self.identity.describe(id, told.or_else(|| self.networks.organisation(id)))
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! table ─► load ─► Observation (stored) ─► Atlas::build ─► tenures, lookup, diff
-//!           └ Loss                          ▲ Rules: tags, sectors, known, gap
+//!           └ Loss                          ▲ Rules: tags, sectors, identity, known, gap
 //! ```
 //!
 //! What is stored is what each table said on the day of its snapshot. Everything else is
 //! decided here, at look-up, and can be decided again:
 //!
-//! * **Which source wins.** A holder row over a provider's own list, that over a routing
-//!   table. Of several sources of one kind, the first by name that says anything of the
+//! * **Which source wins.** A holder row over a provider's own list, that over the user
+//!   whom a registry names, that over a routing table. Of several sources of one kind, the first by name that says anything of the
 //!   address. What a tag of the range means for kind and sharing stands over all but a
 //!   holder row. Delegations are shown by a look-up and decide nothing.
 //! * **Which row wins** where rows of one table overlap: the narrower.
@@ -17,6 +17,12 @@
 //!   ([`Gap::Carry`]), or [`Gap`] says otherwise where they differ. Before the first
 //!   snapshot the first holds, after the last the last; [`Atlas::standing`] tells how
 //!   directly a day is proven, so that the share decided like this can be printed.
+//! * **Whose a registered range is.** A registry's object names an organisation and what it
+//!   was given the range for: `sectors/tags.toml` says for which words the organisation
+//!   uses the range itself. Then it is the holder; where it is also the organisation of the
+//!   AS, the AS tells more. For other words, and where nobody is named, the AS decides.
+//! * **Who is one organisation.** AS and ranges under one handle of a registry, and what a
+//!   file of people puts together ([`Identity`]).
 //! * **What an AS is.** Without a holder row the organisation is the one that the AS is
 //!   registered to, `org:HANDLE`, so that AS with one handle are one organisation; where no
 //!   table tells, the origin AS itself, `as:64496`. Its kind and sector are those of its tags and class
@@ -29,8 +35,14 @@
 //!
 //! **Invariant:** the same observations, in any order, give the same atlas.
 
+mod ask;
 mod build;
+mod confidence;
 mod diff;
+mod draw;
+mod grounds;
+mod held;
+mod identity;
 mod load;
 mod lookup;
 mod networks;
@@ -44,9 +56,14 @@ use tidegauge_model::sector::BadSectors;
 use tidegauge_model::{Day, Gap, SectorId, Sectors, SourceId};
 
 pub use build::{Atlas, Notes, Table};
-pub use diff::Diff;
+pub use confidence::Confidence;
+pub use diff::{Cause, Change, Diff, Move, Place, Reattribution, Share, Turnover};
+pub use draw::{DrawnAtlas, Draws};
+pub use grounds::{Ground, grounds};
+pub use held::Held;
+pub use identity::{BadIdentity, Identity, normal_name};
 pub use load::{Cloud, Loaded, Mapping, SourceKind, load};
-pub use lookup::Explained;
+pub use lookup::{Explained, Opinion, Relation, Why};
 pub use tags::Tags;
 
 /// The list of sectors, in `sectors/`.
@@ -61,10 +78,15 @@ pub struct Rules {
     pub tags: Tags,
     /// The sectors there are; a holder row that names another has no sector.
     pub sectors: Sectors,
+    /// Which ids are one organisation, and what people know of it.
+    pub identity: Identity,
     /// Snapshots later than this are left out.
     pub known: Option<Day>,
     /// How gaps between snapshots are filled.
     pub gap: Gap,
+    /// What holds before the first snapshot of a source: it is carried back, or with half
+    /// its confidence, or the source says nothing yet.
+    pub before_first: Gap,
 }
 
 impl Rules {
@@ -88,7 +110,9 @@ impl Rules {
         {
             return Err(AtlasError::UnknownSector { sector: unknown.clone() });
         }
-        Ok(Self { tags, sectors, known: None, gap: Gap::Carry })
+        let identity = Identity::default();
+        let (gap, before_first) = (Gap::Carry, Gap::Carry);
+        Ok(Self { tags, sectors, identity, known: None, gap, before_first })
     }
 }
 
@@ -126,6 +150,17 @@ pub enum AtlasError {
         /// What is wrong.
         #[source]
         error: serde_json::Error,
+    },
+    /// The file of records ends too soon, or is another.
+    #[error("table {table} cannot be read after byte {byte}; nothing of it is used")]
+    Bytes {
+        /// The table.
+        table: SourceId,
+        /// Where the last whole record ends.
+        byte: u64,
+        /// What is wrong.
+        #[source]
+        error: io::Error,
     },
     /// The file is not a whole MMDB.
     #[error("table {table} is not a sound MMDB file; nothing of it is used")]

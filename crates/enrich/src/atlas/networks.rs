@@ -1,7 +1,8 @@
 //! What is known of autonomous systems: name, country, kind, sector, by day.
 //!
 //! **Invariant:** a list is closed: an AS that an edition of a list leaves out is not
-//! tagged from that edition on.
+//! tagged from that edition on. A registry's word on whose an AS is stands over what the
+//! network says of itself. A website below a listed domain gives its AS that domain's tag.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -10,6 +11,9 @@ use tidegauge_model::{
     Asn, Country, Day, NetworkKind, Observation, OrgId, Organisation, Shared, SourceId,
 };
 
+use super::Rules;
+use super::identity::Identity;
+use super::load::{PEERINGDB, domain};
 use super::tags::{Network, Tags};
 
 /// One observation of an AS.
@@ -37,6 +41,26 @@ pub(super) struct Networks {
     ases: HashMap<OrgId, Asn>,
     /// What is told of organisations by their handle.
     named: HashMap<OrgId, BTreeMap<String, String>>,
+    /// Whose domains are, by the domain.
+    domains: HashMap<String, DomainFact>,
+    identity: Identity,
+}
+
+/// What is told beside ranges and AS.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Organisations by their handle.
+    pub(super) organisations: Vec<(Day, String, BTreeMap<String, String>)>,
+    pub(super) domains: Vec<DomainFact>,
+}
+
+/// Whose a domain is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct DomainFact {
+    pub(super) snapshot: Day,
+    pub(super) source: SourceId,
+    pub(super) domain: String,
+    pub(super) detail: BTreeMap<String, String>,
 }
 
 /// A list: the names of a source, or one tag of it.
@@ -62,16 +86,24 @@ impl Profile {
 }
 
 impl Networks {
-    /// Resolves `facts`. `named` are organisations by their handle; of two statements the
-    /// newer stands. `origins` are the AS that ranges name, with the name there,
-    /// which stands where no list has one.
+    /// Resolves `facts`. Of two statements on one organisation or domain the newer stands.
+    /// `origins` are the AS that ranges name, with the name there, which stands where no
+    /// list has one.
     pub(super) fn build<'a>(
         facts: Vec<(Asn, AsFact)>,
-        mut named: Vec<(Day, String, BTreeMap<String, String>)>,
+        mut told: Told,
         origins: impl Iterator<Item = (Asn, &'a str)>,
-        tags: &Tags,
+        rules: &Rules,
     ) -> Self {
-        let mut networks = Self::default();
+        let mut networks = Self { identity: rules.identity.clone(), ..Self::default() };
+        told.organisations.sort_unstable();
+        for (_, handle, detail) in told.organisations {
+            networks.named.insert(of_handle(&handle), detail);
+        }
+        told.domains.sort_unstable();
+        for fact in told.domains {
+            networks.domains.insert(fact.domain.clone(), fact);
+        }
         let mut lists: BTreeMap<ListKey, BTreeSet<Day>> = BTreeMap::new();
         for (_, fact) in &facts {
             lists.entry(fact.list()).or_default().insert(fact.snapshot);
@@ -95,16 +127,12 @@ impl Networks {
             facts.dedup();
         }
         for (asn, name) in names {
-            let profiles = networks.resolve(asn, name, tags);
+            let profiles = networks.resolve(asn, name, &rules.tags);
             for profile in &profiles {
                 // Of the AS of one organisation, the lowest stands for it.
                 networks.ases.entry(profile.organisation.clone()).or_insert(asn);
             }
             networks.profiles.insert(asn, profiles);
-        }
-        named.sort_unstable();
-        for (_, handle, detail) in named {
-            networks.named.insert(of_handle(&handle), detail);
         }
         networks
     }
@@ -120,30 +148,69 @@ impl Networks {
         profiles.get(self.epoch(day)).or(profiles.last())
     }
 
-    /// The organisation that an AS stands for, as last known.
+    /// The organisation that an AS stands for, or that a registry has, as last known.
     pub(super) fn organisation(&self, id: &OrgId) -> Option<Organisation> {
-        let asn = self.ases.get(id)?;
-        let profile = self.profiles.get(asn)?.last()?;
+        let asn = self.ases.get(id);
+        let profile = asn.and_then(|asn| self.profiles.get(asn)?.last());
+        let mut members = self.identity.members(id);
         let told = self.named.get(id);
-        let mut sectors = profile.network.sectors.iter().cloned();
-        let name = told.and_then(|detail| detail.get("name")).or(profile.name.as_ref());
-        let country = told.and_then(|detail| detail.get("country"));
+        let told = told.or_else(|| members.find_map(|member| self.named.get(member)));
+        if profile.is_none() && told.is_none() {
+            return None;
+        }
+        let tell = |key: &str| told.and_then(|detail| detail.get(key));
+        let of_as = profile.and_then(|profile| profile.name.as_ref());
+        let fallback = || asn.map_or_else(|| id.to_string(), ToString::to_string);
+        let sectors = profile.map(|profile| profile.network.sectors.as_slice());
+        let mut sectors = sectors.unwrap_or_default().iter().cloned();
         Some(Organisation {
             id: id.clone(),
-            name: name.cloned().unwrap_or_else(|| asn.to_string()),
-            country: country.and_then(|c| c.parse().ok()).or(profile.country),
+            name: tell("name").or(of_as).cloned().unwrap_or_else(fallback),
+            country: tell("country")
+                .and_then(|country| country.parse().ok())
+                .or(profile.and_then(|profile| profile.country)),
             parent: None,
             sector: sectors.next(),
             other_sectors: sectors.collect(),
         })
     }
 
+    /// The organisation with a registry's handle, which a row calls `name`.
+    pub(super) fn registered(&self, handle: &str, name: Option<&str>) -> OrgId {
+        let id = of_handle(handle);
+        let told = self.named.get(&id).and_then(|detail| detail.get("name"));
+        let name = told.map(String::as_str).or(name);
+        self.identity.of(id, name)
+    }
+
+    /// What a row of a registry tells of an organisation of which no object does.
+    pub(super) fn tell(&mut self, id: &OrgId, detail: &BTreeMap<String, String>) {
+        if !self.ases.contains_key(id) && !self.named.contains_key(id) {
+            self.named.insert(id.clone(), detail.clone());
+        }
+    }
+
     /// What was said of `asn` that holds on `day`.
     pub(super) fn observations(&self, asn: Asn, day: Day) -> Vec<Observation> {
         let epoch = self.epoch(day);
-        let facts = self.facts.get(&asn).into_iter().flatten();
-        facts
+        let holding: Vec<_> = self
+            .facts
+            .get(&asn)
+            .into_iter()
+            .flatten()
             .filter(|fact| self.holds(fact, epoch))
+            .collect();
+        let of_domain = self.domain_of(&holding).map(|fact| Observation {
+            source: fact.source.clone(),
+            snapshot: fact.snapshot,
+            range: None,
+            asn: None,
+            field: Field::Domain,
+            value: fact.domain.clone(),
+            detail: fact.detail.clone(),
+        });
+        holding
+            .into_iter()
             .map(|fact| Observation {
                 source: fact.source.clone(),
                 snapshot: fact.snapshot,
@@ -153,7 +220,33 @@ impl Networks {
                 value: fact.value.clone(),
                 detail: fact.detail.clone(),
             })
+            .chain(of_domain)
             .collect()
+    }
+
+    /// The listed domain that the website of an AS, or else of its organisation, is below:
+    /// the longest.
+    fn domain_of(&self, facts: &[&AsFact]) -> Option<&DomainFact> {
+        if self.domains.is_empty() {
+            return None;
+        }
+        let of_as = facts.iter().filter_map(|fact| fact.detail.get("website"));
+        let of_organisation = facts
+            .iter()
+            .filter(|fact| fact.field == Field::Registration)
+            .filter_map(|fact| self.named.get(&of_handle(&fact.value))?.get("website"));
+        let mut sites = of_as.chain(of_organisation);
+        sites.find_map(|site| {
+            let host = host(site)?;
+            let mut rest = Some(host.as_str());
+            while let Some(domain) = rest {
+                if let Some(fact) = self.domains.get(domain) {
+                    return Some(fact);
+                }
+                rest = domain.split_once('.').map(|(_, parent)| parent);
+            }
+            None
+        })
     }
 
     fn epoch(&self, day: Day) -> usize {
@@ -185,12 +278,20 @@ impl Networks {
             .map(|epoch| {
                 let holding: Vec<_> =
                     facts.iter().filter(|f| self.holds(f, epoch)).collect();
-                let handle = holding
-                    .iter()
-                    .find(|f| f.field == Field::Registration && !f.value.is_empty());
-                let organisation =
-                    handle.map_or_else(|| itself.clone(), |f| of_handle(&f.value));
-                profile(&organisation, &holding, origin_name, tags)
+                let domain = self.domain_of(&holding);
+                let mut profile = profile(&itself, &holding, domain, origin_name, tags);
+                profile.organisation = match registration(&holding) {
+                    Some(fact) => {
+                        let told = self.named.get(&of_handle(&fact.value));
+                        let country = told.and_then(|told| told.get("country"));
+                        let country = country.and_then(|country| country.parse().ok());
+                        profile.country = profile.country.or(country);
+                        let name = fact.detail.get("name").or(profile.name.as_ref());
+                        self.registered(&fact.value, name.map(String::as_str))
+                    }
+                    None => self.identity.of(itself.clone(), profile.name.as_deref()),
+                };
+                profile
             })
             .collect();
         if profiles.windows(2).all(|pair| pair.first() == pair.last()) {
@@ -198,6 +299,26 @@ impl Networks {
         }
         profiles
     }
+}
+
+/// Whose an AS is: the first registry that says so, else what it says of itself.
+fn registration<'a>(facts: &[&'a AsFact]) -> Option<&'a AsFact> {
+    let of = |fact: &&&'a AsFact| {
+        fact.field == Field::Registration && !fact.value.is_empty()
+    };
+    let itself = |fact: &AsFact| {
+        fact.detail.get("registry").is_some_and(|registry| registry == PEERINGDB)
+    };
+    let mut all = facts.iter().filter(of);
+    let first = all.clone().next();
+    all.find(|fact| !itself(fact)).or(first).copied()
+}
+
+/// The host of a website, however it is written.
+fn host(website: &str) -> Option<String> {
+    let rest = website.split_once("://").map_or(website, |(_, rest)| rest);
+    let host = rest.split(['/', '?', '#', ':']).next().unwrap_or_default();
+    domain(host.rsplit('@').next().unwrap_or_default())
 }
 
 /// The organisation with a registry's handle.
@@ -217,6 +338,7 @@ impl AsFact {
 fn profile(
     organisation: &OrgId,
     facts: &[&AsFact],
+    domain: Option<&DomainFact>,
     origin_name: &str,
     tags: &Tags,
 ) -> Profile {
@@ -225,6 +347,7 @@ fn profile(
         .iter()
         .filter(|f| f.field == Field::AsTag)
         .map(|f| f.value.as_str())
+        .chain(domain.and_then(|fact| fact.detail.get("tag")).map(String::as_str))
         .collect();
     // "Unknown" of one source does not outweigh what another knows.
     let class = of_as()

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use tidegauge_model::{Address, Day};
+use tidegauge_model::Day;
 
 /// A row before it is indexed. `statement` is an index into the atlas' statements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,8 +56,8 @@ pub(super) struct Ranges {
 /// A hit: the disjoint piece of address space, and the statement for the day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hit {
-    pub(super) first: Address,
-    pub(super) last: Address,
+    /// For [`Ranges::bounds`].
+    pub(super) segment: usize,
     pub(super) statement: usize,
 }
 
@@ -89,31 +89,38 @@ impl Ranges {
         ranges
     }
 
-    /// What the table says of `address` on `day`.
-    pub(super) fn find(&self, address: u128, day: Day) -> Option<Hit> {
+    /// The segment that `address` lies in.
+    pub(super) fn segment(&self, address: u128) -> Option<usize> {
         let after = self.firsts.partition_point(|&first| first <= address);
         let at = after.checked_sub(1)?;
-        let last = *self.lasts.get(at)?;
-        if address > last {
-            return None;
-        }
-        let candidates = self.choices.get(*self.choice.get(at)?)?;
-        let chosen = candidates.iter().find(|c| c.valid.contains(day))?;
-        Some(Hit {
-            first: Address::from_bits(*self.firsts.get(at)?),
-            last: Address::from_bits(last),
-            statement: chosen.statement,
-        })
+        (address <= *self.lasts.get(at)?).then_some(at)
     }
 
-    /// The days on which what is said of `address` may change, by its rows' own dates:
+    /// What a segment says on `day`.
+    pub(super) fn said(&self, segment: usize, day: Day) -> Option<Hit> {
+        let candidates = self.choices.get(self.choice(segment)?)?;
+        let chosen = candidates.iter().find(|c| c.valid.contains(day))?;
+        Some(Hit { segment, statement: chosen.statement })
+    }
+
+    /// First and last address of a segment, both included.
+    pub(super) fn bounds(&self, segment: usize) -> Option<(u128, u128)> {
+        Some((*self.firsts.get(segment)?, *self.lasts.get(segment)?))
+    }
+
+    /// A number that two segments share if and only if they say the same on every day.
+    pub(super) fn choice(&self, segment: usize) -> Option<usize> {
+        self.choice.get(segment).copied()
+    }
+
+    /// The days on which what is said in a segment may change, by its rows' own dates:
     /// each is the first day of something.
-    pub(super) fn changes(&self, address: u128) -> impl Iterator<Item = Day> {
-        let at = self.firsts.partition_point(|&first| first <= address).checked_sub(1);
-        at.filter(|&at| self.lasts.get(at).is_some_and(|&last| address <= last))
-            .and_then(|at| self.choices.get(*self.choice.get(at)?))
+    pub(super) fn changes(&self, segment: usize) -> impl Iterator<Item = Day> {
+        self.choice(segment)
+            .and_then(|choice| self.choices.get(choice))
             .into_iter()
             .flat_map(|candidates| candidates.iter())
+            .filter(|c| c.valid != Valid::ALWAYS)
             .flat_map(|c| [c.valid.from, c.valid.to.plus(1)])
     }
 
@@ -274,6 +281,10 @@ mod tests {
             .map(|r| r.statement)
     }
 
+    fn find(ranges: &Ranges, address: u128, day: Day) -> Option<Hit> {
+        ranges.said(ranges.segment(address)?, day)
+    }
+
     prop_compose! {
         fn row()(first in 0u128..60, size in 0u128..20, high: bool,
                  from in 0i32..10, days in 0i32..10, dated: bool, statement in 0usize..50)
@@ -296,12 +307,13 @@ mod tests {
         ) {
             let ranges = Ranges::build(rows.clone(), |a, b| a.cmp(&b));
             for address in (0..85).chain(u128::MAX - 84..=u128::MAX) {
-                let found = ranges.find(address, Day(day));
+                let found = find(&ranges, address, Day(day));
                 prop_assert_eq!(
                     found.map(|h| h.statement), scan(&rows, address, Day(day)), "{}", address
                 );
                 if let Some(hit) = found {
-                    prop_assert!(hit.first.bits() <= address && address <= hit.last.bits());
+                    let (first, last) = ranges.bounds(hit.segment).unwrap();
+                    prop_assert!(first <= address && address <= last);
                 }
             }
         }
@@ -330,7 +342,7 @@ mod tests {
         };
         let rows = vec![row(0, u128::MAX, 1), row(5, 9, 2)];
         let ranges = Ranges::build(rows, |a, b| a.cmp(&b));
-        let said = |a| ranges.find(a, Day(0)).map(|h| h.statement);
+        let said = |a| find(&ranges, a, Day(0)).map(|h| h.statement);
         assert_eq!([said(4), said(5), said(10)], [Some(1), Some(2), Some(1)]);
         assert_eq!(said(u128::MAX), Some(1));
         assert_eq!((ranges.len(), ranges.overlapping()), (3, 1));

@@ -81,6 +81,8 @@ pub(super) struct Rows<R> {
     input: R,
     line: u64,
     offset: u64,
+    /// Whether a line that is not UTF-8 is read as Windows-1252.
+    western: bool,
 }
 
 /// What stands on the next line.
@@ -93,7 +95,13 @@ pub(super) enum Next {
 
 impl<R: BufRead> Rows<R> {
     pub(super) fn new(input: R) -> Self {
-        Self { input, line: 0, offset: 0 }
+        Self { input, line: 0, offset: 0, western: false }
+    }
+
+    /// Rows of a table to which everybody wrote in the encoding of their own machine: a
+    /// line that is not UTF-8 is taken for Windows-1252, of which ISO 8859-1 is a part.
+    pub(super) fn western(input: R) -> Self {
+        Self { western: true, ..Self::new(input) }
     }
 
     /// Lines read so far.
@@ -123,8 +131,10 @@ impl<R: BufRead> Rows<R> {
         if bytes.last() == Some(&b'\r') {
             bytes.pop();
         }
-        let Ok(mut text) = String::from_utf8(bytes) else {
-            return Ok(Next::Lost(row(String::new()), Reason::Syntax));
+        let mut text = match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) if self.western => of_windows_1252(error.as_bytes()),
+            Err(_) => return Ok(Next::Lost(row(String::new()), Reason::Syntax)),
         };
         if self.line == 1 && text.starts_with('\u{feff}') {
             text.remove(0);
@@ -134,6 +144,24 @@ impl<R: BufRead> Rows<R> {
         }
         Ok(Next::Row(row(text)))
     }
+}
+
+/// What Windows-1252 has in place of the second set of control characters, 0x80 to 0x9f.
+const WINDOWS_1252: [char; 32] = [
+    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}',
+    'Ž', '\u{8f}', '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›',
+    'œ', '\u{9d}', 'ž', 'Ÿ',
+];
+
+fn of_windows_1252(bytes: &[u8]) -> String {
+    let read = |byte: &u8| match byte {
+        0x80..=0x9f => {
+            let at = usize::from(byte - 0x80);
+            WINDOWS_1252.get(at).copied().unwrap_or(char::REPLACEMENT_CHARACTER)
+        }
+        _ => char::from(*byte),
+    };
+    bytes.iter().map(read).collect()
 }
 
 fn count(bytes: usize) -> u64 {
@@ -180,5 +208,15 @@ mod tests {
         assert!(matches!(rows.next(), Ok(Next::Lost(_, Reason::Syntax))));
         let Ok(Next::Row(row)) = rows.next() else { panic!("a row") };
         assert_eq!((row.line, row.offset), (3, 200_004));
+    }
+
+    #[test]
+    fn western_bytes_are_read_where_they_are_expected() {
+        let mut rows = Rows::western(b"M\xfcller \x96 \x80\nM\xc3\xbcller".as_slice());
+        let mut texts = Vec::new();
+        while let Ok(Next::Row(row)) = rows.next() {
+            texts.push(row.text().to_owned());
+        }
+        assert_eq!(texts, ["Müller – €", "Müller"]);
     }
 }

@@ -118,20 +118,21 @@ fn tenures_cover_the_days_and_follow_the_gap_rule() {
         }
         tenures
             .iter()
-            .map(|t| (t.days.first().to_string(), t.attribution.asn.map_or(0, |a| a.0)))
+            .map(|t| {
+                let asn = t.attribution.asn.map_or(0, |a| a.0);
+                format!("{} {asn} {:.3}", t.days.first(), t.attribution.confidence)
+            })
             .collect::<Vec<_>>()
     };
-    let at = |day: &str, asn| (day.to_owned(), asn);
-    assert_eq!(of(Gap::Carry), [at("2024-01-01", 64496), at("2026-01-01", 64498)]);
-    assert_eq!(
-        of(Gap::Disputed),
-        [at("2024-01-01", 64496), at("2025-01-02", 64496), at("2026-01-01", 64498)],
-        "the same holder with less confidence"
-    );
-    assert_eq!(
-        of(Gap::Unattributed),
-        [at("2024-01-01", 64496), at("2025-01-02", 0), at("2026-01-01", 64498)]
-    );
+    // The further from the snapshots, the less sure; between them as the rule says.
+    let before =
+        ["2024-01-01 64496 0.460", "2024-07-02 64496 0.485", "2024-12-01 64496 0.500"];
+    let after =
+        ["2026-01-01 64498 0.500", "2026-02-02 64498 0.485", "2026-07-04 64498 0.460"];
+    let with = |between: &[&'static str]| [&before[..], between, &after[..]].concat();
+    assert_eq!(of(Gap::Carry), with(&[]));
+    assert_eq!(of(Gap::Disputed), with(&["2025-01-02 64496 0.250"]));
+    assert_eq!(of(Gap::Unattributed), with(&["2025-01-02 0 0.000"]));
 }
 
 #[test]
@@ -299,7 +300,7 @@ fn tags_class_and_names_make_the_network_and_a_list_is_closed() {
     assert_eq!(tagged.observations.len(), 4, "origin, name, two tags");
     let days = DayRange::new(day("2025-01-01"), day("2025-12-31")).unwrap();
     let tenures = atlas.tenures(&client("192.0.2.1"), days);
-    let [_, later] = tenures.as_slice() else { panic!("{tenures:?}") };
+    let later = tenures.iter().find(|t| t.days.contains(day("2025-07-01"))).unwrap();
     assert_eq!(later.days.first(), day("2025-07-01"));
     assert_eq!(later.attribution.kind, NetworkKind::Hosting, "only vpn is left");
 

@@ -3,7 +3,12 @@
 #[cfg(test)]
 mod atlas;
 #[cfg(test)]
+mod atlas_kinds;
+#[cfg(test)]
 mod atlas_real;
+#[cfg(test)]
+mod atlas_sources;
+mod attribution;
 #[cfg(test)]
 mod catalog;
 #[cfg(test)]

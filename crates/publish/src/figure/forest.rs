@@ -14,14 +14,30 @@ pub(crate) struct ForestChart {
     pub(crate) rows: Vec<ForestRow>,
 }
 
-/// One row; an estimate is absent where it was suppressed or not made.
+/// One row.
 #[derive(Clone, Debug)]
 pub(crate) struct ForestRow {
     pub(crate) name: String,
     /// All units together: drawn bold, ruled off.
     pub(crate) total: bool,
-    pub(crate) left: Option<Dot>,
-    pub(crate) right: Option<Dot>,
+    pub(crate) left: Column,
+    pub(crate) right: Column,
+}
+
+/// What stands in a column of a row: an estimate, or why there is none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Column {
+    Dot(Dot),
+    Words(&'static str),
+}
+
+impl Column {
+    fn dot(self) -> Option<Dot> {
+        match self {
+            Self::Dot(dot) => Some(dot),
+            Self::Words(_) => None,
+        }
+    }
 }
 
 /// An estimate and its interval, as shares.
@@ -65,8 +81,8 @@ impl ForestChart {
             }
             for (at, entry) in self.rows.iter().enumerate() {
                 let y = HEAD + row(at, row_height) + if narrow { 13.0 } else { 0.0 };
-                let dot = if index == 0 { entry.left } else { entry.right };
-                draw_dot(&mut canvas, &scale, dot, y, tone, narrow, x + column);
+                let cell = if index == 0 { entry.left } else { entry.right };
+                draw_cell(&mut canvas, &scale, cell, y, tone, narrow, x + column);
             }
         }
         self.names(&mut canvas, left, row_height, narrow);
@@ -74,7 +90,8 @@ impl ForestChart {
     }
 
     fn scale(&self, from: f64, to: f64) -> Linear {
-        let dots = self.rows.iter().flat_map(|r| [r.left, r.right]).flatten();
+        let cells = self.rows.iter().flat_map(|r| [r.left, r.right]);
+        let dots = cells.filter_map(Column::dot);
         let (mut low, mut high) = (0.0f64, 0.0f64);
         for dot in dots {
             let (from, to) = dot.interval.unwrap_or((dot.value, dot.value));
@@ -136,18 +153,22 @@ fn grid(canvas: &mut Canvas, scale: &Linear, (from, to): (f64, f64)) {
     }
 }
 
-fn draw_dot(
+fn draw_cell(
     canvas: &mut Canvas,
     scale: &Linear,
-    dot: Option<Dot>,
+    cell: Column,
     y: f64,
     tone: &str,
     narrow: bool,
     end: f64,
 ) {
-    let Some(dot) = dot else {
-        canvas.text((scale.pixels.0 + 6.0, y + 4.5), Anchor::Start, "ts", "not shown");
-        return;
+    let dot = match cell {
+        Column::Dot(dot) => dot,
+        Column::Words(words) => {
+            let at = (scale.pixels.0 + 6.0, y + 4.5);
+            canvas.text(at, Anchor::Start, "ts", words);
+            return;
+        }
     };
     let x = scale.at(dot.value);
     if let Some((low, high)) = dot.interval {

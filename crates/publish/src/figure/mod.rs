@@ -14,7 +14,7 @@ mod scale;
 mod style;
 
 pub(crate) use canvas::{append, escape};
-pub(crate) use forest::{Dot, ForestChart, ForestRow};
+pub(crate) use forest::{Column, Dot, ForestChart, ForestRow};
 pub(crate) use heat::{HeatRow, HeatStrip};
 pub(crate) use line::{EventMark, LineChart, LinePanel, LineSeries};
 pub(crate) use pairs::{PairChart, PairRow, PairStyle};

@@ -13,8 +13,8 @@ use super::reading::{self, Absence, Pair, Pairs, addresses, estimate, pairs};
 use super::{Paired, Report};
 use crate::country;
 use crate::figure::{
-    Chart, Dot, EventMark, Figure, ForestChart, ForestRow, LineChart, LinePanel,
-    LineSeries, PairChart, PairRow, PairStyle, append,
+    Chart, Column, Dot, EventMark, Figure, ForestChart, ForestRow, LineChart,
+    LinePanel, LineSeries, PairChart, PairRow, PairStyle, append,
 };
 use crate::number::{
     change, counted, days, grouped, month_name, month_short, moved, percent,
@@ -23,7 +23,7 @@ use crate::number::{
 use crate::tables::{SUPPRESSED, Table, UNATTRIBUTED};
 
 /// Rows drawn of a long list; the table has all.
-const ROWS_MAX: usize = 12;
+pub(super) const ROWS_MAX: usize = 12;
 /// Sectors drawn.
 const SECTORS_MAX: usize = 10;
 
@@ -111,7 +111,7 @@ pub(crate) fn events(timeline: &Timeline, within: DayRange) -> Vec<EventMark> {
     marks
 }
 
-fn missing(what: &str) -> Absence {
+pub(super) fn missing(what: &str) -> Absence {
     format!("{what} were not part of this run.")
 }
 
@@ -126,7 +126,7 @@ fn window_short(window: DayRange) -> String {
 }
 
 /// `April 2024 (30 days) and November 2024 (30 days)`.
-fn windows_long(before: DayRange, after: DayRange) -> String {
+pub(super) fn windows_long(before: DayRange, after: DayRange) -> String {
     let one = |w: DayRange| format!("{} ({} days)", days(w), w.length_days());
     format!("{} and {}", one(before), one(after))
 }
@@ -709,7 +709,7 @@ fn removal(report: &Report) -> Result<Figure, Absence> {
 }
 
 /// Countries with a shown cohort removal, largest cohort first.
-fn removal_countries(report: &Report) -> Vec<(String, &Estimate)> {
+pub(super) fn removal_countries(report: &Report) -> Vec<(String, &Estimate)> {
     let mut found: Vec<(String, &Estimate)> = report
         .estimates
         .iter()
@@ -729,7 +729,8 @@ fn removal_countries(report: &Report) -> Vec<(String, &Estimate)> {
 fn forest_row(report: &Report, code: Option<&str>, name: &str) -> ForestRow {
     let dot = |quantity| {
         let stratum = code.map(|code| ("country", code));
-        estimate(&report.estimates, quantity, stratum).map(dot_of)
+        let found = estimate(&report.estimates, quantity, stratum);
+        found.map_or(Column::Words("not shown"), |e| Column::Dot(dot_of(e)))
     };
     ForestRow {
         name: name.to_owned(),
@@ -739,7 +740,7 @@ fn forest_row(report: &Report, code: Option<&str>, name: &str) -> ForestRow {
     }
 }
 
-fn dot_of(e: &Estimate) -> Dot {
+pub(super) fn dot_of(e: &Estimate) -> Dot {
     Dot { value: e.value, interval: e.intervals.first().map(|i| (i.low, i.high)) }
 }
 
@@ -747,6 +748,7 @@ fn interval_note(report: &Report) -> String {
     let methods: std::collections::BTreeSet<String> = report
         .estimates
         .iter()
+        .filter(|e| e.quantity() != Quantity::RemovalCorrected)
         .filter_map(ReleasedEstimate::shown)
         .filter_map(|e| {
             let interval = e.intervals.first()?;

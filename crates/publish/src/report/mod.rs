@@ -3,6 +3,7 @@
 //! **Invariant:** every number on the page is formatted from a field of [`Report`]; a
 //! figure whose data is absent or suppressed is replaced by a sentence that says so.
 
+mod correction;
 mod figures;
 mod page;
 mod quality;
@@ -20,6 +21,7 @@ use tidegauge_model::{Country, Coverage, Day, DayRange, ProductId, SectorId};
 
 use crate::figure::Painter;
 use crate::{Error, tables};
+pub use correction::{Correction, Stratum};
 use figures::Section;
 pub(crate) use page::{banner, style_sheet};
 
@@ -55,9 +57,12 @@ pub struct Report {
     pub sectors: Option<Paired>,
     /// Counts by country of government organisations in both windows.
     pub government: Option<Paired>,
-    /// Cohort removal and net change: one of each for all (empty stratum) and for each
-    /// country (`country=US`). Other strata are written to the tables only.
+    /// Cohort removal, net change and, where it is identified, removal with visibility
+    /// taken out: one of each for all (empty stratum) and for each country
+    /// (`country=US`). Other strata are written to the tables only.
     pub estimates: Vec<ReleasedEstimate>,
+    /// What the model of visibility found; `None` if it was not asked.
+    pub correction: Option<Correction>,
     /// Retention of the baseline cohort, one estimate per month in `after`. An empty
     /// stratum is everybody; `country=US` is drawn as a further line.
     pub retention: Vec<ReleasedEstimate>,
@@ -204,6 +209,9 @@ pub fn write(report: &Report, dir: &Path) -> Result<Written, Error> {
 /// Every section of the page in order.
 fn sections(report: &Report) -> Vec<Section> {
     let mut sections = figures::all(report);
+    let beside = sections.iter().position(|s| s.id() == "removal");
+    let at = beside.map_or(sections.len(), |at| at + 1);
+    sections.splice(at..at, correction::sections(report));
     if let Some(panel) = &report.rank_panel {
         let title = "Positions in a public list".to_owned();
         sections.push(figures::section("ranks", title, ranks::figure(report, panel)));

@@ -230,7 +230,7 @@ fn method(report: &Report) -> String {
 }
 
 /// The words of the page and what they mean.
-const GLOSSARY: [(&str, &str); 9] = [
+const GLOSSARY: [(&str, &str); 11] = [
     ("Active", "An organisation with enough days of contact in a window."),
     (
         "Cohort removal",
@@ -239,6 +239,14 @@ const GLOSSARY: [(&str, &str); 9] = [
     (
         "Net change",
         "By how much the number of active organisations changed. Newcomers count, so the fall is never larger than cohort removal.",
+    ),
+    (
+        "Visibility taken out",
+        "Cohort removal by a model that follows each organisation from week to week beside control products, and so tells leaving from not being seen.",
+    ),
+    (
+        "Not identified",
+        "The data cannot tell. The rule that says so stands beside it; no figure is put in its place.",
     ),
     ("Contact", "An address talked to a server of the product."),
     (

@@ -5,6 +5,7 @@
 use tidegauge_model::estimate::{Estimate, Quantity};
 
 use super::Report;
+use super::correction;
 use super::figures::{pair_in_words, share_in_words, window_months};
 use super::reading::{self, addresses, estimate};
 use crate::country;
@@ -90,6 +91,7 @@ pub(crate) fn standfirst(report: &Report) -> String {
             grouped(e.k)
         ));
     }
+    sentences.extend(correction::in_words(report));
     sentences.push(
         "A contact is a fact; that its absence means the product was removed is not."
             .to_owned(),
@@ -127,12 +129,28 @@ pub(crate) fn keys(report: &Report) -> Vec<Key> {
         let label = format!("Cohort removal, {}", country::name(focus));
         keys.push(Key { label, figure, note });
     }
-    if let Some(e) = estimate(&report.estimates, Quantity::NetChange, stratum) {
-        let (figure, note) = pair_in_words(real(e.n), real(e.k));
-        let label = format!("Net change, {}", country::name(focus));
-        keys.push(Key { label, figure, note });
-    }
+    keys.extend(fourth(report));
     keys
+}
+
+/// Of the focus country: how many stopped using the product, where a model was asked;
+/// else by how much its count changed.
+fn fourth(report: &Report) -> Option<Key> {
+    let focus = report.focus.as_str();
+    let place = country::name(focus);
+    if report.correction.is_some() {
+        let label = format!("Visibility taken out, {place}");
+        let found = correction::corrected_of(report, Some(focus));
+        let (figure, note) = found.map_or_else(
+            || ("not identified".to_owned(), "the rule is told below".to_owned()),
+            share_in_words,
+        );
+        return Some(Key { label, figure, note });
+    }
+    let stratum = Some(("country", focus));
+    let e = estimate(&report.estimates, Quantity::NetChange, stratum)?;
+    let (figure, note) = pair_in_words(real(e.n), real(e.k));
+    Some(Key { label: format!("Net change, {place}"), figure, note })
 }
 
 /// Why a fall of both counts does not prove that anybody left, with the sum done here.

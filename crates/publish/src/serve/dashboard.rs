@@ -21,6 +21,9 @@ use crate::report::{self, Paired, Provenance, Report, section_pages};
 pub(super) const PAGE: &[&str] =
     &["product", "country", "sector", "from", "to", "before", "after"];
 
+/// Figures of the report that a page asks for too often to be made each time.
+const SKIPPED: [&str; 4] = ["government", "retention", "corrected", "visibility"];
+
 /// `GET /`.
 pub(super) async fn page(
     State(shared): State<Shared>,
@@ -189,6 +192,7 @@ async fn answer(
         }),
         government: None,
         estimates,
+        correction: None,
         retention: Vec::new(),
         coverage: counts.coverage(period).await?,
         timeline: counts.timeline().await?,
@@ -203,7 +207,7 @@ async fn answer(
 }
 
 fn drawn(report: &Report, choice: &Choice) -> String {
-    let mut body = section_pages(report, &["government", "retention"]);
+    let mut body = section_pages(report, &SKIPPED);
     let whole = [choice.before, choice.after].map(DayRange::month);
     let cut = whole.iter().any(|w| w.length_days() != report.before.length_days());
     if cut {

@@ -7,8 +7,9 @@ use std::sync::LazyLock;
 use resvg::tiny_skia::Pixmap;
 use tidegauge_model::SectorId;
 use tidegauge_model::count::{Dating, Dimension};
+use tidegauge_model::estimate::Quantity;
 use tidegauge_model::policy::Timeline;
-use tidegauge_publish::report::{self, Paired, Provenance, Report};
+use tidegauge_publish::report::{self, Correction, Paired, Provenance, Report};
 
 use crate::sample;
 
@@ -59,6 +60,7 @@ fn bare() -> Report {
         sectors: None,
         government: None,
         estimates: Vec::new(),
+        correction: None,
         retention: Vec::new(),
         coverage: Vec::new(),
         timeline: Timeline::default(),
@@ -101,6 +103,8 @@ fn every_figure_is_there_as_svg_png_and_table() {
         "over-time",
         "countries",
         "removal",
+        "corrected",
+        "visibility",
         "sectors",
         "government",
         "retention",
@@ -140,6 +144,52 @@ fn the_headline_and_the_key_numbers_come_from_the_data() {
     ));
     assert!(html.contains("SYNTHETIC DATA"));
     assert!(html.contains("× 100"));
+}
+
+#[test]
+fn what_is_corrected_stands_beside_what_was_seen_and_refusals_name_their_rule() {
+    let html = text(&FULL, "index.html");
+    for words in [
+        "With visibility taken out, 56% of organisations in the United States",
+        "and 63% of all organisations",
+        "At exchange contacts of product and controls alike fell to 50 % (45 to 55 %)",
+        "Not identified in one group: too many were not looked at.",
+        "errors of attribution and of noise are not in them",
+    ] {
+        assert!(html.contains(words), "{words}");
+    }
+    let csv = text(&FULL, "tables/corrected.csv");
+    let of = |code: &str| csv.lines().find(|l| l.starts_with(code)).unwrap();
+    assert!(of("US,").starts_with("US,2540,0.621654,0.559843,"), "{}", of("US,"));
+    assert!(
+        of("DE,").ends_with(",,,,form-only: too many were not looked at"),
+        "{}",
+        of("DE,")
+    );
+    let svg = text(&FULL, "figures/corrected.svg");
+    assert!(svg.contains(">not identified<"));
+    let weeks = text(&FULL, "tables/visibility.csv");
+    assert_eq!(weeks.lines().count(), 1 + 2 * 35);
+}
+
+#[test]
+fn where_no_model_was_made_the_reason_is_told() {
+    let correction = Correction {
+        refused: vec![(Vec::new(), "no-model: the panel has no days".to_owned())],
+        ..Correction::default()
+    };
+    let estimates = sample::full()
+        .estimates
+        .into_iter()
+        .filter(|e| e.quantity() != Quantity::RemovalCorrected)
+        .collect();
+    let files = written(&Report { correction: Some(correction), estimates, ..bare() });
+    let html = text(&files, "index.html");
+    assert!(html.contains(
+        "How many stopped using Kaspersky is not identified: the panel has no days."
+    ));
+    assert!(html.contains("No curve could be fitted: the panel has no days."));
+    assert!(text(&files, "figures/corrected.svg").contains(">not identified<"));
 }
 
 #[test]

@@ -9,9 +9,11 @@ use tidegauge_model::estimate::{
     Estimate, EstimateDisclosure, Identification, Interval, Quantity, ReleasedEstimate,
 };
 use tidegauge_model::policy::Timeline;
+use tidegauge_model::visibility::{Alarm, Share, VisibilityWeek};
 use tidegauge_model::{Coverage, Day, DayRange, Month, Reason, SectorId};
 use tidegauge_publish::report::{
-    Expansion, Paired, Provenance, RankPanel, RankPart, RankSeries, Report, Synthetic,
+    Correction, Expansion, Paired, Provenance, RankPanel, RankPart, RankSeries, Report,
+    Synthetic,
 };
 
 /// Shows cells of at least ten organisations.
@@ -194,7 +196,41 @@ fn estimates() -> Vec<ReleasedEstimate> {
         all.push(estimate(Quantity::NetChange, &stratum, november, before, after));
     }
     all.push(estimate(Quantity::CohortRemoval, &[("country", "MC")], november, 9, 4));
+    let corrected = [(None, 22_014, 8_225), (Some("US"), 2_540, 1_118)];
+    for (code, n, k) in corrected {
+        let stratum: Vec<_> = code.iter().map(|code| ("country", *code)).collect();
+        all.push(estimate(Quantity::RemovalCorrected, &stratum, november, n, k));
+    }
     all
+}
+
+/// Two vantages, of which one sees less from August on; Germany cannot be told.
+fn correction() -> Correction {
+    let share = |value: f64| Share { value, low: value - 0.04, high: value + 0.04 };
+    let mut visibility = Vec::new();
+    for (vantage, later) in [("isp-north", 1.0), ("exchange", 0.5)] {
+        for week in 0..35 {
+            let fallen = if week < 18 { 1.0 } else { later };
+            visibility.push(VisibilityWeek {
+                vantage: vantage.into(),
+                monday: day("2024-04-01").plus(7 * week),
+                product: share(0.8 * fallen),
+                control: Some(share(0.9 * fallen)),
+                in_sight: Some(1.0),
+                looked: 1.0,
+            });
+        }
+    }
+    let germany = vec![("country".to_owned(), "DE".to_owned())];
+    Correction {
+        visibility,
+        alarms: vec![Alarm::Thinned {
+            vantage: "exchange".into(),
+            ratio: Share { value: 0.5, low: 0.45, high: 0.55 },
+        }],
+        refused: vec![(germany, "form-only: too many were not looked at".to_owned())],
+        method: "weekly occupancy".to_owned(),
+    }
 }
 
 fn retention() -> Vec<ReleasedEstimate> {
@@ -342,6 +378,7 @@ pub(crate) fn full() -> Report {
         sectors: Some(paired(Dimension::Sector, &sectors)),
         government: Some(paired(Dimension::Country, &government)),
         estimates: estimates(),
+        correction: Some(correction()),
         retention: retention(),
         coverage: coverage(),
         timeline: timeline(),

@@ -172,6 +172,10 @@ impl Params {
                 ));
             }
         }
+        self.check_sectors()
+    }
+
+    fn check_sectors(&self) -> Result<(), Error> {
         for (name, found, all) in [
             ("countries", self.countries.len(), COUNTRIES.len()),
             ("us_sectors", self.us_sectors.len(), US_SECTORS.len()),

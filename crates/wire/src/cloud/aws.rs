@@ -20,7 +20,7 @@ use tidegauge_model::flow::tcp_flag::{ACK, SYN};
 use tidegauge_model::{Address, Day, Flow, Instant, Loss, Protocol, Reason, Volume};
 
 use crate::Sink;
-use crate::lines::Lines;
+use crate::lines::{Lines, behind_remarks};
 use crate::stamp::{believable, iso_8601};
 use crate::way::is_reply;
 
@@ -92,6 +92,32 @@ impl Field {
             Self::Status => 13,
         }
     }
+}
+
+/// Names that only flow logs of AWS have. Each table of one has some of them.
+const OF_AWS: [&str; 8] = [
+    "account-id",
+    "interface-id",
+    "log-status",
+    "pkt-srcaddr",
+    "pkt-dstaddr",
+    "vpc-id",
+    "flow-direction",
+    "tgw-id",
+];
+
+/// The columns that are read of a table that holds such a log, each with the name of its
+/// field in a header of text; `None` if it holds none. In tables AWS writes `_` for `-`.
+pub fn table<'c>(columns: &[&'c str]) -> Option<Vec<(&'c str, String)>> {
+    let named: Vec<(&str, String)> =
+        columns.iter().map(|column| (*column, column.replace('_', "-"))).collect();
+    let has = |names: &[&str]| {
+        names.iter().all(|name| named.iter().any(|(_, field)| field == name))
+    };
+    let ends = has(&["srcaddr", "dstaddr"]) || has(&["pkt-srcaddr", "pkt-dstaddr"]);
+    let ours = OF_AWS.iter().any(|name| has(&[name]));
+    let read = |(_, name): &(&str, String)| Field::named(name).is_some();
+    (ends && ours && has(&["start"])).then(|| named.into_iter().filter(read).collect())
 }
 
 /// Which field each column is.
@@ -240,11 +266,11 @@ struct Event {
     message: String,
 }
 
-/// Whether the head of an input is such a log: by its first line that is not blank.
+/// Whether the head of an input is such a log: by its first line that is no remark.
 pub(crate) fn recognise(head: &[u8]) -> bool {
-    let mut lines = head.split(|b| *b == b'\n').map(<[u8]>::trim_ascii);
-    let Some(line) = lines.find(|line| !line.is_empty()) else { return false };
-    let Ok(line) = std::str::from_utf8(line) else { return false };
+    let text = behind_remarks(head);
+    let line = text.split(|b| *b == b'\n').next().unwrap_or_default();
+    let Ok(line) = std::str::from_utf8(line.trim_ascii()) else { return false };
     if line.starts_with('{') {
         return subscriptions(line).next().is_some_and(|first| {
             first.is_ok_and(|subscription| {
@@ -356,10 +382,10 @@ struct Reading {
 }
 
 impl Reading {
-    /// The flow of a line; `None` for a header, a blank line and `NODATA`.
+    /// The flow of a line; `None` for a header, a blank line, a remark and `NODATA`.
     fn record(&mut self, line: &str) -> Result<Option<Flow>, Reason> {
         let line = without_stamp(line);
-        if line.is_empty() {
+        if line.is_empty() || line.starts_with('#') {
             return Ok(None);
         }
         if line.starts_with(|c: char| c.is_ascii_lowercase())

@@ -20,6 +20,7 @@ use tidegauge_model::{Address, Reason};
 
 use crate::cell::Cell;
 use crate::join;
+use crate::scan::{Known, Scan};
 
 /// How many aliases of layout 1 are held to be followed, some 150 bytes each. The records
 /// of an answer are written one after the other, so that a few hundred would do; picked by
@@ -27,7 +28,7 @@ use crate::join;
 const ALIASES_MAX: usize = 16_384;
 
 /// The content of a `dns` event.
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(super) struct Dns<'a> {
     #[serde(rename = "type", borrow)]
@@ -49,7 +50,7 @@ pub(super) struct Dns<'a> {
 }
 
 /// A question, or a record of an answer.
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 struct Record<'a> {
     #[serde(borrow)]
@@ -60,6 +61,48 @@ struct Record<'a> {
     ttl: Cell<'a>,
     #[serde(borrow)]
     rdata: Cell<'a>,
+}
+
+impl<'a> Dns<'a> {
+    /// Reads what is written plainly.
+    pub(super) fn scanned(scan: &mut Scan<'a>) -> Option<Self> {
+        let mut dns = Self::default();
+        scan.object(|scan, key| match key {
+            "type" => scan.keep(&mut dns.kind),
+            "id" => scan.keep(&mut dns.id),
+            "rrname" => scan.keep(&mut dns.rrname),
+            "rrtype" => scan.keep(&mut dns.rrtype),
+            "ttl" => scan.keep(&mut dns.ttl),
+            "rdata" => scan.keep(&mut dns.rdata),
+            "queries" => Record::all(scan, &mut dns.queries),
+            "answers" => Record::all(scan, &mut dns.answers),
+            _ => Some(Known::No),
+        })?;
+        Some(dns)
+    }
+}
+
+impl<'a> Record<'a> {
+    /// Reads an array of records, of a key that is there once.
+    fn all(scan: &mut Scan<'a>, records: &mut Option<Vec<Self>>) -> Option<Known> {
+        if records.is_some() {
+            return None;
+        }
+        let all = records.insert(Vec::new());
+        scan.array(|scan| {
+            let mut record = Self::default();
+            scan.object(|scan, key| match key {
+                "rrname" => scan.keep(&mut record.rrname),
+                "rrtype" => scan.keep(&mut record.rrtype),
+                "ttl" => scan.keep(&mut record.ttl),
+                "rdata" => scan.keep(&mut record.rdata),
+                _ => Some(Known::No),
+            })?;
+            all.push(record);
+            Some(())
+        })?;
+        Some(Known::Yes)
+    }
 }
 
 /// What an event says.

@@ -10,10 +10,11 @@ use super::dns::Dns;
 use crate::cell::Cell;
 use crate::join::{self, Ends};
 use crate::protocol;
+use crate::scan::{Known, Scan};
 
 /// An event of a type that is read. Keys that are not here are passed over. An event has
 /// one of the larger parts at most, so they are boxed: events are moved.
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(super) struct Event<'a> {
     #[serde(borrow)]
@@ -50,7 +51,7 @@ pub(super) struct Event<'a> {
 }
 
 /// Event type Flow. What was bypassed is in the counts already.
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 struct BothWays<'a> {
     #[serde(borrow)]
@@ -68,7 +69,7 @@ struct BothWays<'a> {
 }
 
 /// Event type Netflow: one way of a flow, with the times of both.
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 struct OneWay<'a> {
     #[serde(borrow)]
@@ -81,7 +82,7 @@ struct OneWay<'a> {
     end: Cell<'a>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 struct Tcp<'a> {
     /// The union of flags, two hexadecimal digits.
@@ -90,7 +91,7 @@ struct Tcp<'a> {
 }
 
 /// Event types TLS and QUIC.
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(super) struct Tls<'a> {
     #[serde(borrow)]
@@ -98,7 +99,7 @@ pub(super) struct Tls<'a> {
 }
 
 /// Event type HTTP. `hostname` has no port; `http_port` has it.
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(super) struct Http<'a> {
     #[serde(borrow)]
@@ -108,6 +109,73 @@ pub(super) struct Http<'a> {
     #[serde(rename = "http_method", borrow)]
     pub(super) method: Cell<'a>,
 }
+
+impl<'a> Event<'a> {
+    /// Reads an event that is written plainly, as Suricata writes nearly all; others are to
+    /// be parsed.
+    pub(super) fn scanned(line: &'a str) -> Option<Self> {
+        let mut scan = Scan::new(line);
+        let mut event = Self::default();
+        scan.object(|scan, key| match key {
+            "timestamp" => scan.keep(&mut event.timestamp),
+            "flow_id" => scan.keep(&mut event.flow_id),
+            "src_ip" => scan.keep(&mut event.src_ip),
+            "src_port" => scan.keep(&mut event.src_port),
+            "dest_ip" => scan.keep(&mut event.dest_ip),
+            "dest_port" => scan.keep(&mut event.dest_port),
+            "proto" => scan.keep(&mut event.proto),
+            "flow" => once(&mut event.flow, BothWays::scanned(scan).map(Box::new)),
+            "netflow" => once(&mut event.netflow, OneWay::scanned(scan).map(Box::new)),
+            "tcp" => once(&mut event.tcp, Tcp::scanned(scan)),
+            "dns" => once(&mut event.dns, Dns::scanned(scan).map(Box::new)),
+            "tls" => once(&mut event.tls, Tls::scanned(scan)),
+            "quic" => once(&mut event.quic, Tls::scanned(scan)),
+            "http" => once(&mut event.http, Http::scanned(scan).map(Box::new)),
+            // Of who shipped it.
+            "event" => None,
+            _ => Some(Known::No),
+        })?;
+        scan.end().map(|()| event)
+    }
+}
+
+/// Keeps a part that was read, of a key that is there once.
+fn once<T>(part: &mut Option<T>, read: Option<T>) -> Option<Known> {
+    if part.is_some() {
+        return None;
+    }
+    *part = Some(read?);
+    Some(Known::Yes)
+}
+
+/// Parts that are objects of cells.
+macro_rules! scanned {
+    ($part:ident: $($key:literal => $field:ident),*) => {
+        impl<'a> $part<'a> {
+            fn scanned(scan: &mut Scan<'a>) -> Option<Self> {
+                let mut part = Self::default();
+                scan.object(|scan, key| match key {
+                    $($key => scan.keep(&mut part.$field),)*
+                    _ => Some(Known::No),
+                })?;
+                Some(part)
+            }
+        }
+    };
+}
+
+scanned! { BothWays:
+    "pkts_toserver" => pkts_toserver,
+    "pkts_toclient" => pkts_toclient,
+    "bytes_toserver" => bytes_toserver,
+    "bytes_toclient" => bytes_toclient,
+    "start" => start,
+    "end" => end
+}
+scanned! { OneWay: "pkts" => pkts, "bytes" => bytes, "start" => start, "end" => end }
+scanned! { Tcp: "tcp_flags" => tcp_flags }
+scanned! { Tls: "sni" => sni }
+scanned! { Http: "hostname" => hostname, "url" => url, "http_method" => method }
 
 impl Event<'_> {
     /// The event inside the object of who shipped it, which has no `timestamp`.

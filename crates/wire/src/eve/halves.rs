@@ -4,7 +4,7 @@
 //! **Invariant:** no packet that Suricata counted is told twice, as long as it writes the
 //! events of one flow within [`APART_MAX`] others. It writes them when the flow ends, one
 //! after the other, that of the way to the server first; only other threads write between.
-//! Events of both types in different files are not seen to be of the same flows.
+//! Events of both types in different inputs are the work of `split`.
 
 use std::collections::VecDeque;
 

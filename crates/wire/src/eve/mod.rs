@@ -1,4 +1,4 @@
-//! Suricata's EVE log, JSON lines: `flow`, `netflow`, `dns`, `tls`, `quic` and `http`
+//! Suricata's EVE log, JSON lines or an array of events: `flow`, `netflow`, `dns`, `tls`, `quic` and `http`
 //! events, joined by `flow_id` ([`crate::join`]).
 //!
 //! ```text
@@ -14,11 +14,13 @@
 //! Suricata thinks of a flow (`app_proto`, `state`, `alerted`), where it was seen (`vlan`,
 //! `in_iface`, `host`), `community_id`, and the outer packets of a tunnel (`tunnel`): the
 //! addresses of an event are those inside. Bytes are of whole frames, as Suricata counts.
-//! AWS Network Firewall writes the same events, each as `event` in an object of its own.
+//! AWS Network Firewall writes the same events, each as `event` in an object of its own;
+//! Filebeat and others ship each line as the text `message` of an object.
 
 mod dns;
 mod event;
 mod halves;
+mod split;
 
 use std::io::{self, BufRead};
 
@@ -28,13 +30,15 @@ use tidegauge_model::{Instant, Loss, NameOrigin, Reason};
 
 use crate::cell::Cell;
 use crate::join::{Answered, Join, Named, requested};
-use crate::lines;
 use crate::object::early_text;
+use crate::scan::is_json;
 use crate::stamp::{believable, iso_8601_or_utc};
-use crate::{Sink, way};
+use crate::{Sink, objects, way};
 use dns::Chains;
 use event::Event;
 use halves::Halves;
+use split::Kinds;
+pub(crate) use split::Split;
 
 /// What an event tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +63,18 @@ struct Head<'a> {
     event_type: Cell<'a>,
     #[serde(borrow, default)]
     event: Option<Box<Head<'a>>>,
+    /// The line as it was read, where Filebeat and others shipped it as a text.
+    #[serde(borrow, default)]
+    message: Cell<'a>,
+}
+
+impl Head<'_> {
+    /// The object that was shipped as a text.
+    fn shipped(&self) -> Option<&str> {
+        let message = self.message.text().ok().flatten();
+        let message = message.filter(|text| text.trim_start().starts_with('{'));
+        message.filter(|_| self.event_type == Cell::Absent)
+    }
 }
 
 impl Kind {
@@ -69,6 +85,12 @@ impl Kind {
         }
         let head = serde_json::from_slice::<Head<'_>>(object);
         let Ok(head) = head else { return Self::Unknown };
+        if let Some(line) = head.shipped() {
+            let head = serde_json::from_str::<Head<'_>>(line.trim());
+            let head = head.ok().filter(|head| head.shipped().is_none());
+            let name = head.as_ref().and_then(|head| head.event_type.text().ok()?);
+            return name.map_or(Self::Unknown, Self::named);
+        }
         let inner = head.event.as_deref().filter(|_| head.event_type == Cell::Absent);
         let name = inner.unwrap_or(&head).event_type.needed_text();
         name.map_or(Self::Unknown, Self::named)
@@ -92,25 +114,39 @@ impl Kind {
     }
 }
 
+/// The line that another one ships as a text. Of a line of Suricata itself its type stands
+/// early, so that nothing more is looked at.
+fn shipped(line: &str) -> Option<String> {
+    let object = object(line.as_bytes());
+    if early_text(object, "event_type").is_some() {
+        return None;
+    }
+    let head: Head<'_> = serde_json::from_slice(object).ok()?;
+    head.shipped().map(|message| message.trim().to_owned())
+}
+
 /// The object of a line. Suricata can put `@cee: ` before each, for syslog.
 fn object(line: &[u8]) -> &[u8] {
     line.strip_prefix(b"@cee:").map_or(line, <[u8]>::trim_ascii_start)
 }
 
-/// Whether one of the first lines is an event of Suricata: it tells its time and type, and
+/// Whether one of the first lines, or elements of an array, is an event of Suricata: it tells its time and type, and
 /// what is of that type or between whom it was.
 pub(crate) fn recognise(head: &[u8]) -> bool {
-    let mut lines = head.split(|b| *b == b'\n');
-    lines.any(|line| {
+    let told = |line: &[u8]| {
         let Ok(line) = std::str::from_utf8(object(line.trim_ascii())) else {
             return false;
         };
-        line.starts_with('{') && line.contains("\"event_type\"") && is_event(line)
-    })
+        line.starts_with('{') && line.contains("event_type") && is_event(line)
+    };
+    head.split(|b| *b == b'\n').any(told) || objects::has_element(head, told)
 }
 
 fn is_event(line: &str) -> bool {
     use serde_json::Value;
+    if let Some(message) = shipped(line) {
+        return shipped(&message).is_none() && is_event(&message);
+    }
     let Ok(Value::Object(object)) = serde_json::from_str(line) else { return false };
     let inner = object.get("event").and_then(Value::as_object);
     let inner = inner.filter(|_| !object.contains_key("event_type"));
@@ -126,14 +162,21 @@ fn is_event(line: &str) -> bool {
 /// The first pass: holds the names of events, and emits the answers of DNS.
 pub(crate) fn names(
     join: &mut Join,
+    split: &mut Split,
     input: &mut dyn BufRead,
     latest: Instant,
     sink: &mut dyn Sink,
 ) -> io::Result<()> {
     let mut chains = Chains::default();
-    let mine = |line: &[u8]| Some(Kind::of(line)).filter(|kind| kind.names());
-    lines::records_of(input, sink, mine, |kind, line, sink| {
-        let event = parse::<Event<'_>>(line)?.inner();
+    let kinds = Kinds::default();
+    let mine = |line: &[u8]| {
+        let kind = Kind::of(line);
+        kinds.see(kind);
+        Some(kind).filter(|kind| kind.names())
+    };
+    objects::records_of(input, sink, mine, |kind, line, sink| {
+        let message = shipped(line);
+        let event = event(message.as_deref().unwrap_or(line))?;
         let at = event.timestamp.instant()?;
         believable(at, latest)?;
         match kind {
@@ -141,7 +184,9 @@ pub(crate) fn names(
             kind => join.hear(&named(kind, &event, at)?, None, sink)?,
         }
         Ok(Some(at))
-    })
+    })?;
+    split.input(&kinds);
+    Ok(())
 }
 
 /// The name of an event of TLS, QUIC or HTTP.
@@ -199,20 +244,24 @@ fn hear_dns(
 /// The second pass: emits flows, and the losses of lines that are no events.
 pub(crate) fn flows(
     join: &mut Join,
+    split: &mut Split,
     input: &mut dyn BufRead,
     latest: Instant,
     sink: &mut dyn Sink,
 ) -> io::Result<()> {
     let mut halves = Halves::default();
     let mine = |line: &[u8]| Some(Kind::of(line)).filter(|kind| !kind.names());
-    lines::records_of(input, sink, mine, |kind, line, sink| {
+    objects::records_of(input, sink, mine, |kind, line, sink| {
         if !matches!(kind, Kind::Flow | Kind::Netflow) {
-            parse::<IgnoredAny>(line)?;
+            if !is_json(without_cookie(line)) {
+                parse::<IgnoredAny>(line)?;
+            }
             // An object without a type, or what is no object at all.
             let told = kind == Kind::Other;
             return if told { Ok(None) } else { Err(Reason::ColumnMissing) };
         }
-        let event = parse::<Event<'_>>(line)?.inner();
+        let message = shipped(line);
+        let event = event(message.as_deref().unwrap_or(line))?;
         let (key, flow) = match kind {
             Kind::Flow => event.flow()?,
             _ => event.netflow()?,
@@ -220,16 +269,20 @@ pub(crate) fn flows(
         believable(flow.start, latest)?;
         believable(flow.end, latest)?;
         let at = flow.start;
-        let told = match kind {
-            Kind::Flow => halves.flow(key).then_some((key, flow)),
-            _ => halves.half(key, flow),
+        let told = if kind == Kind::Flow {
+            split.tell(key, &flow);
+            halves.flow(key).then_some((key, flow))
+        } else {
+            let told = halves.half(key, flow);
+            told.and_then(|(key, flow)| split.hold(key, flow))
         };
         if let Some((key, flow)) = told {
             join.closed(key, flow, sink)?;
         }
         Ok(Some(at))
     })?;
-    for (key, flow) in halves.rest() {
+    let rest = halves.rest().filter_map(|(key, flow)| split.hold(key, flow));
+    for (key, flow) in rest {
         if let Err(reason) = join.closed(key, flow, sink) {
             // Of the batch, not of a line.
             sink.loss(Loss::at(0, reason));
@@ -238,15 +291,121 @@ pub(crate) fn flows(
     Ok(())
 }
 
+/// The event of a line.
+fn event(line: &str) -> Result<Event<'_>, Reason> {
+    match Event::scanned(without_cookie(line)) {
+        Some(event) => Ok(event),
+        None => parse::<Event<'_>>(line).map(Event::inner),
+    }
+}
+
+fn without_cookie(line: &str) -> &str {
+    line.strip_prefix("@cee:").map_or(line, str::trim_ascii_start)
+}
+
 fn parse<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, Reason> {
-    let object = line.strip_prefix("@cee:").map_or(line, str::trim_ascii_start);
-    serde_json::from_str(object)
+    serde_json::from_str(without_cookie(line))
         .map_err(|error| if error.is_data() { Reason::Value } else { Reason::Syntax })
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    const KEYS: &[&str] = &[
+        "timestamp",
+        "flow_id",
+        "src_ip",
+        "src_port",
+        "dest_ip",
+        "dest_port",
+        "proto",
+        "flow",
+        "netflow",
+        "tcp",
+        "dns",
+        "tls",
+        "quic",
+        "http",
+        "event",
+        "pkts_toserver",
+        "bytes_toclient",
+        "start",
+        "end",
+        "pkts",
+        "bytes",
+        "tcp_flags",
+        "sni",
+        "hostname",
+        "url",
+        "http_method",
+        "type",
+        "id",
+        "rrname",
+        "rrtype",
+        "ttl",
+        "rdata",
+        "queries",
+        "answers",
+        "other",
+    ];
+
+    /// Keys of events and their parts, and values of every type.
+    fn objects() -> impl Strategy<Value = String> {
+        let scalar = prop_oneof![
+            Just("null".to_owned()),
+            Just("true".to_owned()),
+            (0u64..100_000).prop_map(|n| n.to_string()),
+            Just("-7".to_owned()),
+            Just("1.5e3".to_owned()),
+            Just("18446744073709551616".to_owned()),
+            "\"[0-9a-z.:]{0,16}\"",
+            Just(r#""a\u0062\/""#.to_owned()),
+        ];
+        let key = prop::sample::select(KEYS);
+        scalar.prop_recursive(4, 60, 8, move |inner| {
+            let member =
+                (key.clone(), inner.clone()).prop_map(|(k, v)| format!("\"{k}\":{v}"));
+            prop_oneof![
+                1 => prop::collection::vec(inner, 0..4)
+                    .prop_map(|all| format!("[{}]", all.join(","))),
+                4 => prop::collection::vec(member, 0..8)
+                    .prop_map(|all| format!("{{{}}}", all.join(","))),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+        #[test]
+        fn what_is_scanned_is_what_a_parser_reads(line in objects()) {
+            if let Some(event) = Event::scanned(&line) {
+                prop_assert_eq!(Ok(event), parse::<Event<'_>>(&line), "{}", line);
+            }
+        }
+    }
+
+    #[test]
+    fn what_suricata_writes_is_scanned() {
+        let flow = r#"{"timestamp":"2024-04-01T00:00:00.250000+0000","flow_id":7,
+            "event_type":"flow","vlan":[7],"src_ip":"198.18.0.1","src_port":1,
+            "dest_ip":"203.0.113.5","dest_port":443,"proto":"TCP","flow":{
+            "pkts_toserver":12,"bytes_toserver":1500,"start":"x","age":0.5,"alerted":false},
+            "tcp":{"tcp_flags":"1b","syn":true},"metadata":{"a":[{"b":"\"c\""}]}}"#;
+        assert_eq!(Event::scanned(flow), parse(flow).ok());
+        let dns = r#"{"dns":{"type":"answer","id":1,"rrname":"a","answers":[
+            {"rrname":"a","rrtype":"A","ttl":60,"rdata":"192.0.2.1"},{}],"queries":[]}}"#;
+        let event = Event::scanned(dns);
+        assert!(event.is_some());
+        assert_eq!(event, parse(dns).ok());
+        for odd in
+            [r#"{"flow_id":7,"flow_id":8}"#, r#"{"event":{}}"#, r#"{"proto":["a"]}"#]
+        {
+            assert_eq!(Event::scanned(odd), None, "{odd}");
+        }
+    }
 
     const COMMON: &str = r#""timestamp":"2021-06-06T15:59:46.457984+0200""#;
 
@@ -274,5 +433,7 @@ mod tests {
         assert!(!told(between));
         assert!(!recognise(br#"{"ts":1,"event_type":"flow","flow":{}}"#));
         assert!(!recognise(b"\"event_type\"\n\xff\n[{\"event_type\":\"flow\"}]"));
+        let event = format!(r#"{{{COMMON},"event_type":"flow","flow":{{}}}}"#);
+        assert!(recognise(format!("[\n{{}},\n {event}]").as_bytes()));
     }
 }

@@ -105,13 +105,16 @@ pub(super) struct Domain {
     pub(super) init_millis: Option<u64>,
     pub(super) sequence: Sequence,
     pub(super) tally: Tally,
+    /// Who sent its last datagram: for sFlow not always the exporter.
+    pub(super) sender: Option<Address>,
     /// The number of the last datagram of all, for who was silent for longest.
     pub(super) last: u64,
 }
 
 impl Domain {
     /// A datagram came, the `number`th of all.
-    pub(super) fn heard(&mut self, number: u64) {
+    pub(super) fn heard(&mut self, sender: Option<Address>, number: u64) {
+        self.sender = sender;
         self.last = number;
         self.tally.datagrams += 1;
     }

@@ -66,6 +66,22 @@ impl Slot {
     /// How many there are.
     pub(super) const COUNT: usize = 37;
 
+    /// Counters of what the source sent, the one that is asked first before the others.
+    pub(super) const FORWARD_BYTES: [Self; 5] = [
+        Self::BYTES,
+        Self::INITIATOR_BYTES,
+        Self::TOTAL_BYTES,
+        Self::OUT_BYTES,
+        Self::LAYER2_BYTES,
+    ];
+    /// The same of packets.
+    pub(super) const FORWARD_PACKETS: [Self; 4] = [
+        Self::PACKETS,
+        Self::INITIATOR_PACKETS,
+        Self::TOTAL_PACKETS,
+        Self::OUT_PACKETS,
+    ];
+
     pub(super) fn index(self) -> usize {
         usize::from(self.0)
     }
@@ -297,9 +313,9 @@ impl Action {
             | Self::Millis(slot)
             | Self::Ntp(slot)
             | Self::MicrosBefore(slot)
-            | Self::Uptime(slot)
-            | Self::TcpPort(slot)
-            | Self::UdpPort(slot) => Some(slot),
+            | Self::Uptime(slot) => Some(slot),
+            // Ports of one transport stand beside those of any (Cisco NBAR), and count only
+            // where they are not zero.
             Self::DurationMillis => Some(Slot::DURATION),
             Self::IcmpType => Some(Slot::ICMP),
             _ => None,

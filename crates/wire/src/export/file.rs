@@ -23,7 +23,7 @@ const MESSAGE_BYTES_MAX: usize = 65_535;
 /// The header of NetFlow v9 (RFC 3954, 5.1).
 const V9_HEADER_BYTES: usize = 20;
 /// Bytes read ahead: messages, and where the next one begins.
-const BUFFER_BYTES: usize = 4 * MESSAGE_BYTES_MAX;
+const BUFFER_BYTES: usize = 8 * MESSAGE_BYTES_MAX;
 
 /// Whether a payload is one message and nothing else, by every length in it, with at least
 /// one record or set: the rule by which a packet of a capture is taken for an export.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! datagram ─► fixed (v5, v7) ────────────────────────────┐
-//!          ├► message ─► template (v9, IPFIX) ─► record ─┴► Flow
+//!          ├► message ─► template (v9, IPFIX) ─► plan,   │
+//!          │    │                               record ─┴► Flow
 //!          │    └ held, until the template comes
 //!          └► domain: templates, sampling, sequence ──────► Loss (gap)
 //! ```
@@ -18,10 +19,12 @@
 //! what is inside lists (RFC 6313): they are skipped whole.
 
 mod domain;
+mod dropped;
 mod element;
 mod file;
 mod fixed;
 mod message;
+mod plan;
 mod record;
 mod sequence;
 mod sets;
@@ -35,11 +38,13 @@ use tidegauge_model::{Address, Day, Instant, Loss, Reason};
 
 use self::domain::{Domain, Key};
 pub use self::domain::{Export, Tally};
+use self::dropped::Dropped;
 use self::element::Dialect;
 pub use self::file::{has_times, is_whole, read, recognise};
 use self::fixed::{Datagram, Version};
 use self::message::Header;
 use self::record::Clock;
+pub(crate) use self::record::OneWay;
 use self::sets::{Losses, Reading, Room, day_of, place};
 use self::sflow::Sample;
 pub use self::state::State;
@@ -56,6 +61,7 @@ pub const SFLOW_PORT: u16 = 6343;
 pub struct Exports {
     domains: HashMap<Key, Domain>,
     room: Room,
+    dropped: Dropped,
     datagrams: u64,
     /// Bytes of all datagrams before, or where the message begins in its file.
     offset: u64,
@@ -112,6 +118,7 @@ impl Exports {
         sink: &mut dyn Sink,
     ) {
         self.datagrams += 1;
+        self.dropped.heard(exporter, sink);
         match *bytes {
             [0, 5, ..] => self.fixed(Version::V5, exporter, received, bytes, sink),
             [0, 7, ..] => self.fixed(Version::V7, exporter, received, bytes, sink),
@@ -127,6 +134,19 @@ impl Exports {
         self.offset += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     }
 
+    /// So many datagrams came and found no room: of an exporter, or of nobody knows whom.
+    /// They are in the gap that their numbers leave, or are told as a `limit` loss, never
+    /// both. To be called before the datagrams that came after them are decoded.
+    pub fn dropped(
+        &mut self,
+        exporter: Option<Address>,
+        datagrams: u64,
+        received: Instant,
+        sink: &mut dyn Sink,
+    ) {
+        self.dropped.add(exporter, datagrams, Some(received.day()), sink);
+    }
+
     /// Gives up sets whose template did not come in time.
     pub fn expire(&mut self, now: Instant, sink: &mut dyn Sink) {
         self.room.give_up(Some(now), &mut self.domains, sink);
@@ -138,7 +158,7 @@ impl Exports {
         for (key, domain) in &mut self.domains {
             let missed = domain.sequence.flush();
             domain.sequence.forget();
-            gap(key, domain, missed, self.offset, None, sink);
+            gap(key, domain, missed, (self.offset, None), &mut self.dropped, sink);
         }
         self.offset = 0;
     }
@@ -148,8 +168,9 @@ impl Exports {
         self.room.give_up(None, &mut self.domains, sink);
         for (key, domain) in &mut self.domains {
             let missed = domain.sequence.flush();
-            gap(key, domain, missed, self.offset, None, sink);
+            gap(key, domain, missed, (self.offset, None), &mut self.dropped, sink);
         }
+        self.dropped.finish(sink);
     }
 
     /// Datagrams received, of any kind.
@@ -196,7 +217,7 @@ impl Exports {
         self.make_room(&key, sink);
         let offset = self.offset;
         let domain = self.domains.entry(key).or_default();
-        domain.heard(self.datagrams);
+        domain.heard(exporter, self.datagrams);
         let day = day_of(datagram.exported(), received);
         let mut losses = Losses::new(exporter, day);
         domain.sampling.whole = Some(datagram.sampling);
@@ -215,7 +236,7 @@ impl Exports {
         losses.add(place(offset, bytes.len()), Reason::Truncated, missing, sink);
         domain.tally.lost += losses.finish(sink);
         let missed = domain.sequence.add(datagram.sequence, Some(datagram.flows));
-        gap(&key, domain, missed, offset, day, sink);
+        gap(&key, domain, missed, (offset, day), &mut self.dropped, sink);
     }
 
     /// sFlow.
@@ -237,7 +258,7 @@ impl Exports {
         self.make_room(&key, sink);
         let (offset, day) = (self.offset, Some(received.day()));
         let domain = self.domains.entry(key).or_default();
-        domain.heard(self.datagrams);
+        domain.heard(sender, self.datagrams);
         let mut losses = Losses::new(agent, day);
         let tally = &mut domain.tally;
         let missing = header.samples(agent, received, &mut |sample| match sample {
@@ -256,7 +277,7 @@ impl Exports {
         losses.add(place(offset, bytes.len()), Reason::Truncated, missing, sink);
         tally.lost += losses.finish(sink);
         let missed = domain.sequence.add(header.sequence, Some(1));
-        gap(&key, domain, missed, offset, day, sink);
+        gap(&key, domain, missed, (offset, day), &mut self.dropped, sink);
     }
 
     /// NetFlow v9 and IPFIX.
@@ -278,9 +299,9 @@ impl Exports {
         };
         let key = Key { exporter, port, export, domain: header.domain };
         self.make_room(&key, sink);
-        let Self { domains, room, datagrams, offset, .. } = self;
+        let Self { domains, room, dropped, datagrams, offset } = self;
         let domain = domains.entry(key).or_default();
-        domain.heard(*datagrams);
+        domain.heard(exporter, *datagrams);
         let day = day_of(Instant(header.clock.exported), received);
         let mut reading = Reading {
             key,
@@ -299,7 +320,7 @@ impl Exports {
             Dialect::Ipfix => reading.units,
         };
         let missed = domain.sequence.add(header.sequence, units);
-        gap(&key, domain, missed, *offset, day, sink);
+        gap(&key, domain, missed, (*offset, day), dropped, sink);
     }
 
     /// Forgets those that were silent for longest, if a new exporter finds no room.
@@ -310,13 +331,13 @@ impl Exports {
         let mut heard: Vec<_> = self.domains.values().map(|d| d.last).collect();
         heard.sort_unstable();
         let limit = heard.get(DOMAINS_MAX / 8).copied().unwrap_or(u64::MAX);
-        let (offset, room) = (self.offset, &mut self.room);
+        let (offset, room, dropped) = (self.offset, &mut self.room, &mut self.dropped);
         self.domains.retain(|key, domain| {
             let kept = domain.last >= limit;
             if !kept {
                 room.fields -= domain.fields();
                 let missed = domain.sequence.flush();
-                gap(key, domain, missed, offset, None, sink);
+                gap(key, domain, missed, (offset, None), dropped, sink);
             }
             kept
         });
@@ -328,14 +349,15 @@ fn gap(
     key: &Key,
     domain: &mut Domain,
     missed: u64,
-    offset: u64,
-    day: Option<Day>,
+    (offset, day): (u64, Option<Day>),
+    dropped: &mut Dropped,
     sink: &mut dyn Sink,
 ) {
     if missed == 0 {
         return;
     }
     domain.tally.missed += missed;
+    dropped.explained(domain, key.export, missed);
     sink.loss(Loss {
         offset,
         line: None,

@@ -34,7 +34,7 @@ const NTP_UNIX_SECONDS: u64 = 2_208_988_800;
 /// since 1970 there, which read as NTP are of 1900.
 const NTP_SECONDS_MIN: u64 = 1 << 31;
 /// How far the end of a flow may be before its start: clocks of unlike precision.
-const SKEW_MICROS_MAX: i64 = 1_000_000;
+pub(super) const SKEW_MICROS_MAX: i64 = 1_000_000;
 /// The longest HTTP request line kept, in bytes: method and target.
 const REQUEST_BYTES_MAX: usize = 2_048;
 
@@ -108,32 +108,19 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// A time, in microseconds; those before 1970 are none.
-    fn put_time(&mut self, slot: Slot, micros: Option<i64>) {
-        if let Some(micros) = micros.and_then(|m| u64::try_from(m).ok()) {
-            self.put(slot, micros);
-        }
-    }
-
     /// Reads `bytes`, of a length that the action takes.
     pub(super) fn set(&mut self, action: Action, bytes: &'a [u8], clock: &Clock) {
         match action {
             Action::Skip => {}
             Action::Number(slot) => self.put(slot, unsigned(bytes)),
-            Action::Seconds(slot) => {
-                self.put(slot, unsigned(bytes).saturating_mul(1_000_000));
-            }
-            Action::Millis(slot) => {
-                self.put(slot, unsigned(bytes).saturating_mul(1_000));
-            }
-            Action::Ntp(slot) => self.put(slot, ntp_micros(unsigned(bytes))),
-            Action::MicrosBefore(slot) => {
-                let before = i64::try_from(unsigned(bytes)).unwrap_or(i64::MAX);
-                self.put_time(slot, clock.exported.checked_sub(before));
-            }
-            Action::Uptime(slot) => {
-                let millis = u32::try_from(unsigned(bytes)).ok();
-                self.put_time(slot, millis.and_then(|m| clock.at_uptime(m)));
+            Action::Seconds(slot)
+            | Action::Millis(slot)
+            | Action::Ntp(slot)
+            | Action::MicrosBefore(slot)
+            | Action::Uptime(slot) => {
+                if let Some(micros) = micros(action, unsigned(bytes), clock) {
+                    self.put(slot, micros);
+                }
             }
             Action::DurationMillis => {
                 self.put(Slot::DURATION, unsigned(bytes).saturating_mul(1_000));
@@ -223,6 +210,24 @@ fn unsigned(bytes: &[u8]) -> u64 {
 
 fn wide(bytes: &[u8]) -> Option<u128> {
     bytes.try_into().ok().map(u128::from_be_bytes)
+}
+
+/// Microseconds since 1970 of a value that is a time; those before 1970 are none.
+#[inline]
+pub(super) fn micros(action: Action, value: u64, clock: &Clock) -> Option<u64> {
+    match action {
+        Action::Seconds(_) => Some(value.saturating_mul(1_000_000)),
+        Action::Millis(_) => Some(value.saturating_mul(1_000)),
+        Action::Ntp(_) => Some(ntp_micros(value)),
+        Action::MicrosBefore(_) => {
+            let before = i64::try_from(value).unwrap_or(i64::MAX);
+            u64::try_from(clock.exported.checked_sub(before)?).ok()
+        }
+        Action::Uptime(_) => {
+            u64::try_from(clock.at_uptime(u32::try_from(value).ok()?)?).ok()
+        }
+        _ => None,
+    }
 }
 
 /// Microseconds since 1970 of a time in the format of NTP: seconds since 1900 and a
@@ -361,20 +366,7 @@ fn forward(values: &Values<'_>) -> Option<Volume> {
         let some = slots.iter().find_map(|slot| values.nonzero(*slot));
         some.or_else(|| slots.iter().find_map(|slot| values.get(*slot)))
     };
-    let bytes = first(&[
-        Slot::BYTES,
-        Slot::INITIATOR_BYTES,
-        Slot::TOTAL_BYTES,
-        Slot::OUT_BYTES,
-        Slot::LAYER2_BYTES,
-    ]);
-    let packets = first(&[
-        Slot::PACKETS,
-        Slot::INITIATOR_PACKETS,
-        Slot::TOTAL_PACKETS,
-        Slot::OUT_PACKETS,
-    ]);
-    volume(bytes, packets)
+    volume(first(&Slot::FORWARD_BYTES), first(&Slot::FORWARD_PACKETS))
 }
 
 /// What the destination sent, if the record says it.
@@ -441,19 +433,19 @@ fn text_of(bytes: &[u8]) -> Option<&str> {
 }
 
 /// What a record of one direction says, as it says it.
-pub(super) struct OneWay {
-    pub(super) source: Address,
-    pub(super) destination: Address,
-    pub(super) source_port: u16,
-    pub(super) destination_port: u16,
-    pub(super) protocol: Protocol,
-    pub(super) start: Instant,
-    pub(super) end: Instant,
-    pub(super) tcp_flags: Option<u8>,
+pub(crate) struct OneWay {
+    pub(crate) source: Address,
+    pub(crate) destination: Address,
+    pub(crate) source_port: u16,
+    pub(crate) destination_port: u16,
+    pub(crate) protocol: Protocol,
+    pub(crate) start: Instant,
+    pub(crate) end: Instant,
+    pub(crate) tcp_flags: Option<u8>,
     /// Type and code.
-    pub(super) icmp: Option<u64>,
-    pub(super) sampling: NonZeroU32,
-    pub(super) exporter: Option<Address>,
+    pub(crate) icmp: Option<u64>,
+    pub(crate) sampling: NonZeroU32,
+    pub(crate) exporter: Option<Address>,
 }
 
 /// Whether packets of the protocol begin with ports: TCP, UDP, DCCP, SCTP, UDP-Lite.
@@ -463,7 +455,7 @@ fn has_ports(protocol: Protocol) -> bool {
 
 impl OneWay {
     /// The flow of one direction.
-    pub(super) fn flow(self, volume: Option<Volume>) -> Flow {
+    pub(crate) fn flow(self, volume: Option<Volume>) -> Flow {
         let reply = match (self.protocol.0, self.icmp.map(|code| code >> 8)) {
             // Echo replies (RFC 792; RFC 4443, 4.2). Some exporters leave the field zero
             // and write type and code as a port.
@@ -484,7 +476,7 @@ impl OneWay {
     }
 
     /// The flow of both directions: `biflow` says who is the initiator (RFC 5103, 6.3).
-    pub(super) fn both(
+    pub(crate) fn both(
         self,
         forward: Option<Volume>,
         backward: Volume,

@@ -10,6 +10,7 @@ use tidegauge_model::{Address, Day, Instant, Loss, Reason};
 
 use super::domain::{Domain, Key};
 use super::message::{self, Header, Kind, PADDING_MAX, SET_HEADER_BYTES, Said};
+use super::plan::Outside;
 use super::record::{Clock, Context, Outcome, Values, assemble};
 use super::template::Template;
 use crate::{Sink, stamp};
@@ -274,8 +275,7 @@ fn records(
     let Some(dialect) = reading.key.dialect() else { return 0 };
     let mut losses = Losses::new(reading.key.exporter, reading.day);
     let mut values = Values::new();
-    let mut rest = content;
-    let mut units = 0;
+    let (mut rest, mut units) = plain(reading, domain, layout, content, sink);
     while let Some(length) = layout.read(rest, &reading.clock, &mut values) {
         units += 1;
         if layout.options {
@@ -303,6 +303,8 @@ fn records(
             }
         }
         rest = rest.get(length..).unwrap_or_default();
+        let more = plain(reading, domain, layout, rest, sink);
+        (rest, units) = (more.0, units + more.1);
     }
     if rest.len() > PADDING_MAX && rest.iter().any(|b| *b != 0) {
         let at = content.len() - rest.len();
@@ -311,6 +313,29 @@ fn records(
     }
     domain.tally.lost += losses.finish(sink);
     units
+}
+
+/// Decodes records as long as they are plain flows. Returns what is left of the set, and how
+/// many records there were.
+fn plain<'c>(
+    reading: &Reading,
+    domain: &mut Domain,
+    layout: &Template,
+    content: &'c [u8],
+    sink: &mut dyn Sink,
+) -> (&'c [u8], u32) {
+    let Some((plan, length)) = layout.plan() else { return (content, 0) };
+    let exporter = reading.key.exporter;
+    let mut outside = Outside::new(&reading.clock, exporter, &domain.sampling);
+    let (mut rest, mut units) = (content, 0);
+    while let Some((record, after)) = rest.split_at_checked(length) {
+        let Some(flow) = plan.flow(record, &mut outside) else { break };
+        sink.flow(flow);
+        (rest, units) = (after, units + 1);
+    }
+    domain.tally.records += u64::from(units);
+    domain.tally.flows += u64::from(units);
+    (rest, units)
 }
 
 /// Where a byte of a message is in all of the input.

@@ -3,6 +3,7 @@
 //! **Invariant:** a record has at least one byte, and a record read lies wholly in its set.
 
 use super::element::{Action, Dialect, action};
+use super::plan::Plan;
 use super::record::{Clock, Values};
 
 /// The length that means a length before each value (RFC 7011, 7).
@@ -23,11 +24,11 @@ pub(super) struct Field {
 /// Where a value is and what it means. Offsets count from the end of the last value of
 /// variable length before it, or from the start of the record.
 #[derive(Clone, Copy, Debug)]
-struct Step {
-    offset: u16,
+pub(super) struct Step {
+    pub(super) offset: u16,
     /// [`VARIABLE`] if its length is before it.
-    width: u16,
-    action: Action,
+    pub(super) width: u16,
+    pub(super) action: Action,
 }
 
 /// A compiled template.
@@ -42,6 +43,8 @@ pub(super) struct Template {
     /// Of a record, at the least; of every record if `fixed`.
     shortest: usize,
     fixed: bool,
+    /// Of plain flows of a fixed length.
+    plan: Option<Plan>,
 }
 
 impl Template {
@@ -78,14 +81,22 @@ impl Template {
         if shortest == 0 || shortest > usize::from(u16::MAX) {
             return None;
         }
+        let plain = fixed && !options;
+        let plan = plain.then(|| Plan::compile(dialect, &steps, shortest)).flatten();
         Some(Self {
             options,
+            plan,
             fields: fields.into_boxed_slice(),
             steps: steps.into_boxed_slice(),
             tail: usize::from(offset),
             shortest,
             fixed,
         })
+    }
+
+    /// The plan of its records, if they are plain flows, and how long each is.
+    pub(super) fn plan(&self) -> Option<(&Plan, usize)> {
+        self.plan.as_ref().map(|plan| (plan, self.shortest))
     }
 
     /// Reads the record at the start of `bytes` and returns the length of it, or `None` if

@@ -27,10 +27,9 @@ pub(super) fn ends(
     Ends::new((originator, ports.0), (responder, ports.1), protocol)
 }
 
-/// The flow of a row of `conn` or `open_conn`, still without a name.
-pub(super) fn flow(row: &impl Values) -> Result<Flow, Reason> {
+/// The flow of a row of `conn` or `open_conn` that began at `start`, still without a name.
+pub(super) fn flow(row: &impl Values, start: Instant) -> Result<Flow, Reason> {
     let ends = ends(row, None)?;
-    let start = row.value(Column::ts).instant()?;
     let mut flow = ends.flow(start);
     if let Some(micros) = row.value(Column::duration).micros()? {
         let micros = i64::try_from(micros).map_err(|_| Reason::Value)?;
@@ -104,7 +103,8 @@ mod tests {
     use super::*;
 
     fn read(line: &str) -> Result<Flow, Reason> {
-        flow(&serde_json::from_str::<Row<'_>>(line).unwrap())
+        let row = serde_json::from_str::<Row<'_>>(line).unwrap();
+        flow(&row, row.value(Column::ts).instant()?)
     }
 
     const ENDS: &str = r#""ts":1517336042.5,"uid":"C1","id.orig_h":"10.0.0.1",

@@ -23,7 +23,7 @@ use tidegauge_model::{Day, Instant, Loss, Reason};
 
 use crate::Sink;
 use crate::join::{Join, key};
-use crate::lines::{Line, Lines};
+use crate::lines::{Line, Lines, behind_remarks};
 use crate::object::early_text;
 use crate::stamp::believable;
 use row::{Column, Row, Values};
@@ -153,6 +153,7 @@ pub(crate) fn recognise(head: &[u8]) -> Option<Log> {
     if headed {
         return Some(Log::Other);
     }
+    let text = std::str::from_utf8(behind_remarks(text.as_bytes())).ok()?;
     text.lines().next().filter(|line| looks_like_row(line)).map(|_| Log::Headless)
 }
 
@@ -260,12 +261,12 @@ struct Rows<'r> {
 impl Rows<'_> {
     /// Hands a row to the join; returns the time of the record.
     fn take(&mut self, log: Log, row: &impl Values) -> Result<Instant, Reason> {
-        believable(row.value(Column::ts).instant()?, self.latest)?;
+        let at = row.value(Column::ts).instant()?;
+        believable(at, self.latest)?;
         match log {
             Log::Conn | Log::OpenConn => {
                 let uid = key(row.value(Column::uid).needed_text()?);
-                let flow = conn::flow(row)?;
-                let at = flow.start;
+                let flow = conn::flow(row, at)?;
                 match log {
                     Log::Conn => self.join.closed(uid, flow, self.sink)?,
                     _ => self.join.open(uid, flow)?,
@@ -311,12 +312,9 @@ fn read_line(
             if is_read(path)? { rows.take(log, &row).map(Some) } else { Ok(None) }
         }
         Some(_) => {
+            let of = header.log();
             let row = table_row(header, text, line)?;
-            if is_read(header.log())? {
-                rows.take(log, &row).map(Some)
-            } else {
-                Ok(None)
-            }
+            if is_read(of)? { rows.take(log, &row).map(Some) } else { Ok(None) }
         }
     }
 }
@@ -378,7 +376,7 @@ fn text<'a>(line: &Line<'a>) -> Result<&'a str, Reason> {
 }
 
 fn table_row<'a>(
-    header: &'a Header,
+    header: &'a mut Header,
     text: &'a str,
     line: &Line<'_>,
 ) -> Result<TableRow<'a>, Reason> {

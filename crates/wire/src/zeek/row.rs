@@ -24,6 +24,21 @@ macro_rules! columns {
         }
 
         impl Column {
+            /// How many there are.
+            pub(super) const COUNT: usize = [$($name),*].len();
+
+            /// Which of them it is.
+            pub(super) fn index(self) -> usize {
+                let mut at = 0;
+                $(
+                    if self == Self::$field {
+                        return at;
+                    }
+                    at += 1;
+                )*
+                at
+            }
+
             pub(super) fn named(name: &str) -> Option<Self> {
                 match name {
                     $($name $(| $other)* => Some(Self::$field),)*
@@ -50,27 +65,6 @@ macro_rules! columns {
             fn value(&self, column: Column) -> View<'_> {
                 match column {
                     $(Column::$field => self.$field.view(),)*
-                }
-            }
-        }
-
-        /// The values of one row of a table, as they stand between the separators.
-        #[derive(Debug, Default)]
-        pub(super) struct Texts<'a> {
-            $($field: Option<&'a str>,)*
-        }
-
-        impl<'a> Texts<'a> {
-            pub(super) fn set(&mut self, column: Column, text: &'a str) {
-                match column {
-                    $(Column::$field => self.$field = Some(text),)*
-                }
-            }
-
-            /// The text of a column, if the table has it.
-            pub(super) fn get(&self, column: Column) -> Option<&'a str> {
-                match column {
-                    $(Column::$field => self.$field,)*
                 }
             }
         }

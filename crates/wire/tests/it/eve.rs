@@ -48,6 +48,23 @@ fn totals(flows: &[Flow]) -> [u64; 4] {
 }
 
 #[test]
+fn an_array_of_events_tells_what_its_lines_tell() {
+    let Some(text) = shared("an_array_of_events_tells_what_its_lines_tell") else {
+        return;
+    };
+    let lines: Vec<&str> = text.lines().take(1_000).collect();
+    let events: Vec<serde_json::Value> =
+        lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let whole = eve(&lines.join("\n"));
+    assert!(whole.flows.len() > 100 && whole.losses.is_empty(), "{whole:?}");
+    let array = serde_json::Value::from(events);
+    let flat = format!("[{}]", lines.join(","));
+    for text in [flat, format!("{array:#}\n"), format!("[{}]", lines.join("\n, "))] {
+        assert_eq!(eve(&text).sorted(), whole.sorted());
+    }
+}
+
+#[test]
 fn a_real_log_has_the_totals_that_jq_finds() {
     let Some(text) = shared("a_real_log_has_the_totals_that_jq_finds") else { return };
     let batch = eve(&text);
@@ -167,6 +184,51 @@ fn both_halves_of_a_netflow_are_the_flow() {
     for text in [flow_event(1) + &halves + &sni, halves + &flow_event(1) + &sni] {
         assert_eq!(eve(&text).flows, std::slice::from_ref(&flow));
     }
+}
+
+#[test]
+fn both_types_in_two_files_count_once_whichever_is_read_first() {
+    let halves = netflow_event(1, (4000, 443), 3) + &netflow_event(1, (443, 4000), 2);
+    let other = netflow_event(2, (4001, 443), 7);
+    let (netflow, flow) = (halves.clone() + &other, flow_event(1));
+    let sni = event("tls", 2, (4001, 443), r#""tls":{"sni":"upd.example"}"#);
+    let one = Batch::decode(&[&netflow, &flow, &sni]);
+    let two = Batch::decode(&[&sni, &flow, &netflow]);
+    assert_eq!(one.sorted(), two.sorted());
+    assert_eq!((one.flows.len(), one.repeated, one.losses.len()), (2, 1, 0), "{one:?}");
+    assert_eq!(totals(&one.flows), [10, 2, 1_000, 200]);
+    assert_eq!(one.hosts(), ["", "upd.example"]);
+    // One way only, as Suricata writes it where nothing came back: the `flow` event says so.
+    let half = Batch::decode(&[netflow_event(1, (4000, 443), 3), flow_event(1)]);
+    assert_eq!((half.flows.len(), totals(&half.flows)), (1, [3, 2, 300, 200]));
+    // Without `flow` events nothing waits.
+    let alone = Batch::decode(&[&netflow, &other]);
+    assert_eq!((alone.flows.len(), alone.repeated), (2, 1));
+}
+
+#[test]
+fn a_line_that_was_shipped_as_a_text_is_that_line() {
+    let lines = [
+        flow_event(1),
+        event("tls", 1, (4000, 443), r#""tls":{"sni":"upd.example"}"#),
+        event("alert", 1, (4000, 443), r#""alert":{"signature":"\"x\""}"#),
+    ];
+    let ship = |line: &String| {
+        let line = line.trim_end();
+        let shipped = serde_json::json!({
+            "@timestamp": "2019-01-01T00:00:03Z",
+            "event": {"dataset": "suricata.eve"},
+            "log": {"file": {"path": "eve.json"}, "offset": 7},
+            "message": line,
+        });
+        shipped.to_string() + "\n"
+    };
+    let plain = eve(&lines.concat());
+    assert_eq!((plain.flows.len(), plain.losses.len()), (1, 0));
+    assert_eq!(eve(&lines.iter().map(ship).collect::<String>()), plain);
+    let broken =
+        format!("{}{}", ship(&lines[0]), ship(&"{\"event_type\":\"flow\"".to_owned()));
+    assert_eq!(eve(&broken).losses.len(), 1);
 }
 
 #[test]

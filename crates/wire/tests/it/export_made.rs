@@ -12,7 +12,7 @@ use tidegauge_wire::Sink;
 use tidegauge_wire::export::{Exports, State};
 
 /// 2024-04-01T00:00:00Z.
-const START: u32 = 1_711_929_600;
+pub(crate) const START: u32 = 1_711_929_600;
 const NOW: Instant = Instant(1_711_929_660_000_000);
 
 #[derive(Default)]
@@ -46,7 +46,7 @@ fn decoded(messages: &[Vec<u8>]) -> Collected {
 }
 
 /// An IPFIX message of domain 1.
-fn ipfix(sequence: u32, sets: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn ipfix(sequence: u32, sets: &[Vec<u8>]) -> Vec<u8> {
     let length = 16 + sets.iter().map(Vec::len).sum::<usize>();
     let mut bytes = vec![0, 10];
     bytes.extend(u16::try_from(length).unwrap().to_be_bytes());
@@ -58,7 +58,7 @@ fn ipfix(sequence: u32, sets: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// A NetFlow v9 message of source 1, a minute after its exporter started.
-fn v9(sequence: u32, sets: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn v9(sequence: u32, sets: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = vec![0, 9];
     bytes.extend(u16::try_from(sets.len()).unwrap().to_be_bytes());
     bytes.extend(60_000_u32.to_be_bytes());
@@ -69,7 +69,7 @@ fn v9(sequence: u32, sets: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-fn set(id: u16, content: &[u8]) -> Vec<u8> {
+pub(crate) fn set(id: u16, content: &[u8]) -> Vec<u8> {
     let mut bytes = id.to_be_bytes().to_vec();
     bytes.extend(u16::try_from(content.len() + 4).unwrap().to_be_bytes());
     bytes.extend(content);
@@ -77,7 +77,7 @@ fn set(id: u16, content: &[u8]) -> Vec<u8> {
 }
 
 /// A template record: enterprise (0 for IANA), element, length.
-fn template(id: u16, fields: &[(u32, u16, u16)]) -> Vec<u8> {
+pub(crate) fn template(id: u16, fields: &[(u32, u16, u16)]) -> Vec<u8> {
     let mut bytes = id.to_be_bytes().to_vec();
     bytes.extend(u16::try_from(fields.len()).unwrap().to_be_bytes());
     for (enterprise, element, length) in fields {
@@ -92,7 +92,7 @@ fn template(id: u16, fields: &[(u32, u16, u16)]) -> Vec<u8> {
 }
 
 /// Addresses, ports, protocol, bytes, packets, start and end in milliseconds.
-const PLAIN: [(u32, u16, u16); 9] = [
+pub(crate) const PLAIN: [(u32, u16, u16); 9] = [
     (0, 8, 4),
     (0, 12, 4),
     (0, 7, 2),
@@ -104,7 +104,7 @@ const PLAIN: [(u32, u16, u16); 9] = [
     (0, 153, 8),
 ];
 
-fn plain(client: u8, bytes: u64) -> Vec<u8> {
+pub(crate) fn plain(client: u8, bytes: u64) -> Vec<u8> {
     let mut record = vec![198, 51, 100, client, 203, 0, 113, 5];
     record.extend(40_000_u16.to_be_bytes());
     record.extend(443_u16.to_be_bytes());
@@ -148,6 +148,18 @@ fn a_name_of_variable_length_is_read_in_both_forms() {
     assert_eq!((collected.flows.len(), collected.losses.len()), (2, 0));
     let read = collected.flows[1].name.clone().unwrap();
     assert_eq!((&*read.host, read.origin), (name.as_str(), NameOrigin::TlsSni));
+}
+
+#[test]
+fn a_port_of_another_transport_is_none() {
+    let mut fields = PLAIN.to_vec();
+    fields.extend([(0, 182, 2), (0, 181, 2), (0, 183, 2)]);
+    let mut record = plain(1, 900);
+    record[12] = 17;
+    record.extend([0, 0, 1, 0xbb, 0, 0]);
+    let sets = [set(2, &template(256, &fields)), set(256, &record)];
+    let flow = decoded(&[ipfix(0, &sets)]).flows.remove(0);
+    assert_eq!((flow.originator_port, flow.responder_port), (40_000, 443));
 }
 
 #[test]
@@ -264,6 +276,82 @@ fn a_gap_in_the_sequence_is_a_loss_of_so_many_records() {
     let [loss] = &collected.losses[..] else { unreachable!("one gap") };
     assert_eq!((loss.reason, loss.count), (Reason::Gap, 40));
     assert_eq!(loss.exporter, Some(exporter()));
+}
+
+/// Reasons and counts, when so many datagrams are said to be dropped between two messages
+/// and the rest.
+fn dropped(
+    of: Option<Address>,
+    datagrams: u64,
+    messages: &[Vec<u8>],
+) -> Vec<(Reason, u64)> {
+    let mut collected = Collected::default();
+    let mut exports = Exports::new();
+    for (at, message) in messages.iter().enumerate() {
+        if at == 2 {
+            exports.dropped(of, datagrams, NOW, &mut collected);
+        }
+        exports.datagram(exporter(), 4_000, NOW, message, &mut collected);
+    }
+    exports.finish(&mut collected);
+    let days = collected.losses.iter().filter(|loss| loss.reason == Reason::Limit);
+    assert!(
+        days.clone().all(|loss| loss.day == Some(NOW.day()) && loss.exporter == of)
+    );
+    collected.losses.iter().map(|loss| (loss.reason, loss.count)).collect()
+}
+
+#[test]
+fn what_was_dropped_is_in_the_gap_or_told_but_never_both() {
+    let other = Some("192.0.2.99".parse().unwrap());
+    let (me, nobody) = (Some(exporter()), None);
+    let v9_from = |numbers: &[u32]| -> Vec<Vec<u8>> {
+        numbers.iter().map(|number| v9(*number, &[])).collect()
+    };
+    let (gap, limit) = (Reason::Gap, Reason::Limit);
+    let hole_of_five = v9_from(&[7, 8, 14, 15]);
+    for (of, datagrams, told) in [
+        // The network lost two more.
+        (me, 3, vec![(gap, 5)]),
+        (me, 5, vec![(gap, 5)]),
+        (nobody, 5, vec![(gap, 5)]),
+        // What no gap explains is told.
+        (me, 6, vec![(gap, 5), (limit, 1)]),
+        (nobody, 7, vec![(gap, 5), (limit, 2)]),
+        (other, 5, vec![(gap, 5), (limit, 5)]),
+    ] {
+        assert_eq!(dropped(of, datagrams, &hole_of_five), told, "{of:?} {datagrams}");
+    }
+    assert_eq!(dropped(me, 2, &v9_from(&[7, 8, 9, 10])), [(limit, 2)]);
+}
+
+#[test]
+fn a_gap_of_records_explains_as_many_datagrams_as_hold_them() {
+    let records =
+        |count: u8| -> Vec<u8> { (0..count).flat_map(|c| plain(c, 900)).collect() };
+    let message = |sequence| ipfix(sequence, &[set(256, &records(20))]);
+    let first = ipfix(0, &[set(2, &template(256, &PLAIN)), set(256, &records(20))]);
+    let messages = [first, message(20), message(80), message(100)];
+    let (me, gap) = (Some(exporter()), (Reason::Gap, 40));
+    assert_eq!(dropped(me, 2, &messages), [gap]);
+    assert_eq!(dropped(me, 5, &messages), [gap, (Reason::Limit, 3)]);
+}
+
+#[test]
+fn of_an_exporter_that_does_not_count_drops_are_told_before_the_end() {
+    let mut collected = Collected::default();
+    let mut exports = Exports::new();
+    exports.dropped(Some(exporter()), 9, NOW, &mut collected);
+    exports.dropped(Some(exporter()), 1, NOW, &mut collected);
+    for _ in 0..1_023 {
+        exports.datagram(exporter(), 4_000, NOW, &v9(0, &[]), &mut collected);
+    }
+    assert_eq!(collected.losses, []);
+    exports.datagram(exporter(), 4_000, NOW, &v9(0, &[]), &mut collected);
+    let told: Vec<_> = collected.losses.iter().map(|l| (l.reason, l.count)).collect();
+    assert_eq!(told, [(Reason::Limit, 10)]);
+    exports.finish(&mut collected);
+    assert_eq!(collected.losses.len(), 1);
 }
 
 #[test]

@@ -30,7 +30,7 @@ impl Sink for Collected {
 }
 
 /// The folder, or none, said aloud, where the data of others is not there.
-fn shared(path: &str) -> Option<PathBuf> {
+pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     let path = Path::new(SHARED).join(path);
     if !path.exists() {
         println!("SKIPPED: {} is not there", path.display());
@@ -152,7 +152,7 @@ fn pmacct_captures_equal_what_pmacct_wrote() {
 }
 
 /// The files of one exporter: templates, then records.
-const LOGSTASH: [&[&str]; 32] = [
+pub(crate) const LOGSTASH: [&[&str]; 32] = [
     &["ipfix.dat"],
     &["ipfix_test_ixia_tpldata256.dat"],
     &["ipfix_test_ixia_tpldata271.dat"],
@@ -217,7 +217,7 @@ const LOGSTASH: [&[&str]; 32] = [
 
 /// What tshark sees in the messages, each in a packet of its own: all addresses, and bytes
 /// of element 1, in any order.
-fn tshark(messages: &[Vec<u8>]) -> Option<(Vec<Address>, Vec<u64>)> {
+pub(crate) fn tshark(messages: &[Vec<u8>]) -> Option<(Vec<Address>, Vec<u64>)> {
     let mut child = Command::new("tshark")
         .args(["-r", "-", "-d", "udp.port==2055,cflow", "-T", "fields"])
         .args(["-e", "cflow.srcaddr", "-e", "cflow.srcaddrv6"])
@@ -248,7 +248,7 @@ fn tshark(messages: &[Vec<u8>]) -> Option<(Vec<Address>, Vec<u64>)> {
 
 /// Cuts a file into its messages, by another rule than the decoder's: version 9 begins where
 /// the version stands, and a time of the same day.
-fn messages(file: &[u8]) -> Vec<Vec<u8>> {
+pub(crate) fn messages(file: &[u8]) -> Vec<Vec<u8>> {
     let word = |at: usize| u16::from_be_bytes([file[at], file[at + 1]]);
     let mut cuts = vec![];
     let mut at = 0;

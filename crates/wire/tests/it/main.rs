@@ -21,10 +21,20 @@ mod export_shared;
 #[cfg(test)]
 mod join;
 #[cfg(test)]
+mod nfcapd;
+#[cfg(test)]
+mod nfcapd_made;
+#[cfg(test)]
+mod nfdump;
+#[cfg(test)]
+mod nfdump_shared;
+#[cfg(test)]
 mod pcap_made;
 #[cfg(test)]
 mod pcap_shared;
 #[cfg(test)]
 mod real_logs;
+#[cfg(test)]
+mod recognition;
 #[cfg(test)]
 mod sflow;

@@ -60,21 +60,6 @@ impl Answer<'_> {
         document
     }
 
-    /// Strata whose cohort removal may be shown and whose corrected removal is not
-    /// identified, with the rule.
-    pub(super) fn not_identified(
-        &self,
-        estimates: &[ReleasedEstimate],
-    ) -> Vec<(Stratum, String)> {
-        let groups = groups(estimates);
-        let open = groups.into_iter().filter(|(_, g)| g.removal.is_some());
-        open.filter_map(|(stratum, _)| {
-            let reason = self.reason(&stratum)?;
-            Some((stratum, reason))
-        })
-        .collect()
-    }
-
     /// The answer in words anyone understands, the most important first.
     pub(super) fn verdict(&self, estimates: &[ReleasedEstimate]) -> Vec<String> {
         let groups = groups(estimates);
@@ -113,7 +98,7 @@ impl Answer<'_> {
             naive.n,
             100.0 * naive.value
         );
-        Some(match (group.corrected, self.reason(stratum)) {
+        Some(match (group.corrected, reason(self.corrected, stratum)) {
             (Some(corrected), _) => {
                 let interval = corrected.intervals.first()?;
                 format!(
@@ -135,22 +120,6 @@ impl Answer<'_> {
         })
     }
 
-    /// Why the corrected removal of a stratum has no value; `None` if it has one.
-    fn reason(&self, stratum: &Stratum) -> Option<String> {
-        let corrected = match self.corrected {
-            Ok(corrected) => corrected,
-            Err(refusal) => return Some(format!("no-model: {refusal}")),
-        };
-        let of = corrected.strata.iter().find(|s| s.stratum == *stratum);
-        match of.map(|s| &s.identified) {
-            Some(Identification::Identified) => None,
-            Some(Identification::Mixed(why) | Identification::NotIdentified(why)) => {
-                Some(why.clone())
-            }
-            None => Some("no-cohort: nobody of it was active before".to_owned()),
-        }
-    }
-
     /// Whole, countries, sectors and both, in this order.
     fn groups(&self, estimates: &[ReleasedEstimate]) -> Value {
         let mut groups: Vec<_> = groups(estimates).into_iter().collect();
@@ -170,7 +139,9 @@ impl Answer<'_> {
         let reason = match (group.removal, group.corrected) {
             (None, _) => Some(suppressed()),
             (Some(_), Some(_)) => None,
-            (Some(_), None) => self.reason(stratum).or_else(|| Some(suppressed())),
+            (Some(_), None) => {
+                reason(self.corrected, stratum).or_else(|| Some(suppressed()))
+            }
         };
         json!({
             "country": value("country"),
@@ -202,7 +173,7 @@ impl Answer<'_> {
     /// What is remarkable about visibility, in words.
     fn alarms(&self) -> Vec<String> {
         let alarms = self.corrected.as_ref().map(|c| c.alarms.as_slice());
-        alarms.unwrap_or_default().iter().map(alarm).collect()
+        alarms.unwrap_or_default().iter().map(Alarm::to_string).collect()
     }
 
     fn checks(&self) -> Value {
@@ -228,7 +199,7 @@ impl Answer<'_> {
     /// What is not answered, each rule once, with how many strata it concerns.
     fn refusals(&self, estimates: &[ReleasedEstimate]) -> Vec<Value> {
         let mut rules: BTreeMap<String, (String, usize)> = BTreeMap::new();
-        for (_, reason) in self.not_identified(estimates) {
+        for (_, reason) in not_identified(self.corrected, estimates) {
             let rule = reason.split(':').next().unwrap_or_default().to_owned();
             rules.entry(rule).or_insert((reason, 0)).1 += 1;
         }
@@ -241,6 +212,37 @@ impl Answer<'_> {
                        happened in the same months",
         })];
         found.chain(always).collect()
+    }
+}
+
+/// Strata whose cohort removal may be shown and whose corrected removal is not
+/// identified, with the rule.
+pub(crate) fn not_identified(
+    corrected: &Result<Corrected, Refusal>,
+    estimates: &[ReleasedEstimate],
+) -> Vec<(Stratum, String)> {
+    let groups = groups(estimates);
+    let open = groups.into_iter().filter(|(_, g)| g.removal.is_some());
+    open.filter_map(|(stratum, _)| {
+        let reason = reason(corrected, &stratum)?;
+        Some((stratum, reason))
+    })
+    .collect()
+}
+
+/// Why the corrected removal of a stratum has no value; `None` if it has one.
+fn reason(corrected: &Result<Corrected, Refusal>, stratum: &Stratum) -> Option<String> {
+    let corrected = match corrected {
+        Ok(corrected) => corrected,
+        Err(refusal) => return Some(format!("no-model: {refusal}")),
+    };
+    let of = corrected.strata.iter().find(|s| s.stratum == *stratum);
+    match of.map(|s| &s.identified) {
+        Some(Identification::Identified) => None,
+        Some(Identification::Mixed(why) | Identification::NotIdentified(why)) => {
+            Some(why.clone())
+        }
+        None => Some("no-cohort: nobody of it was active before".to_owned()),
     }
 }
 
@@ -272,31 +274,4 @@ fn figure(estimate: Option<&Estimate>) -> Value {
 
 fn share(share: Share) -> Value {
     json!({ "value": share.value, "low": share.low, "high": share.high })
-}
-
-fn alarm(alarm: &Alarm) -> String {
-    match alarm {
-        Alarm::Thinned { vantage, ratio } => format!(
-            "at {vantage} contacts of product and controls alike fell to {:.0} % \
-             ({:.0} to {:.0} %) of what they were",
-            100.0 * ratio.value,
-            100.0 * ratio.low,
-            100.0 * ratio.high
-        ),
-        Alarm::Dark { vantage, share } => format!(
-            "{:.0} % of the cohort are no longer in sight of {vantage}",
-            100.0 * share
-        ),
-        Alarm::LookedLess { vantage, ratio } => format!(
-            "{vantage} looked at {:.0} % of the organisation-days it had looked at before",
-            100.0 * ratio
-        ),
-        Alarm::Parted { vantage, ratio } => format!(
-            "at {vantage} contacts of the product went to {:.0} % ({:.0} to {:.0} %) of \
-             those of controls, relative to before",
-            100.0 * ratio.value,
-            100.0 * ratio.low,
-            100.0 * ratio.high
-        ),
-    }
 }

@@ -23,6 +23,7 @@ use tidegauge_model::policy::PolicyEvent;
 use tidegauge_model::{DayRange, Month};
 
 use self::answer::Answer;
+pub(crate) use self::answer::not_identified;
 use crate::opened::{Audience, Opened};
 use crate::settings::Settings;
 use crate::{Outcome, args, knowledge};
@@ -94,7 +95,7 @@ fn ways(asked: Stratify, internal: bool) -> Vec<Stratify> {
 }
 
 /// Removal with visibility taken out, or why no model was made.
-fn corrected(
+pub(crate) fn corrected(
     panel: &Panel,
     windows: Windows,
     policy: &PolicyEvent,
@@ -115,7 +116,10 @@ fn corrected(
 }
 
 /// What the model identified, in the form that the disclosure rule judges.
-fn corrected_estimates(corrected: &Corrected, windows: Windows) -> Vec<Estimate> {
+pub(crate) fn corrected_estimates(
+    corrected: &Corrected,
+    windows: Windows,
+) -> Vec<Estimate> {
     let of = |stratum: &StratumRemoval| {
         let share = stratum.removal?;
         let n = stratum.n_baseline;

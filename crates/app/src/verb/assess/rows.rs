@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tidegauge_effect::Stratify;
 use tidegauge_model::estimate::{Estimate, Identification, Quantity, ReleasedEstimate};
 
-use super::answer::Answer;
+use super::answer::{Answer, not_identified};
 use crate::output::{Rows, Value};
 
 const COLUMNS: [&str; 9] = [
@@ -44,7 +44,7 @@ pub(super) fn rows(
             Some(estimate) => push_intervals(&mut rows, &stratum, estimate),
         }
     }
-    for (stratum, reason) in answer.not_identified(estimates) {
+    for (stratum, reason) in not_identified(answer.corrected, estimates) {
         if is_of(&stratum, asked) {
             let mut row = vec![
                 Value::Text(stratum_name(&stratum)),

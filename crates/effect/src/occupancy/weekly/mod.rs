@@ -25,11 +25,12 @@ mod rates;
 mod visibility;
 
 use tidegauge_model::estimate::Identification;
-use tidegauge_model::{Day, DayRange, OrgId, VantageId};
+use tidegauge_model::{Day, DayRange, OrgId};
 
 use crate::{Active, Stratify};
 
 pub use correct::removal_corrected;
+pub use tidegauge_model::visibility::{Alarm, Share, VisibilityWeek};
 
 /// The dates of an act; the hazard of removal may differ before, between and after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -146,36 +147,6 @@ pub struct StratumRemoval {
     pub identified: Identification,
 }
 
-/// A share with its 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Share {
-    /// The estimate.
-    pub value: f64,
-    /// Lower end.
-    pub low: f64,
-    /// Upper end.
-    pub high: f64,
-}
-
-/// The chance of being seen at a vantage in a week.
-#[derive(Clone, Debug, PartialEq)]
-pub struct VisibilityWeek {
-    /// Which vantage.
-    pub vantage: VantageId,
-    /// The week's Monday.
-    pub monday: Day,
-    /// Chance that a member of the cohort which uses the product, is in sight and is
-    /// looked at on all seven days is seen on one of them or more.
-    pub product: Share,
-    /// The same of controls; `None` at a vantage without enough of them.
-    pub control: Option<Share>,
-    /// Share of the cohort of this vantage whose networks are still in sight of it;
-    /// `None` where controls cannot tell.
-    pub in_sight: Option<f64>,
-    /// Share of its organisation-days that were looked at.
-    pub looked: f64,
-}
-
 /// How likely an organisation still uses the product.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StillUsing {
@@ -197,40 +168,6 @@ impl StillUsing {
             "unclear"
         }
     }
-}
-
-/// A finding about visibility between the window before and the window after.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Alarm {
-    /// Fewer contacts of product and controls alike are seen at a vantage.
-    Thinned {
-        /// Where.
-        vantage: VantageId,
-        /// Contacts seen, relative to before.
-        ratio: Share,
-    },
-    /// Networks of the cohort are no longer in sight of a vantage.
-    Dark {
-        /// Where.
-        vantage: VantageId,
-        /// Their share in the window after.
-        share: f64,
-    },
-    /// A vantage looked at fewer organisation-days than before.
-    LookedLess {
-        /// Where.
-        vantage: VantageId,
-        /// Relative to before.
-        ratio: f64,
-    },
-    /// The product is seen less, or more, among those who still show it, and controls are
-    /// not: its servers moved, the catalog rotted, or its users have fewer devices.
-    Parted {
-        /// Where.
-        vantage: VantageId,
-        /// Contacts of the product relative to controls, relative to before.
-        ratio: Share,
-    },
 }
 
 /// Whether histories drawn from the fitted model look like those that were seen: the

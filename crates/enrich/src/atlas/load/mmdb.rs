@@ -1,7 +1,8 @@
 //! MMDB files of any layout: `MaxMind`, DB-IP, `IPinfo`, ip-location-db, your own.
 //!
 //! **Invariant:** networks that touch and have the same record are one range. A file whose
-//! tree or metadata is broken is refused whole; a record that cannot be read is lost alone,
+//! tree or metadata is broken is refused whole, and so is one with nodes to which no branch
+//! leads, since the branch that did is damaged; a record that cannot be read is lost alone,
 //! once for each range that has it.
 //!
 //! What is left out: everything but AS, name of the AS, country of use and the flags that
@@ -110,7 +111,14 @@ pub(super) fn file(
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
         return Err(refused(MaxMindDbError::invalid_input("the file is too large")));
     }
-    let reader = Reader::from_source(bytes).map_err(refused)?;
+    let reader = Reader::from_source(bytes.as_slice()).map_err(refused)?;
+    let metadata = reader.metadata();
+    let tree = Tree::of(&bytes, metadata.node_count, metadata.record_size);
+    let lonely = tree.unreached();
+    if lonely > 0 {
+        let text = format!("no branch leads to {lonely} of {} nodes", tree.nodes);
+        return Err(refused(MaxMindDbError::invalid_database(text)));
+    }
     let mut records: HashMap<usize, Result<Vec<Said>, Reason>> = HashMap::new();
     let mut touching: Option<(Address, Address, usize)> = None;
     let mut networks = 0;
@@ -145,6 +153,53 @@ pub(super) fn file(
     }
     tell(touching, &records, out);
     Ok(())
+}
+
+/// The search tree: nodes of two records each, from the start of the file.
+struct Tree<'a> {
+    bytes: &'a [u8],
+    nodes: usize,
+    /// 24, 28 or 32 bits.
+    record_bits: u16,
+}
+
+impl<'a> Tree<'a> {
+    fn of(bytes: &'a [u8], nodes: u32, record_bits: u16) -> Self {
+        Self { bytes, nodes: usize::try_from(nodes).unwrap_or(usize::MAX), record_bits }
+    }
+
+    /// Nodes to which no branch leads. Branches may share a node, as those of IPv4 in
+    /// IPv6 do.
+    fn unreached(&self) -> usize {
+        let node_bytes = usize::from(self.record_bits) / 4;
+        // What the file has no room for, the reader refuses.
+        let nodes = self.nodes.min(self.bytes.len() / node_bytes.max(1));
+        let mut reached = vec![false; nodes];
+        let mut open = vec![0];
+        while let Some(node) = open.pop() {
+            match reached.get_mut(node) {
+                Some(seen) if !*seen => *seen = true,
+                _ => continue,
+            }
+            open.extend(self.records(node, node_bytes).unwrap_or_default());
+        }
+        reached.into_iter().filter(|seen| !seen).count()
+    }
+
+    /// Where a node leads; from `nodes` on, to data.
+    fn records(&self, node: usize, node_bytes: usize) -> Option<[usize; 2]> {
+        let at = node.checked_mul(node_bytes)?;
+        let bytes = self.bytes.get(at..at.checked_add(node_bytes)?)?;
+        let half = node_bytes / 2;
+        let read = |bytes: &[u8]| {
+            bytes.iter().fold(0, |number, byte| (number << 8) | usize::from(*byte))
+        };
+        let (left, right) = (bytes.get(..half)?, bytes.get(node_bytes - half..)?);
+        // Of seven bytes the middle one holds the highest bits of both records.
+        let both = if self.record_bits == 28 { *bytes.get(half)? } else { 0 };
+        let (high_left, high_right) = (usize::from(both >> 4), usize::from(both & 15));
+        Some([(high_left << 24) | read(left), (high_right << 24) | read(right)])
+    }
 }
 
 /// Hands over what the record of a range says.

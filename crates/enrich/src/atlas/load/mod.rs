@@ -1,9 +1,12 @@
 //! Loaders: one registry table in, observations and losses out.
 //!
 //! ```text
-//! rows ─► ip2asn, as_names, tags, holders, delegated, pfx2as, as2org, cloud (lists)
-//! json ─► cloud (documents)
+//! rows ─► ip2asn, as_names, tags, holders, delegated, pfx2as, as2org, cloud (lists),
+//!         asdb, domains (of governments), scanners
+//! objects ─► rpsl
+//! json ─► cloud (documents), peeringdb, domains (of universities)
 //! tree ─► mmdb
+//! records ─► mrt
 //! ```
 //!
 //! **Invariant:** each row becomes one observation or more, or one loss, or is known to say
@@ -13,14 +16,19 @@
 
 mod as2org;
 mod as_names;
+mod asdb;
 mod cloud;
 mod columns;
 mod delegated;
+mod domains;
 mod holders;
 mod ip2asn;
 mod json;
 mod mmdb;
+mod mrt;
+mod peeringdb;
 mod pfx2as;
+mod rpsl;
 mod tags;
 
 use std::collections::BTreeMap;
@@ -33,7 +41,9 @@ use tidegauge_model::{Address, Asn, Day, Loss, Observation, Prefix, Reason, Sour
 
 pub use cloud::Cloud;
 use columns::Columns;
+pub(super) use domains::domain;
 pub use mmdb::Mapping;
+pub(super) use peeringdb::REGISTRY as PEERINGDB;
 
 use super::AtlasError;
 use super::row::{Next, Row, Rows};
@@ -67,6 +77,25 @@ pub enum SourceKind {
     Pfx2As,
     /// AS and their organisations, as CAIDA makes them.
     As2Org,
+    /// A dump of a registry's database.
+    Rpsl,
+    /// A route collector's dump of its table.
+    Mrt,
+    /// A dump of `PeeringDB`, where networks describe themselves.
+    PeeringDb,
+    /// What AS do, as `ASdb` classifies them.
+    AsDb,
+    /// All domains below `.gov`, as their registry lists them.
+    GovDomains,
+    /// Universities and their domains, as JSON.
+    Universities,
+    /// `example.org`, a domain a line.
+    DomainTags {
+        /// What it means to be in the list: `gov`.
+        tag: String,
+    },
+    /// Ranges from which the internet is scanned for research, under a header.
+    Scanners,
     /// An MMDB file.
     Mmdb(Mapping),
     /// The ranges that a large provider publishes.
@@ -81,7 +110,8 @@ pub enum SourceKind {
 impl SourceKind {
     /// The words of all kinds, for messages.
     pub const WORDS: &str = "ip2asn, iptoasn, ip2country, as-names, as-tag:TAG (such as \
-        as-tag:gov), range-tag:TAG, holders, delegated, pfx2as, as2org, cloud:aws, \
+        as-tag:gov), range-tag:TAG, domain-tag:TAG, holders, delegated, rpsl, pfx2as, \
+        mrt, as2org, peeringdb, asdb, gov-domains, universities, scanners, cloud:aws, \
         cloud:google, cloud:azure, cloud:oracle, cloud:fastly, cloud:cloudflare, \
         provider:NAME, mmdb, mmdb:asn=PATH,name=PATH,country=PATH,TAG=PATH";
 }
@@ -108,6 +138,14 @@ impl FromStr for SourceKind {
             "delegated" if plain => Self::Delegated,
             "pfx2as" if plain => Self::Pfx2As,
             "as2org" if plain => Self::As2Org,
+            "rpsl" if plain => Self::Rpsl,
+            "mrt" if plain => Self::Mrt,
+            "peeringdb" if plain => Self::PeeringDb,
+            "asdb" if plain => Self::AsDb,
+            "gov-domains" if plain => Self::GovDomains,
+            "universities" if plain => Self::Universities,
+            "scanners" if plain => Self::Scanners,
+            "domain-tag" if !plain => Self::DomainTags { tag: rest },
             "mmdb" => Self::Mmdb(rest.parse().map_err(|()| unknown())?),
             "as-tag" if !plain => Self::AsTags { tag: rest },
             "range-tag" if !plain => Self::RangeTags { tag: rest },
@@ -130,6 +168,14 @@ impl fmt::Display for SourceKind {
             Self::Delegated => "delegated".to_owned(),
             Self::Pfx2As => "pfx2as".to_owned(),
             Self::As2Org => "as2org".to_owned(),
+            Self::Rpsl => "rpsl".to_owned(),
+            Self::Mrt => "mrt".to_owned(),
+            Self::PeeringDb => "peeringdb".to_owned(),
+            Self::AsDb => "asdb".to_owned(),
+            Self::GovDomains => "gov-domains".to_owned(),
+            Self::Universities => "universities".to_owned(),
+            Self::Scanners => "scanners".to_owned(),
+            Self::DomainTags { tag } => of("domain-tag", tag),
             Self::AsTags { tag } => of("as-tag", tag),
             Self::RangeTags { tag } => of("range-tag", tag),
             Self::Provider { name } => of("provider", name),
@@ -150,6 +196,8 @@ pub struct Loaded {
     pub passed: u64,
     /// Rows put together with another for the same range.
     pub merged: u64,
+    /// Objects of a registry that stand for what another gave away.
+    pub placeholders: u64,
 }
 
 /// Reads a whole table (decompressed) and hands over its observations and losses.
@@ -178,8 +226,24 @@ pub fn load(
         SourceKind::Ip2Asn => one_each(input, out, ip2asn::origin)?,
         SourceKind::IpToAsn => one_each(input, out, ip2asn::iptoasn)?,
         SourceKind::Ip2Country => one_each(input, out, ip2asn::country)?,
-        SourceKind::AsNames => named(input, out, as_names::NEEDED, as_names::name)?,
-        SourceKind::Holders => named(input, out, holders::NEEDED, holders::holder)?,
+        SourceKind::AsNames => named(input, out, as_names::NEEDED, |columns, row| {
+            as_names::name(columns, row).map(|said| [said])
+        })?,
+        SourceKind::Holders => named(input, out, holders::NEEDED, |columns, row| {
+            holders::holder(columns, row).map(|said| [said])
+        })?,
+        SourceKind::AsDb => named(input, out, asdb::NEEDED, asdb::categories)?,
+        SourceKind::GovDomains => named(input, out, domains::NEEDED, domains::gov)?,
+        SourceKind::Universities => domains::universities(input, out)?,
+        SourceKind::DomainTags { tag } => {
+            at_most_one(input, out, |row| tags::of_domain(tag, row))?;
+        }
+        SourceKind::Scanners => {
+            named(input, out, tags::SCANNERS_NEEDED, tags::scanner)?;
+        }
+        SourceKind::Rpsl => rpsl::file(input, out)?,
+        SourceKind::Mrt => mrt::file(input, out)?,
+        SourceKind::PeeringDb => peeringdb::document(input, out)?,
         SourceKind::AsTags { tag } => {
             at_most_one(input, out, |row| tags::of_as(tag, row))?;
         }
@@ -313,11 +377,11 @@ fn at_most_one(
 }
 
 /// Rows under a header; the first row is the header.
-fn named(
+fn named<S: IntoIterator<Item = Said>>(
     input: impl BufRead,
     out: &mut Out<'_>,
     needed: &[&[&str]],
-    mut read: impl FnMut(&Columns, &Row) -> Result<Said, Reason>,
+    mut read: impl FnMut(&Columns, &Row) -> Result<S, Reason>,
 ) -> Result<(), AtlasError> {
     let mut columns = None;
     rows(Rows::new(input), out, &mut |row, out| {
@@ -325,7 +389,8 @@ fn named(
             columns = Some(Columns::read(needed, out.source, row)?);
             return Ok(Ok(()));
         };
-        Ok(read(columns, row).map(|said| out.say(said)))
+        let said = read(columns, row);
+        Ok(said.map(|said| said.into_iter().for_each(|said| out.say(said))))
     })
 }
 
@@ -710,7 +775,9 @@ example.org
         for word in words.split(", ") {
             assert_eq!(word.parse::<SourceKind>().unwrap().to_string(), word);
         }
-        for word in ["cloud:x", "cloud", "holders:x", "as-tag", "provider:", ""] {
+        for word in
+            ["cloud:x", "cloud", "holders:x", "as-tag", "provider:", "mrt:x", ""]
+        {
             assert!(word.parse::<SourceKind>().is_err(), "{word}");
         }
         let error = "as-tag:".parse::<SourceKind>().unwrap_err().to_string();
