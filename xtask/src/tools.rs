@@ -13,6 +13,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("/usr/sbin/softflowd", "softflowd"),
     ("/usr/sbin/pmacctd", "pmacct"),
     ("/usr/bin/tshark", "tshark"),
+    ("/usr/bin/dnstap-read", "bind9-dnsutils"),
 ];
 
 /// Asks Debian for those that are not there.

@@ -17,6 +17,9 @@ pub(crate) const APRIL: usize = 3;
 /// Index of November: the final window.
 pub(crate) const NOVEMBER: usize = 10;
 
+/// Days that are also written as logs and exports: 9 to 11 April, 12 to 14 November.
+pub(crate) const STRETCHES: [std::ops::Range<YearDay>; 2] = [99..102, 316..319];
+
 /// Days since 1970-01-01 of the first day of the year.
 const FIRST: i32 = 19_723;
 

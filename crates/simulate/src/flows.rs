@@ -4,7 +4,7 @@
 //! **Invariant:** rows are sorted by start; what a vantage did not see is null.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -93,31 +93,23 @@ impl<'a> Tables<'a> {
         }
     }
 
-    /// Sorts and writes a month of a vantage. The folder must be there.
-    pub(crate) fn write(&self, path: &Path, rows: &mut [Row]) -> Result<(), Error> {
-        rows.sort_unstable_by_key(|r| {
-            (r.start, r.originator, r.originator_port, r.server)
-        });
+    /// Begins the table of a month of a vantage. The folder must be there.
+    pub(crate) fn create(&self, path: &Path) -> Result<Table<'_>, Error> {
         let file = File::create(path)
             .map_err(|source| Error::Write { path: path.to_owned(), source })?;
-        self.encode(file, rows)
-            .map_err(|source| Error::Parquet { path: path.to_owned(), source })
+        let wrong = |source| Error::Parquet { path: path.to_owned(), source };
+        let writer = self.writer(file).map_err(wrong)?;
+        Ok(Table { tables: self, path: path.to_owned(), writer })
     }
 
-    fn encode(&self, file: File, rows: &[Row]) -> Result<(), ParquetError> {
+    fn writer(&self, file: File) -> Result<ArrowWriter<File>, ParquetError> {
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?));
         for name in PLAIN {
             let column = ColumnPath::from(name);
             properties = properties.set_column_dictionary_enabled(column, false);
         }
-        let mut writer =
-            ArrowWriter::try_new(file, self.schema.clone(), Some(properties.build()))?;
-        for chunk in rows.chunks(BATCH_ROWS) {
-            writer.write(&self.batch(chunk)?)?;
-        }
-        writer.close()?;
-        Ok(())
+        ArrowWriter::try_new(file, self.schema.clone(), Some(properties.build()))
     }
 
     fn batch(&self, rows: &[Row]) -> Result<RecordBatch, ParquetError> {
@@ -166,6 +158,35 @@ impl<'a> Tables<'a> {
             rows.iter().map(|r| named(r).then_some(i32::from(r.server))).collect();
         let names: ArrayRef = self.names.clone();
         Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, names)?))
+    }
+}
+
+/// The table of one month that is being written.
+pub(crate) struct Table<'a> {
+    tables: &'a Tables<'a>,
+    path: PathBuf,
+    writer: ArrowWriter<File>,
+}
+
+impl Table<'_> {
+    /// Appends rows in the order of time.
+    pub(crate) fn append(&mut self, rows: &[Row]) -> Result<(), Error> {
+        let path = &self.path;
+        let wrong = |source| Error::Parquet { path: path.clone(), source };
+        for chunk in rows.chunks(BATCH_ROWS) {
+            let batch = self.tables.batch(chunk).map_err(wrong)?;
+            self.writer.write(&batch).map_err(wrong)?;
+        }
+        Ok(())
+    }
+
+    /// Closes the file.
+    pub(crate) fn finish(self) -> Result<(), Error> {
+        let Self { path, writer, .. } = self;
+        match writer.close() {
+            Ok(_) => Ok(()),
+            Err(source) => Err(Error::Parquet { path, source }),
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Worlds with known truth, written as real telemetry.
 //!
 //! ```text
-//! targets ─► calibrate ─► world ──────────────► traffic ─► write ─► flows/ zeek/ registry/
-//! Params  ─┘   (hazard,    (organisation,        noise      │        vantages/ mapping.toml
+//! targets ─► calibrate ─► world ──────────────► traffic ─► write ─► flows/ ipfix/ dnstap/ zeek/
+//! Params  ─┘   (hazard,    (organisation,        noise    (spill)     registry/ vantages/
 //!          sight, detect)   consumer, space)                └─► tally ─► truth/
 //! ```
 //!
@@ -21,9 +21,11 @@ mod chance;
 mod consumer;
 mod country;
 mod detect;
+mod dnstap;
 mod error;
 mod flows;
 mod hazard;
+mod ipfix;
 mod noise;
 mod organisation;
 mod params;
@@ -32,6 +34,7 @@ mod score;
 mod server;
 mod sight;
 mod space;
+mod spill;
 mod tally;
 pub mod targets;
 mod traffic;

@@ -70,22 +70,19 @@ pub(crate) fn month(world: &World, month: usize, sink: &mut impl Sink) {
     let scanners = u64::from(world.params.noise.scanners);
     for (number, (source, address)) in (0u64..).zip(sources(&world.params.noise)) {
         let seed = world.params.seed;
-        match source {
-            Source::Scanner => {
-                let rng = chance::stream(seed, Purpose::Scanner, number, month as u64);
-                Month { world, month, address, rng }.scans(number, sink);
-            }
-            _ => {
-                // By its number among those that are no scanners.
-                let member = (source as u64) << 32 | (number - scanners);
-                let rng = chance::stream(seed, Purpose::Noise, member, month as u64);
-                let mut month = Month { world, month, address, rng };
-                if source == Source::Sandbox {
-                    month.sandbox(sink);
-                } else {
-                    month.vpn_exit(&users, sink);
-                }
-            }
+        if source == Source::Scanner {
+            let rng = chance::stream(seed, Purpose::Scanner, number, month as u64);
+            Rented { world, month, address, rng }.scans(number, sink);
+            continue;
+        }
+        // By its number among those that are no scanners.
+        let member = (source as u64) << 32 | (number - scanners);
+        let rng = chance::stream(seed, Purpose::Noise, member, month as u64);
+        let mut rented = Rented { world, month, address, rng };
+        if source == Source::Sandbox {
+            rented.sandbox(sink);
+        } else {
+            rented.vpn_exit(&users, sink);
         }
     }
 }
@@ -110,14 +107,14 @@ fn users(world: &World, month: usize) -> Vec<f64> {
 }
 
 /// A month of one address.
-struct Month<'a> {
+struct Rented<'a> {
     world: &'a World,
     month: usize,
     address: u128,
     rng: Pcg64Mcg,
 }
 
-impl Month<'_> {
+impl Rented<'_> {
     fn days(&self) -> std::ops::Range<YearDay> {
         let (start, length) = calendar::month(self.month);
         start..start + length

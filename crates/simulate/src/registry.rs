@@ -193,9 +193,9 @@ fn providers(world: &World) -> Vec<Line> {
             }));
         }
     }
-    for country in 0..HOSTING_COMPANIES {
+    for (country, of) in COUNTRIES.iter().enumerate().take(HOSTING_COMPANIES) {
         let block = space::hosting(country);
-        let code = COUNTRIES[country].code.to_ascii_lowercase();
+        let code = of.code.to_ascii_lowercase();
         let id = format!("syn:{code}-hosting");
         rows.push(line(block, country, id, "Hosting Company", "hosting", "no"));
     }

@@ -211,7 +211,7 @@ mod tests {
         assert!(names(Kind::Update).all(|n| n.ends_with(".kaspersky.com")));
         assert_eq!(of(Kind::Update).len(), 61);
         assert_eq!(names(Kind::Update).next(), Some("s00.upd.kaspersky.com"));
-        assert!(names(Kind::Reputation).all(|n| n.contains("k")));
+        assert!(names(Kind::Reputation).all(|n| n.contains("kaspersky")));
         assert_eq!(names(Kind::Windows).next(), Some("download.windowsupdate.com"));
         assert_eq!(names(Kind::Control).next(), Some("update.googleapis.com"));
         assert!(names(Kind::Moved).all(|n| !n.contains("kaspersky")));

@@ -6,6 +6,7 @@
 use crate::calendar::{self, APRIL, NOVEMBER};
 use crate::calibrate::{self, Calibration, Counts};
 use crate::country::{COUNTRIES, US};
+use crate::spill::Spill;
 use crate::targets::{PUBLISHED, Published, US_SECTORS};
 use crate::traffic::Days;
 use crate::world::World;
@@ -246,38 +247,36 @@ impl Figures<'_> {
 
 /// One month's findings.
 pub(crate) struct Page {
-    /// Flows, by vantage in the order of `Seen::ALL`.
-    pub(crate) rows: [Vec<crate::traffic::Row>; 2],
-    keep_rows: bool,
+    /// Flows, by vantage in the order of `Seen::ALL`; none where they only count.
+    pub(crate) rows: Option<[Spill; 2]>,
     days: Vec<Days>,
     moved: Vec<u32>,
-    own: Vec<u128>,
-    consumers: Vec<u128>,
+    own: Distinct,
+    consumers: Distinct,
 }
 
 impl Page {
     /// A page that counts only.
     pub(crate) fn new(world: &World) -> Self {
         Self {
-            rows: [Vec::new(), Vec::new()],
-            keep_rows: false,
+            rows: None,
             days: vec![Days::default(); world.organisations.len()],
             moved: vec![0; world.organisations.len()],
-            own: Vec::new(),
-            consumers: Vec::new(),
+            own: Distinct::default(),
+            consumers: Distinct::default(),
         }
     }
 
     /// A page that keeps the flows as well.
-    pub(crate) fn with_rows(world: &World) -> Self {
-        Self { keep_rows: true, ..Self::new(world) }
+    pub(crate) fn with_rows(world: &World, rows: [Spill; 2]) -> Self {
+        Self { rows: Some(rows), ..Self::new(world) }
     }
 }
 
 impl crate::traffic::Sink for Page {
     fn row(&mut self, seen: crate::traffic::Seen, row: crate::traffic::Row) {
-        if self.keep_rows {
-            self.rows[seen as usize].push(row);
+        if let Some(rows) = &mut self.rows {
+            rows[seen as usize].push(row);
         }
     }
 
@@ -287,7 +286,7 @@ impl crate::traffic::Sink for Page {
     }
 
     fn address(&mut self, address: u128, own: bool) {
-        if own { self.own.push(address) } else { self.consumers.push(address) }
+        if own { self.own.insert(address) } else { self.consumers.insert(address) }
     }
 }
 
@@ -354,8 +353,8 @@ impl<'a> Books<'a> {
         for (place, days) in bits.into_iter().enumerate() {
             self.observed[place][month] = days;
         }
-        let (own_v4, own_v6) = distinct(page.own);
-        let (consumer_v4, consumer_v6) = distinct(page.consumers);
+        let (own_v4, own_v6) = page.own.counts();
+        let (consumer_v4, consumer_v6) = page.consumers.counts();
         self.addresses[month] = Addresses { own_v4, own_v6, consumer_v4, consumer_v6 };
     }
 
@@ -411,15 +410,44 @@ fn ones(bits: u32) -> u8 {
     u8::try_from(bits.count_ones()).expect("at most 32")
 }
 
-/// Distinct IPv4 addresses and IPv6 /64 networks.
-fn distinct(mut addresses: Vec<u128>) -> (u32, u32) {
-    let is_v4 = |a: u128| a >> 32 == 0xffff;
-    for address in addresses.iter_mut().filter(|a| !is_v4(**a)) {
-        *address = *address >> 64 << 64;
+/// Distinct IPv4 addresses and IPv6 /64 networks. Repeats are thrown out whenever the list
+/// has doubled, so that memory follows what is distinct.
+#[derive(Default)]
+struct Distinct {
+    v4: Vec<u32>,
+    v6: Vec<u64>,
+    /// Length of the lists when repeats were last thrown out.
+    clean: usize,
+}
+
+/// Lists shorter than this are left alone.
+const DISTINCT_MIN: usize = 100_000;
+
+impl Distinct {
+    fn insert(&mut self, address: u128) {
+        if address >> 32 == 0xffff {
+            let bits = u32::try_from(address & 0xffff_ffff);
+            self.v4.push(bits.expect("32 bits"));
+        } else {
+            let network = u64::try_from(address >> 64);
+            self.v6.push(network.expect("64 bits"));
+        }
+        if self.v4.len() + self.v6.len() > DISTINCT_MIN.max(2 * self.clean) {
+            self.clean();
+        }
     }
-    addresses.sort_unstable();
-    addresses.dedup();
-    let count = |n: usize| u32::try_from(n).expect("fewer addresses than IPv4 has");
-    let v4 = addresses.iter().filter(|a| is_v4(**a)).count();
-    (count(v4), count(addresses.len() - v4))
+
+    fn clean(&mut self) {
+        self.v4.sort_unstable();
+        self.v4.dedup();
+        self.v6.sort_unstable();
+        self.v6.dedup();
+        self.clean = self.v4.len() + self.v6.len();
+    }
+
+    fn counts(mut self) -> (u32, u32) {
+        self.clean();
+        let count = |n: usize| u32::try_from(n).expect("fewer addresses than IPv4 has");
+        (count(self.v4.len()), count(self.v6.len()))
+    }
 }

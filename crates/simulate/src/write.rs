@@ -2,16 +2,25 @@
 //!
 //! ```text
 //! flows/<vantage>/<YYYY-MM>.parquet   mapping.toml   vantages/<id>.toml
+//! ipfix/exchange/<YYYY-MM>.ipfix      dnstap/exchange/<YYYY-MM>.fstrm
 //! zeek/office/<YYYY-MM>/*.log         registry/holders-<date>.csv
 //! truth/                              (no analysis reads it)
 //! ```
 //!
-//! **Invariant:** equal parameters give equal bytes.
+//! IPFIX and dnstap hold a few days of what the tables hold for the whole year, in the coat
+//! of a live exporter: one reads either, not both.
+//!
+//! **Invariant:** equal parameters give equal bytes, and memory does not grow with the
+//! number of flows: a month is drawn member by member and written day by day.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::calendar::{self, STRETCHES};
+use crate::dnstap::Taps;
 use crate::flows::{self, Tables};
+use crate::ipfix::Export;
+use crate::spill::Spill;
 use crate::tally::{Books, Page, Tally};
 use crate::traffic::{self, Seen};
 use crate::world::World;
@@ -35,6 +44,10 @@ pub struct Written {
     pub flows: u64,
     /// Flow tables, one a vantage and month.
     pub tables: Vec<PathBuf>,
+    /// Files of IPFIX: some days of the exchange, the same flows as in its tables.
+    pub exports: Vec<PathBuf>,
+    /// Files of dnstap: the look-ups before these flows.
+    pub taps: Vec<PathBuf>,
     /// Zeek logs of the office.
     pub zeek_logs: Vec<PathBuf>,
     /// What a perfect counter would find, beside what is true.
@@ -50,7 +63,7 @@ pub fn write(
 ) -> Result<Written, Error> {
     let world = World::new(params)?;
     let mut books = Books::new(&world);
-    let (tables, flows) = flow_tables(&world, &mut books, dir, progress)?;
+    let files = flow_files(&world, &mut books, dir, progress)?;
     file(&dir.join("mapping.toml"), flows::MAPPING)?;
     for (id, text) in vantages::FILES {
         file(&folder(dir.join("vantages"))?.join(format!("{id}.toml")), text)?;
@@ -60,36 +73,103 @@ pub fn write(
     registry::write(&world, &folder(dir.join("registry"))?)?;
     let tally = books.tally();
     truth::write(&world, &books, &tally, &folder(dir.join("truth"))?)?;
-    Ok(Written { flows, tables, zeek_logs, tally })
+    let Files { flows, tables, exports, taps } = files;
+    Ok(Written { flows, tables, exports, taps, zeek_logs, tally })
 }
 
-fn flow_tables(
+/// Files of flows.
+#[derive(Default)]
+struct Files {
+    flows: u64,
+    tables: Vec<PathBuf>,
+    exports: Vec<PathBuf>,
+    taps: Vec<PathBuf>,
+}
+
+fn flow_files(
     world: &World,
     books: &mut Books<'_>,
     dir: &Path,
     progress: &mut dyn FnMut(Progress),
-) -> Result<(Vec<PathBuf>, u64), Error> {
+) -> Result<Files, Error> {
     let tables = Tables::new(&world.servers);
-    let (mut paths, mut flows) = (Vec::new(), 0);
-    for seen in Seen::ALL {
-        folder(dir.join("flows").join(seen.id()))?;
-    }
-    for month in 0..12u32 {
-        let index = month as usize;
-        let mut page = Page::with_rows(world);
-        traffic::month(world, index, &mut page);
-        for (seen, rows) in Seen::ALL.into_iter().zip(&mut page.rows) {
-            let name = format!("2024-{:02}.parquet", month + 1);
-            let path = dir.join("flows").join(seen.id()).join(name);
-            tables.write(&path, rows)?;
-            flows += rows.len() as u64;
-            paths.push(path);
+    let mut files = Files::default();
+    for month in 0..12 {
+        let (start, days) = calendar::month(month);
+        let micros = calendar::day(start).start().0;
+        let spill = |seen: Seen| {
+            Spill::new(dir.join(format!(".spill-{}", seen.id())), micros, days)
+        };
+        let mut page = Page::with_rows(world, Seen::ALL.map(spill));
+        traffic::month(world, month, &mut page);
+        let rows = page.rows.take();
+        books.close(month, page);
+        for (seen, mut spill) in Seen::ALL.into_iter().zip(rows.into_iter().flatten()) {
+            let mut out = Out { world, tables: &tables, dir, seen, month };
+            out.month(&mut spill, &mut files)?;
         }
-        books.close(index, page);
-        progress(Progress { months_done: month + 1, months: 12, flows });
+        let months_done = u32::try_from(month + 1).expect("a month");
+        progress(Progress { months_done, months: 12, flows: files.flows });
     }
-    paths.sort();
-    Ok((paths, flows))
+    files.tables.sort();
+    Ok(files)
+}
+
+/// A month of a vantage on its way out.
+struct Out<'a> {
+    world: &'a World,
+    tables: &'a Tables<'a>,
+    dir: &'a Path,
+    seen: Seen,
+    month: usize,
+}
+
+impl Out<'_> {
+    fn month(&mut self, spill: &mut Spill, files: &mut Files) -> Result<(), Error> {
+        let path = self.file("flows", "parquet")?;
+        let mut table = self.tables.create(&path)?;
+        files.tables.push(path);
+        let (start, days) = calendar::month(self.month);
+        let stretch = STRETCHES.into_iter().find(|s| s.start >= start);
+        let stretch = stretch.filter(|s| s.end <= start + days && self.exports());
+        let mut exported =
+            stretch.as_ref().map(|_| self.exported(files)).transpose()?;
+        for place in 0..days {
+            let rows = spill.day(usize::from(place))?;
+            files.flows += rows.len() as u64;
+            table.append(&rows)?;
+            let is_in = stretch.as_ref().is_some_and(|s| s.contains(&(start + place)));
+            if let Some((export, taps)) = exported.as_mut().filter(|_| is_in) {
+                export.append(&rows)?;
+                taps.append(&rows)?;
+            }
+        }
+        if let Some((export, taps)) = exported {
+            export.finish()?;
+            taps.finish()?;
+        }
+        table.finish()
+    }
+
+    /// Only a vantage that samples is an exporter of flows.
+    fn exports(&self) -> bool {
+        self.seen == Seen::Exchange
+    }
+
+    fn exported(&self, files: &mut Files) -> Result<(Export<'_>, Taps<'_>), Error> {
+        let (export, tap) =
+            (self.file("ipfix", "ipfix")?, self.file("dnstap", "fstrm")?);
+        let servers = &self.world.servers;
+        let opened = (Export::create(servers, &export)?, Taps::create(servers, &tap)?);
+        files.exports.push(export);
+        files.taps.push(tap);
+        Ok(opened)
+    }
+
+    fn file(&self, kind: &str, ending: &str) -> Result<PathBuf, Error> {
+        let folder = folder(self.dir.join(kind).join(self.seen.id()))?;
+        Ok(folder.join(format!("2024-{:02}.{ending}", self.month + 1)))
+    }
 }
 
 fn folder(path: PathBuf) -> Result<PathBuf, Error> {

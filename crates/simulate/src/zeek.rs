@@ -45,7 +45,7 @@ struct Stretch {
     with_product: u32,
 }
 
-/// 9 to 11 April and 12 to 14 November 2024.
+/// The logs of a world.
 fn stretches(params: &Params) -> [Stretch; 2] {
     let [april, november] = WITH_PRODUCT;
     let cause = &params.cause;

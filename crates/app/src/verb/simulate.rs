@@ -112,7 +112,7 @@ fn score(truth: &Path, assess: &Path, settings: &Settings) -> anyhow::Result<Out
 fn rows(score: &Score) -> Rows {
     let columns = [
         "country", "sector", "estimand", "truth", "as_seen", "estimate", "low", "high",
-        "error", "verdict",
+        "error", "verdict", "reason",
     ];
     let mut rows = Rows::new("score", columns);
     for line in &score.lines {
@@ -154,6 +154,7 @@ fn row(line: &Line) -> Vec<Value> {
         number(line.high),
         number(line.error()),
         Value::text(line.verdict.words()),
+        line.reason.as_deref().map_or(Value::text(""), Value::text),
     ]
 }
 

@@ -19,3 +19,5 @@ mod run;
 mod sources;
 #[cfg(test)]
 mod whole_way;
+#[cfg(test)]
+mod worlds;

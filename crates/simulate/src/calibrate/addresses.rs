@@ -65,8 +65,7 @@ pub(super) fn consumers(
     let link = Link::new(|sight| {
         distinct(params, rates, sight)[0].last().copied().unwrap_or(0.0)
     });
-    let mut disguises: Vec<((Option<CourseName>, u64), Arc<Sight>, [f64; 2])> =
-        Vec::new();
+    let mut disguises: Vec<(Key, Arc<Sight>, [f64; 2])> = Vec::new();
     let mut all = Vec::new();
     for (consumers, hazard) in shown {
         let curve = group.curve(consumers.country);
@@ -91,6 +90,9 @@ pub(super) fn consumers(
     }
     all
 }
+
+/// What groups with the same loss of sight share: course and hazard.
+type Key = (Option<CourseName>, u64);
 
 struct Groups<'a> {
     params: &'a Params,

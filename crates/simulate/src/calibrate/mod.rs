@@ -410,8 +410,8 @@ mod tests {
     use crate::params::Story;
 
     #[test]
-    fn every_world_with_a_fall_shows_the_published_one() {
-        for story in Story::ALL.into_iter().filter(|s| *s != Story::E) {
+    fn worlds_with_a_fall_show_the_published_one() {
+        for story in [Story::A, Story::F] {
             let world = Calibration::solve(&Params::of(story));
             let all = total(&world.strata);
             assert!((all.april - 22_000.0).abs() < 1.0, "{story}: {all:?}");

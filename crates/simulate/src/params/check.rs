@@ -103,7 +103,7 @@ impl Params {
             ),
         ] {
             if !(lowest..=highest).contains(&value) {
-                return Err(refused(name, value, hint));
+                return Err(refused(name, &value, hint));
             }
         }
         Ok(())
@@ -150,7 +150,7 @@ impl Params {
             if !COUNTRIES.iter().any(|c| c.code == code) {
                 return Err(refused(
                     "countries",
-                    code,
+                    &code,
                     "the codes that --print-params shows",
                 ));
             }
@@ -167,11 +167,15 @@ impl Params {
             if !(-12..=14).contains(&country.utc) {
                 return Err(refused(
                     "countries.*.utc",
-                    country.utc,
+                    &country.utc,
                     "from -12 to 14 hours",
                 ));
             }
         }
+        self.check_sectors()
+    }
+
+    fn check_sectors(&self) -> Result<(), Error> {
         for (name, found, all) in [
             ("countries", self.countries.len(), COUNTRIES.len()),
             ("us_sectors", self.us_sectors.len(), US_SECTORS.len()),
@@ -182,20 +186,20 @@ impl Params {
             ),
         ] {
             if found < all {
-                return Err(refused(name, found, "each entry of --print-params"));
+                return Err(refused(name, &found, "each entry of --print-params"));
             }
         }
         let hint = "the sectors that --print-params shows";
         if let Some(id) =
             self.us_sectors.keys().find(|id| !US_SECTORS.iter().any(|s| s.id == **id))
         {
-            return Err(refused("us_sectors", id, hint));
+            return Err(refused("us_sectors", &id, hint));
         }
         let elsewhere = &self.sectors_elsewhere;
         if let Some(id) =
             elsewhere.keys().find(|id| !SECTORS_ELSEWHERE.iter().any(|s| s.0 == **id))
         {
-            return Err(refused("sectors_elsewhere", id, hint));
+            return Err(refused("sectors_elsewhere", &id, hint));
         }
         for sector in self.us_sectors.values() {
             within("us_sectors.*.share", sector.share, SHARE)?;
@@ -225,7 +229,7 @@ fn check_course(name: &'static str, shape: &CourseShape) -> Result<(), Error> {
         within(name, burst.weight, WEIGHT)?;
         within(name, burst.days, DAYS)?;
         if calendar::year_day(burst.at).is_none() {
-            return Err(refused(name, burst.at, "steps in 2024"));
+            return Err(refused(name, &burst.at, "steps in 2024"));
         }
     }
     let before_november = |b: &&super::Burst| {
@@ -245,9 +249,13 @@ fn within(
     value: f64,
     (low, high, hint): Range,
 ) -> Result<(), Error> {
-    if (low..=high).contains(&value) { Ok(()) } else { Err(refused(name, value, hint)) }
+    if (low..=high).contains(&value) {
+        Ok(())
+    } else {
+        Err(refused(name, &value, hint))
+    }
 }
 
-fn refused(name: &'static str, value: impl ToString, hint: &'static str) -> Error {
+fn refused(name: &'static str, value: &dyn ToString, hint: &'static str) -> Error {
     Error::Parameter { name, value: value.to_string(), hint }
 }

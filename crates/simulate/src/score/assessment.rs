@@ -32,6 +32,8 @@ pub(super) struct Group {
     pub(super) cohort_removal: Option<Figure>,
     pub(super) net_change: Option<Figure>,
     pub(super) removal_corrected: Option<Figure>,
+    /// Why a figure is absent.
+    pub(super) reason: Option<String>,
 }
 
 /// A value, perhaps with an interval.
@@ -49,6 +51,11 @@ impl Figure {
 }
 
 impl Group {
+    /// Whether what is absent is held back by the disclosure rule.
+    pub(super) fn is_suppressed(&self) -> bool {
+        self.reason.as_deref().is_some_and(|r| r.starts_with("suppressed"))
+    }
+
     /// Country and sector.
     pub(super) fn of(&self) -> (Option<&str>, Option<&str>) {
         (self.country.as_deref(), self.sector.as_deref())
@@ -74,6 +81,10 @@ impl Window {
         let outside = || Error::Window { first: self.first, last: self.last };
         let in_year = |day| crate::calendar::year_day(day).is_some();
         let range = DayRange::new(self.first, self.last).ok_or_else(outside)?;
-        if in_year(self.first) && in_year(self.last) { Ok(range) } else { Err(outside()) }
+        if in_year(self.first) && in_year(self.last) {
+            Ok(range)
+        } else {
+            Err(outside())
+        }
     }
 }

@@ -15,7 +15,7 @@ use std::path::Path;
 use tidegauge_model::DayRange;
 
 use self::assessment::{Assessment, Figure, Group};
-use self::truth::{Seen, Truth};
+use self::truth::{Facts, Truth};
 use crate::Error;
 use crate::params::Story;
 
@@ -108,6 +108,8 @@ pub struct Line {
     pub high: Option<f64>,
     /// The judgement.
     pub verdict: Verdict,
+    /// Why the assessment has no figure, in its words.
+    pub reason: Option<String>,
 }
 
 impl Line {
@@ -198,7 +200,7 @@ impl Score {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of organisations")]
-fn lines(group: &Group, truth: &Seen) -> Vec<Line> {
+fn lines(group: &Group, truth: &Facts) -> Vec<Line> {
     let line = |estimand, truth, as_seen, figure: Option<Figure>, verdict| Line {
         country: group.country.clone(),
         sector: group.sector.clone(),
@@ -209,17 +211,22 @@ fn lines(group: &Group, truth: &Seen) -> Vec<Line> {
         low: figure.and_then(|f| f.low),
         high: figure.and_then(|f| f.high),
         verdict,
+        reason: group.reason.clone().filter(|_| figure.is_none()),
     };
     let judged = |figure: Option<Figure>, truth: f64| match figure {
         None => Verdict::Suppressed,
         Some(Figure { low: Some(low), high: Some(high), .. }) => {
-            if (low..=high).contains(&truth) { Verdict::Covered } else { Verdict::Missed }
+            if (low..=high).contains(&truth) {
+                Verdict::Covered
+            } else {
+                Verdict::Missed
+            }
         }
         Some(_) => Verdict::Told,
     };
     let baseline = group.n_baseline.map(|n| Figure::of(n as f64));
     let corrected = match (group.n_baseline, group.removal_corrected) {
-        (Some(n), None) => refusal(n, truth),
+        (Some(n), None) if !group.is_suppressed() => refusal(n, truth),
         (_, figure) => judged(figure, truth.removal),
     };
     vec![
@@ -233,14 +240,14 @@ fn lines(group: &Group, truth: &Seen) -> Vec<Line> {
         line(
             Estimand::CohortRemoval,
             truth.removal,
-            Some(truth.seen_removal),
+            Some(truth.observed_removal),
             group.cohort_removal,
             judged(group.cohort_removal, truth.removal),
         ),
         line(
             Estimand::NetChange,
             truth.net_change,
-            Some(truth.seen_net_change),
+            Some(truth.observed_net_change),
             group.net_change,
             judged(group.net_change, truth.net_change),
         ),
@@ -254,7 +261,7 @@ fn lines(group: &Group, truth: &Seen) -> Vec<Line> {
     ]
 }
 
-fn refusal(n: u64, truth: &Seen) -> Verdict {
+fn refusal(n: u64, truth: &Facts) -> Verdict {
     if truth.hidden >= HIDDEN_MIN {
         Verdict::RightlyRefused
     } else if n < FEW {

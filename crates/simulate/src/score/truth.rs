@@ -34,7 +34,7 @@ struct Member {
 
 /// What is true, and what was to be seen, of a group in two windows.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Seen {
+pub(super) struct Facts {
     /// Organisations with the product on any day before.
     pub(super) users_before: u64,
     /// Organisations seen as active before.
@@ -42,11 +42,11 @@ pub(super) struct Seen {
     /// Share of the cohort without the product on every day after.
     pub(super) removal: f64,
     /// Share of the cohort not seen as active after.
-    pub(super) seen_removal: f64,
+    pub(super) observed_removal: f64,
     /// Fall of the number of organisations with the product.
     pub(super) net_change: f64,
     /// Fall of the number seen as active.
-    pub(super) seen_net_change: f64,
+    pub(super) observed_net_change: f64,
     /// Share of the cohort that is dark in the middle of the window after, or that could
     /// be told by no host known.
     pub(super) hidden: f64,
@@ -99,7 +99,7 @@ impl Truth {
         (country, sector): (Option<&str>, Option<&str>),
         before: DayRange,
         after: DayRange,
-    ) -> Seen {
+    ) -> Facts {
         let is_of = |m: &&Member| {
             country.is_none_or(|c| c == m.country)
                 && sector.is_none_or(|s| s == m.sector)
@@ -123,9 +123,9 @@ impl Truth {
 
     fn hidden(&self, member: &Member, before: DayRange, after: DayRange) -> f64 {
         let middle = |w: DayRange| {
-            let [first, last] =
-                [w.first(), w.last()].map(|d| calendar::year_day(d).unwrap_or(DAYS - 1));
-            (first + last) / 2
+            let [first, last] = [w.first(), w.last()]
+                .map(|d| calendar::year_day(d).unwrap_or(DAYS - 1));
+            first.midpoint(last)
         };
         if middle(after) >= member.dark {
             return 1.0;
@@ -152,7 +152,7 @@ struct Sum {
 
 impl Sum {
     #[expect(clippy::cast_precision_loss, reason = "counts of organisations")]
-    fn seen(&self) -> Seen {
+    fn seen(&self) -> Facts {
         let share = |part: f64, whole: u64| {
             if whole == 0 { 0.0 } else { part / whole as f64 }
         };
@@ -160,13 +160,13 @@ impl Sum {
             if before == 0 { 0.0 } else { 1.0 - after as f64 / before as f64 }
         };
         let cohort = self.active[0];
-        Seen {
+        Facts {
             users_before: self.users[0],
             cohort,
             removal: share(self.left as f64, cohort),
-            seen_removal: share(self.unseen as f64, cohort),
+            observed_removal: share(self.unseen as f64, cohort),
             net_change: fall(self.users),
-            seen_net_change: fall(self.active),
+            observed_net_change: fall(self.active),
             hidden: share(self.hidden, cohort),
         }
     }

@@ -14,10 +14,10 @@ use tidegauge_model::{Address, Instant, Prefix};
 use tidegauge_simulate::{Params, Written, write};
 
 /// The world that most tests look at, written once.
-static WORLD: LazyLock<(tempfile::TempDir, Written)> =
+pub(crate) static WORLD: LazyLock<(tempfile::TempDir, Written)> =
     LazyLock::new(|| world(&Params { organisations: 0.02, ..Params::default() }));
 
-fn world(params: &Params) -> (tempfile::TempDir, Written) {
+pub(crate) fn world(params: &Params) -> (tempfile::TempDir, Written) {
     let dir = tempfile::tempdir().unwrap();
     let mut months = 0;
     let written = write(params, dir.path(), &mut |p| months = p.months_done).unwrap();
@@ -26,17 +26,18 @@ fn world(params: &Params) -> (tempfile::TempDir, Written) {
 }
 
 /// A flow as read back.
-struct Read {
-    start: Instant,
-    originator: Address,
-    name: Option<String>,
-    packets_sent: Option<u64>,
-    bytes_received: Option<u64>,
-    flags: u8,
-    sampling: u32,
+pub(crate) struct Read {
+    pub(crate) start: Instant,
+    pub(crate) originator: Address,
+    pub(crate) name: Option<String>,
+    pub(crate) packets_sent: Option<u64>,
+    pub(crate) bytes_sent: Option<u64>,
+    pub(crate) bytes_received: Option<u64>,
+    pub(crate) flags: u8,
+    pub(crate) sampling: u32,
 }
 
-fn read(path: &Path) -> Vec<Read> {
+pub(crate) fn read(path: &Path) -> Vec<Read> {
     let file = File::open(path).unwrap();
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
     reader.build().unwrap().flat_map(|batch| rows(&batch.unwrap())).collect()
@@ -49,6 +50,7 @@ fn rows(batch: &RecordBatch) -> Vec<Read> {
     let names = column("server_name").as_dictionary::<Int32Type>();
     let texts = names.values().as_string::<i32>();
     let sent = column("packets_sent").as_primitive::<UInt64Type>();
+    let bytes_sent = column("bytes_sent").as_primitive::<UInt64Type>();
     let received = column("bytes_received").as_primitive::<UInt64Type>();
     let flags = column("tcp_flags").as_primitive::<UInt8Type>();
     let sampling = column("sampling").as_primitive::<UInt32Type>();
@@ -59,6 +61,7 @@ fn rows(batch: &RecordBatch) -> Vec<Read> {
         )),
         name: names.key(i).map(|key| texts.value(key).to_owned()),
         packets_sent: sent.is_valid(i).then(|| sent.value(i)),
+        bytes_sent: bytes_sent.is_valid(i).then(|| bytes_sent.value(i)),
         bytes_received: received.is_valid(i).then(|| received.value(i)),
         flags: flags.value(i),
         sampling: sampling.value(i),
@@ -67,9 +70,9 @@ fn rows(batch: &RecordBatch) -> Vec<Read> {
 }
 
 /// The registry: first address → last address, organisation, country, kind.
-type Registry = BTreeMap<Address, (Address, String, String, String)>;
+pub(crate) type Registry = BTreeMap<Address, (Address, String, String, String)>;
 
-fn registry(path: &Path) -> Registry {
+pub(crate) fn registry(path: &Path) -> Registry {
     let mut reader = csv::Reader::from_path(path).unwrap();
     let names = reader.headers().unwrap().clone();
     let place = |name: &str| names.iter().position(|n| n == name).expect(name);
@@ -84,12 +87,15 @@ fn registry(path: &Path) -> Registry {
     rows.collect()
 }
 
-fn holder(registry: &Registry, address: Address) -> Option<(&str, &str, &str)> {
+pub(crate) fn holder(
+    registry: &Registry,
+    address: Address,
+) -> Option<(&str, &str, &str)> {
     let (_, (last, id, country, kind)) = registry.range(..=address).next_back()?;
     (address <= *last).then_some((id, country, kind))
 }
 
-fn is_update(name: &str) -> bool {
+pub(crate) fn is_update(name: &str) -> bool {
     name.ends_with(".upd.kaspersky.com") || name.ends_with(".geo.kaspersky.com")
 }
 

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod calibration;
 #[cfg(test)]
+mod exports;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod score;

@@ -77,6 +77,19 @@ fn where_people_left_an_answer_is_covered_and_a_refusal_needless() {
 }
 
 #[test]
+fn what_the_disclosure_rule_holds_back_is_no_refusal() {
+    let (_dir, truth) = truth(Story::A);
+    let held = assessment(&json!(null))
+        .replace("\"reason\":null", "\"reason\":\"suppressed: fewer than 10\"");
+    let score = score(&truth, &held).unwrap();
+    assert_eq!(verdict(&score, Estimand::RemovalCorrected), Verdict::Suppressed);
+    let why = score.lines[3].reason.as_deref();
+    assert_eq!(why, Some("suppressed: fewer than 10"));
+    assert_eq!(score.lines[1].reason, None, "that figure is there");
+    assert_eq!(score.summaries()[2].refused_needlessly, 0);
+}
+
+#[test]
 fn what_is_no_assessment_or_of_another_year_is_refused() {
     let (_dir, truth) = truth(Story::E);
     for text in ["", "{}", "[1]", "{\"groups\": []}"] {

@@ -83,7 +83,8 @@ fn where_nothing_changes_no_figure_moves() {
     let params = Params::of(Story::E);
     let figures = expected(&params).unwrap();
     for figure in &figures {
-        if figure.id.ends_with(".april") || figure.id.ends_with(".november") {
+        let count = figure.id.starts_with("organisations.");
+        if count || figure.id.starts_with("addresses.") {
             let difference = figure.difference();
             assert!(difference.abs() < 0.03, "{}: {difference:+.4}", figure.id);
         }
