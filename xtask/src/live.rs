@@ -15,7 +15,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -60,12 +60,6 @@ struct Run {
 
 /// Measures all three, ours from this binary.
 pub(crate) fn live(binary: &Path) -> Outcome {
-    if !binary.exists() {
-        return Err(format!(
-            "{} is not there: `cargo build --release` makes it",
-            binary.display()
-        ));
-    }
     let granted = fs::read_to_string("/proc/sys/net/core/rmem_max").unwrap_or_default();
     if granted.trim().parse().is_ok_and(|bytes: usize| bytes < BUFFER_BYTES) {
         say(&format!(
@@ -95,10 +89,11 @@ fn rates(peer: Peer, binary: &Path, folder: &Path) -> Outcome {
         if folder.exists() {
             fs::remove_dir_all(folder).map_err(|e| format!("{folder:?}: {e}"))?;
         }
-        fs::create_dir_all(folder).map_err(|e| format!("{folder:?}: {e}"))?;
+        fs::create_dir_all(folder.join("kept"))
+            .map_err(|e| format!("{folder:?}: {e}"))?;
         let Some(mut child) = peer.start(binary, folder)? else {
             say(&format!(
-                "| {} | NOT MEASURED: not installed | | | | | |",
+                "| {} | NOT MEASURED: not installed, or not built | | | | | |",
                 peer.name()
             ));
             return Ok(());
@@ -172,7 +167,9 @@ impl Peer {
         let port = PORT.to_string();
         let mut command = match self {
             Self::Tidegauge => {
-                let mut command = Command::new(absolute(binary)?);
+                // It is started in another folder.
+                let Ok(binary) = binary.canonicalize() else { return Ok(None) };
+                let mut command = Command::new(binary);
                 command.args(["collect", "--lake", "lake", "--vantage", "edge"]);
                 command.args(["--state", "state", "--commit-every", "2"]);
                 command.args(["--receive-buffer", &(BUFFER_BYTES >> 20).to_string()]);
@@ -182,7 +179,16 @@ impl Peer {
             }
             Self::Nfcapd => {
                 let mut command = Command::new("nfcapd");
-                command.args(["-b", "127.0.0.1", "-p", &port, "-t", "3600", "-w", "."]);
+                command.args([
+                    "-b",
+                    "127.0.0.1",
+                    "-p",
+                    &port,
+                    "-t",
+                    "3600",
+                    "-w",
+                    "kept",
+                ]);
                 command.args(["-B", &BUFFER_BYTES.to_string()]);
                 command
             }
@@ -215,11 +221,12 @@ impl Peer {
 
     /// How many flows are in what it wrote.
     fn kept(self, folder: &Path) -> Result<u64, String> {
-        let folder_name = folder.to_str().ok_or("the folder's path is not UTF-8")?;
         match self {
             Self::Tidegauge => metric("tidegauge_flows_total"),
             Self::Nfcapd => {
-                let said = output("nfdump", &["-q", "-I", "-R", folder_name])?;
+                let kept = folder.join("kept");
+                let kept = kept.to_str().ok_or("the folder's path is not UTF-8")?;
+                let said = output("nfdump", &["-q", "-I", "-R", kept])?;
                 let flows = said.lines().find_map(|line| line.strip_prefix("Flows: "));
                 flows
                     .and_then(|flows| flows.trim().parse().ok())
@@ -239,10 +246,6 @@ impl Peer {
             }
         }
     }
-}
-
-fn absolute(path: &Path) -> Result<PathBuf, String> {
-    path.canonicalize().map_err(|e| format!("{}: {e}", path.display()))
 }
 
 /// Datagrams that the kernel dropped at the socket, if there is one that listens

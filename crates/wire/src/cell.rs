@@ -118,6 +118,7 @@ impl<'v> View<'v> {
     }
 
     /// A text, if there is one.
+    #[inline]
     pub(crate) fn text(self) -> Result<Option<&'v str>, Reason> {
         match self {
             Self::Absent | Self::Unset => Ok(None),
@@ -126,20 +127,24 @@ impl<'v> View<'v> {
         }
     }
 
+    #[inline]
     pub(crate) fn needed_text(self) -> Result<&'v str, Reason> {
         self.needed()?.text()?.ok_or(Reason::Value)
     }
 
+    #[inline]
     pub(crate) fn address(self) -> Result<Address, Reason> {
         number::address(self.needed_text()?).ok_or(Reason::Value)
     }
 
+    #[inline]
     pub(crate) fn port(self) -> Result<u16, Reason> {
         let port = self.needed()?.count()?.ok_or(Reason::Value)?;
         u16::try_from(port).map_err(|_| Reason::Value)
     }
 
     /// A count, if there is one.
+    #[inline]
     pub(crate) fn count(self) -> Result<Option<u64>, Reason> {
         match self {
             Self::Absent | Self::Unset => Ok(None),
@@ -157,6 +162,7 @@ impl<'v> View<'v> {
     }
 
     /// The time of the record: seconds since 1970, or ISO 8601.
+    #[inline]
     pub(crate) fn instant(self) -> Result<Instant, Reason> {
         if let Self::Text(text) = self {
             // The form of nearly all, and no other is like it.
@@ -176,6 +182,7 @@ impl<'v> View<'v> {
     }
 
     /// Seconds, as microseconds, if there are any. Negative ones are a wrong value.
+    #[inline]
     pub(crate) fn micros(self) -> Result<Option<u64>, Reason> {
         match self {
             Self::Absent | Self::Unset => Ok(None),

@@ -21,7 +21,8 @@ use std::sync::Arc;
 
 use tidegauge_model::flow::canonical_host;
 use tidegauge_model::{
-    Address, Answer, Flow, Instant, NameOrigin, Protocol, Reason, ServerName, Volume,
+    Address, Answer, Flow, Instant, Loss, NameOrigin, Protocol, Reason, ServerName,
+    Volume,
 };
 
 use crate::{Sink, protocol};
@@ -40,6 +41,10 @@ pub const HOSTS_PER_KEY_MAX: usize = 1024;
 /// Further ones still count, but a repetition of them counts again; one loss says so.
 /// Picked by hand for a laptop, revisit.
 pub const CONNS_MAX: usize = (1 << 25) / 8 * 7;
+
+/// Connections that are looked up together: more than the memory of a machine answers at a
+/// time, and few enough to stay in the nearest cache.
+const CLOSED_MAX: usize = 32;
 
 /// The longest method and target kept of a request, in bytes: patterns of URLs look at
 /// host and path, and trackers put kilobytes behind them. Picked by hand, revisit.
@@ -160,6 +165,8 @@ pub(crate) struct Join {
     /// Each host name once, in its one form.
     hosts: HashSet<Arc<str>>,
     seen: HashSet<u64, BuildHasherDefault<Hashed>>,
+    /// Connections that ended and are not looked up yet.
+    closed: Vec<Closed>,
     repeated: u64,
     /// Whether the loss was emitted that says that repetitions are no longer seen.
     over: bool,
@@ -177,6 +184,16 @@ impl Default for Limits {
     fn default() -> Self {
         Self { keys: KEYS_MAX, hosts: HOSTS_PER_KEY_MAX, conns: CONNS_MAX }
     }
+}
+
+/// A connection that ended.
+struct Closed {
+    key: u64,
+    /// See [`fingerprint`].
+    print: u64,
+    /// Whether a record names the key.
+    named: bool,
+    flow: Flow,
 }
 
 /// What the naming records say of one connection.
@@ -203,6 +220,9 @@ impl Join {
     /// Emits what is still held: connections never closed, names without a connection,
     /// and the further names of connections that had several.
     pub(crate) fn finish(&mut self, sink: &mut dyn Sink) {
+        if let Err(reason) = self.settle(sink) {
+            sink.loss(Loss::at(0, reason));
+        }
         for key in sorted_keys(&self.open) {
             if let Some(flow) = self.open.remove(&key) {
                 sink.flow(self.with_name(key, flow));
@@ -225,17 +245,49 @@ impl Join {
         self.repeated
     }
 
-    /// Emits a connection that ended, unless it is there already.
+    /// Takes a connection that ended. It is emitted, unless it is there already, with some
+    /// others or by [`Self::settle`].
     pub(crate) fn closed(
         &mut self,
         key: u64,
         flow: Flow,
         sink: &mut dyn Sink,
     ) -> Result<(), Reason> {
+        let print = fingerprint(key, &flow);
+        self.closed.push(Closed { key, print, named: false, flow });
+        if self.closed.len() < CLOSED_MAX {
+            return Ok(());
+        }
+        self.settle(sink)
+    }
+
+    /// Emits the connections that ended and were not there already. To be asked for at the
+    /// end of an input.
+    pub(crate) fn settle(&mut self, sink: &mut dyn Sink) -> Result<(), Reason> {
+        let mut closed = std::mem::take(&mut self.closed);
+        // A look-up waits for memory. All are looked up before anything depends on one of
+        // them, so that they wait together.
+        let known = closed.iter().filter(|one| self.seen.contains(&one.print)).count();
+        let room = self.limits.conns.saturating_sub(self.seen.len());
+        self.seen.reserve((closed.len() - known).min(room));
+        if !self.keys.is_empty() {
+            for one in &mut closed {
+                one.named = self.keys.contains_key(&one.key);
+            }
+        }
+        let mut result = Ok(());
+        for one in closed.drain(..) {
+            result = self.emit(one, sink).and(result);
+        }
+        self.closed = closed;
+        result
+    }
+
+    fn emit(&mut self, closed: Closed, sink: &mut dyn Sink) -> Result<(), Reason> {
+        let Closed { key, print, named, flow } = closed;
         if !self.open.is_empty() {
             self.open.remove(&key);
         }
-        let print = fingerprint(key, &flow);
         let full = self.seen.len() >= self.limits.conns;
         let new =
             if full { !self.seen.contains(&print) } else { self.seen.insert(print) };
@@ -243,7 +295,7 @@ impl Join {
             self.repeated += 1;
             return Ok(());
         }
-        sink.flow(self.with_name(key, flow));
+        sink.flow(if named { self.with_name(key, flow) } else { flow });
         if full && !self.over {
             self.over = true;
             return Err(Reason::Limit);
@@ -545,7 +597,7 @@ mod tests {
 
         fn answer(&mut self, _: Answer) {}
 
-        fn loss(&mut self, _: tidegauge_model::Loss) {}
+        fn loss(&mut self, _: Loss) {}
     }
 
     const AT: Instant = Instant(1_517_336_042_500_000);
@@ -630,9 +682,28 @@ mod tests {
         let mut seen = Seen::default();
         let mut join = join(Limits { keys: 1, hosts: 1, conns: 1 });
         let flow = named(1, "").ends.flow(AT);
-        let told = [1, 1, 2, 2, 1].map(|key| join.closed(key, flow.clone(), &mut seen));
+        let told = [1, 1, 2, 2, 1].map(|key| {
+            join.closed(key, flow.clone(), &mut seen)
+                .and_then(|()| join.settle(&mut seen))
+        });
         assert_eq!(told, [Ok(()), Ok(()), Err(Reason::Limit), Ok(()), Ok(())]);
         assert_eq!((seen.0.len(), join.repeated()), (3, 2));
+    }
+
+    #[test]
+    fn connections_that_are_looked_up_together_are_told_apart() {
+        let mut seen = Seen::default();
+        let mut join = join(Limits { keys: 1, hosts: 1, conns: 40 });
+        let flow = named(1, "").ends.flow(AT);
+        let mut losses = 0;
+        // Each key twice, in one group or in two.
+        for key in (0..50).chain(0..50) {
+            losses += usize::from(join.closed(key, flow.clone(), &mut seen).is_err());
+        }
+        assert!(seen.0.len() < 50 + 10, "some wait");
+        losses += usize::from(join.settle(&mut seen).is_err());
+        // Ten of the fifty were not remembered.
+        assert_eq!((losses, seen.0.len(), join.repeated()), (1, 60, 40));
     }
 
     #[test]

@@ -111,11 +111,11 @@ pub(super) struct Http<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// Reads an event that is written plainly, as Suricata writes nearly all; others are to
-    /// be parsed.
-    pub(super) fn scanned(line: &'a str) -> Option<Self> {
+    /// Reads an event that is written plainly, as Suricata writes nearly all, into a new one;
+    /// others are to be parsed. Events are large: they are better not moved.
+    pub(super) fn scan(&mut self, line: &'a str) -> Option<()> {
         let mut scan = Scan::new(line);
-        let mut event = Self::default();
+        let event = self;
         scan.object(|scan, key| match key {
             "timestamp" => scan.keep(&mut event.timestamp),
             "flow_id" => scan.keep(&mut event.flow_id),
@@ -135,7 +135,7 @@ impl<'a> Event<'a> {
             "event" => None,
             _ => Some(Known::No),
         })?;
-        scan.end().map(|()| event)
+        scan.end()
     }
 }
 

@@ -15,7 +15,8 @@ use super::record::{Clock, Context, Outcome, Values, assemble};
 use super::template::Template;
 use crate::{Sink, stamp};
 
-/// Fields of all templates remembered: about 32 MiB with what is compiled of them.
+/// Fields of all templates remembered: about 32 MiB with what is compiled of them, and as
+/// much again if every template is a short one with a plan.
 const FIELDS_MAX: isize = 1 << 20;
 /// How long a set waits for its template: exporters repeat theirs every half an hour at the
 /// latest, as Cisco's come.

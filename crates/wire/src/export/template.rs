@@ -44,7 +44,7 @@ pub(super) struct Template {
     shortest: usize,
     fixed: bool,
     /// Of plain flows of a fixed length.
-    plan: Option<Plan>,
+    plan: Option<Box<Plan>>,
 }
 
 impl Template {
@@ -96,7 +96,7 @@ impl Template {
 
     /// The plan of its records, if they are plain flows, and how long each is.
     pub(super) fn plan(&self) -> Option<(&Plan, usize)> {
-        self.plan.as_ref().map(|plan| (plan, self.shortest))
+        self.plan.as_deref().map(|plan| (plan, self.shortest))
     }
 
     /// Reads the record at the start of `bytes` and returns the length of it, or `None` if

@@ -248,6 +248,10 @@ fn read(
             }),
         }
     }
+    if let Err(reason) = join.settle(sink) {
+        // Of the batch, not of a line.
+        sink.loss(Loss::at(0, reason));
+    }
     Ok(())
 }
 

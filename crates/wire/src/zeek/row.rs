@@ -28,6 +28,7 @@ macro_rules! columns {
             pub(super) const COUNT: usize = [$($name),*].len();
 
             /// Which of them it is.
+            #[inline]
             pub(super) fn index(self) -> usize {
                 let mut at = 0;
                 $(

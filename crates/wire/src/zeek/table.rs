@@ -162,6 +162,7 @@ fn places_of(byte: u8, text: &[u8], places: &mut Vec<usize>) {
 }
 
 /// A bit for each byte of the word that is zero, the first of them lowest.
+#[inline]
 fn equal_bytes(word: u64) -> u64 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
     // The upper bit of each byte, if the others of it are not all zero; no carry leaves a
@@ -182,6 +183,7 @@ pub(super) struct TableRow<'a> {
 
 impl TableRow<'_> {
     /// The text of a column, if the table has it.
+    #[inline]
     fn get(&self, column: Column) -> Option<&str> {
         let place = self.columns.places.get(column.index()).copied().flatten()?;
         let ends = &self.header.ends;
@@ -194,6 +196,7 @@ impl TableRow<'_> {
 }
 
 impl Values for TableRow<'_> {
+    #[inline]
     fn value(&self, column: Column) -> View<'_> {
         let Some(text) = self.get(column) else { return View::Absent };
         if text == self.header.unset || text == self.header.empty {
