@@ -3,8 +3,8 @@
 //!
 //! `cargo bench -p tidegauge-wire --bench export` prints a row for each; words after `--`
 //! choose among them.
-//! nfdump reads a file of its own, which `nfcapd` makes first from the same datagrams; where
-//! it is not installed the row says so.
+//! nfdump reads a file of its own, which `nfcapd` makes first from the same datagrams, and so
+//! do we, in each of its compressions; where it is not installed the row says so.
 
 #![expect(clippy::print_stdout, reason = "a bench says what it measured")]
 #![expect(clippy::disallowed_methods, reason = "a bench waits for what it measures")]
@@ -12,6 +12,7 @@
 mod turns;
 
 use std::hint::black_box;
+use std::io::BufReader;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -19,8 +20,8 @@ use std::time::Duration;
 
 use netflow_parser::{NetflowPacket, NetflowParser};
 use tidegauge_model::{Address, Answer, Flow, Instant, Loss};
-use tidegauge_wire::Sink;
 use tidegauge_wire::export::{self, Exports};
+use tidegauge_wire::{Sink, nfcapd};
 use turns::{Reader, Reading, program};
 
 /// As many as let the start of nfdump matter little.
@@ -71,6 +72,9 @@ fn main() {
             Reader::new("nfdump, its own file", || nfdump(captured.as_deref()?)),
         ];
         turns::rows(name, RECORDS, &readers);
+        if let Some(file) = captured.as_deref().filter(|_| name == "NetFlow v9") {
+            nfcapd_files(file, &own);
+        }
     }
     let _left_behind = std::fs::remove_dir_all(&folder);
 }
@@ -140,6 +144,37 @@ fn nfdump(file: &Path) -> Option<Reading> {
     let flows = said.lines().find_map(|line| line.strip_prefix("Flows: "));
     let out = flows.and_then(|flows| flows.trim().parse().ok())?;
     Some(Reading { out, ..reading })
+}
+
+/// The file that nfcapd wrote, plain and in each compression that nfdump writes.
+fn nfcapd_files(plain: &Path, folder: &Path) {
+    let names = ["nfcapd, plain", "nfcapd, LZO", "nfcapd, LZ4", "nfcapd, bzip2"];
+    for (name, option) in names.into_iter().zip(["", "-z", "-y", "-j"]) {
+        let file = if option.is_empty() {
+            plain.to_owned()
+        } else {
+            let to = folder.join(option);
+            let mut copy = Command::new("nfdump");
+            copy.arg("-r").arg(plain).arg("-w").arg(&to).arg(option);
+            program(&mut copy).expect("nfdump wrote the plain file");
+            to
+        };
+        let readers = [
+            Reader::here("ours, the same file", || nfcapd_file(&file)),
+            Reader::new("nfdump", || nfdump(&file)),
+        ];
+        turns::rows(name, RECORDS, &readers);
+    }
+}
+
+fn nfcapd_file(file: &Path) -> u64 {
+    let mut count = Count::default();
+    let input = std::fs::File::open(file).expect("nfcapd wrote it");
+    let mut input = BufReader::with_capacity(64 * 1024, input);
+    let tally = nfcapd::read(&mut input, NOW, &mut count).expect("the disk is read");
+    assert_eq!(tally.lost, 0);
+    black_box(count.bytes);
+    count.flows
 }
 
 /// Lets nfcapd write the datagrams to a file of its own.

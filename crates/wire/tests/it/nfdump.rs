@@ -232,7 +232,13 @@ impl Nfcapd {
         self.send(from, b"end");
         let status = Command::new("kill").arg(self.child.id().to_string()).status();
         assert!(status.unwrap().success());
-        self.child.wait().unwrap();
+        // It looks whether it shall end only between two datagrams.
+        let began = Clock::now();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(began.elapsed() < PATIENCE, "nfcapd does not end");
+            let _refused_at_its_end = from.send_to(b"end", ("127.0.0.1", self.port));
+            std::thread::yield_now();
+        }
         self.folder.captured()
     }
 }
