@@ -10,6 +10,7 @@ use crate::run::{run, say};
 /// A program, and the package of Debian that has it.
 const TOOLS: &[(&str, &str)] = &[
     ("/usr/bin/nfcapd", "nfdump"),
+    ("/usr/bin/sfcapd", "nfdump-sflow"),
     ("/usr/sbin/softflowd", "softflowd"),
     ("/usr/sbin/pmacctd", "pmacct"),
     ("/usr/bin/tshark", "tshark"),

@@ -190,11 +190,11 @@ struct Nfcapd {
 }
 
 impl Nfcapd {
-    fn start(arguments: &[&str]) -> Option<Self> {
+    fn start(program: &str, arguments: &[&str]) -> Option<Self> {
         let folder = Folder::new();
         // A port that was free a moment ago.
         let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut nfcapd = tool("nfcapd")?;
+        let mut nfcapd = tool(program)?;
         // A file for so long that it is the only one.
         nfcapd.args(["-b", "127.0.0.1", "-p", &port.to_string(), "-t", "86400"]);
         nfcapd.arg("-w").arg(&folder.0).args(arguments);
@@ -249,7 +249,20 @@ pub(crate) type Datagram = (u8, Vec<u8>);
 
 /// Lets nfcapd write a file of these datagrams; `None`, said aloud, if it is not installed.
 pub(crate) fn captured(datagrams: &[Datagram], arguments: &[&str]) -> Option<Vec<u8>> {
-    let nfcapd = Nfcapd::start(arguments)?;
+    captured_by("nfcapd", datagrams, arguments)
+}
+
+/// The same, by the collector for sFlow.
+pub(crate) fn sampled(datagrams: &[Datagram]) -> Option<Vec<u8>> {
+    captured_by("sfcapd", datagrams, &[])
+}
+
+fn captured_by(
+    program: &str,
+    datagrams: &[Datagram],
+    arguments: &[&str],
+) -> Option<Vec<u8>> {
+    let nfcapd = Nfcapd::start(program, arguments)?;
     let mut sockets = std::collections::BTreeMap::new();
     for (number, datagram) in datagrams {
         let socket = sockets.entry(*number).or_insert_with(|| {

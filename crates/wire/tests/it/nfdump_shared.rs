@@ -11,7 +11,9 @@ use tidegauge_wire::export::Exports;
 
 use crate::batch::Batch;
 use crate::export_shared::{LOGSTASH, messages, shared};
-use crate::nfdump::{Datagram, Folder, Printed, Record, captured, printed, written};
+use crate::nfdump::{
+    Datagram, Folder, Printed, Record, captured, printed, sampled, written,
+};
 
 /// 2027-01-01: after the latest capture.
 const LATEST: Instant = Instant(1_798_761_600_000_000);
@@ -50,9 +52,19 @@ fn apart(
     (only_ours, only_theirs)
 }
 
-/// The payloads of UDP in a classic capture of Ethernet that begin with a version of
-/// NetFlow or IPFIX, in order; each source is an exporter.
-fn payloads(capture: &[u8]) -> Vec<Datagram> {
+/// Whether a datagram begins with a version of NetFlow or IPFIX.
+fn is_flows(datagram: &[u8]) -> bool {
+    matches!(datagram, [0, 5 | 7 | 9 | 10, ..])
+}
+
+/// Whether a datagram begins as one of sFlow v5.
+fn is_samples(datagram: &[u8]) -> bool {
+    datagram.starts_with(&[0, 0, 0, 5])
+}
+
+/// The payloads of UDP in a classic capture of Ethernet that are `wanted`, in order; each
+/// source is an exporter.
+fn payloads(capture: &[u8], wanted: fn(&[u8]) -> bool) -> Vec<Datagram> {
     // With microseconds or nanoseconds; the times are not looked at.
     let little =
         matches!(capture, [0xd4, 0xc3, 0xb2, 0xa1, ..] | [0x4d, 0x3c, 0xb2, 0xa1, ..]);
@@ -79,7 +91,7 @@ fn payloads(capture: &[u8]) -> Vec<Datagram> {
             Some(etherparse::NetSlice::Ipv6(ip)) => ip.header().source().to_vec(),
             _ => continue,
         };
-        if !matches!(udp.payload(), [0, 5 | 7 | 9 | 10, ..]) {
+        if !wanted(udp.payload()) {
             continue;
         }
         let known = sources.iter().position(|known| *known == source);
@@ -97,7 +109,7 @@ fn datagrams(paths: &[PathBuf]) -> Vec<Datagram> {
         let bytes = fs::read(path).unwrap();
         let capture = path.extension().is_some_and(|ending| ending == "pcap");
         if capture {
-            return payloads(&bytes);
+            return payloads(&bytes, is_flows);
         }
         messages(&bytes).into_iter().map(|message| (1, message)).collect()
     };
@@ -365,6 +377,7 @@ fn other_exports_are_read_as_nfcapd_reads_them() {
         (telegraf("netflow_v5_example", &["netflow_v5"]), 8),
         (telegraf("netflow_v9_example", &["netflow_v9"]), 8),
         (vec![flows.join("scapy/netflowv9.pcap")], 24),
+        (vec![flows.join("tcpdump/sflow_multiple_counter_30_pdus.pcap")], 7),
         (vec![flows.join("example_flows.ipfix")], 3_979),
     ] {
         let Some(flows) = compare(&paths, &[]) else { return };
@@ -400,5 +413,82 @@ fn akvorado_captures_are_read_as_nfcapd_reads_them() {
         let paths: Vec<_> = names.iter().map(|name| folder.join(name)).collect();
         let Some(count) = compare(&paths, differences) else { return };
         assert_eq!(count, flows, "{names:?}");
+    }
+}
+
+/// Files with sFlow, below the folder of flows, and their samples of packets.
+const SFLOW: [(&str, usize); 13] = [
+    ("akvorado/flow/decoder/sflow/data-1140.pcap", 5),
+    ("akvorado/flow/decoder/sflow/data-discard-interface.pcap", 1),
+    ("akvorado/flow/decoder/sflow/data-icmpv4.pcap", 1),
+    ("akvorado/flow/decoder/sflow/data-local-interface.pcap", 1),
+    ("akvorado/flow/decoder/sflow/data-multiple-interfaces.pcap", 1),
+    ("akvorado/flow/decoder/sflow/data-sflow-ipv4-data.pcap", 1),
+    ("akvorado/flow/decoder/sflow/data-sflow-raw-ipv4.pcap", 2),
+    ("cistern-sflow/counter_sample.dump", 0),
+    ("cistern-sflow/event_discarded_packet.dump", 0),
+    ("cistern-sflow/flow_sample.dump", 1),
+    ("cistern-sflow/flow_samples_2.dump", 2),
+    ("tcpdump/sflow_multiple_counter_30_pdus.pcap", 0),
+    ("telegraf/sflow_v5_example/sflow_v5.bin", 0),
+];
+
+/// Bytes of a frame of Ethernet without what it bears: header and check sequence, which
+/// sfcapd counts; and the shortest frame.
+const FRAME_BYTES: u64 = 18;
+const FRAME_BYTES_MIN: u64 = 64;
+
+/// A sample without what differs: it has no time; sfcapd takes the sender for the exporter,
+/// and counts whole frames.
+fn sample(record: Record, rate: u64) -> (Record, u64) {
+    let bytes = record.there.1 / rate;
+    let record = Record {
+        first_millis: 0,
+        last_millis: 0,
+        exporter: String::new(),
+        there: (record.there.0, 0),
+        ..record
+    };
+    (record, bytes)
+}
+
+#[test]
+fn samples_of_sflow_are_read_as_sfcapd_reads_them() {
+    let Some(flows) = shared("akvorado").and_then(|f| Some(f.parent()?.to_owned()))
+    else {
+        return;
+    };
+    for (name, samples) in SFLOW {
+        let bytes = fs::read(flows.join(name)).unwrap();
+        let sent = if is_samples(&bytes) {
+            vec![(1, bytes)]
+        } else {
+            payloads(&bytes, is_samples)
+        };
+        assert!(!sent.is_empty(), "{name}");
+        let Some(file) = sampled(&sent) else { return };
+        let folder = Folder::new();
+        let theirs = printed(&folder.file("made", &file)).unwrap();
+        let batch = ours(&sent);
+        assert_eq!(batch.flows.len(), samples, "{name}");
+        let mut ours: Vec<_> = batch
+            .flows
+            .iter()
+            .map(|flow| sample(written(flow), u64::from(flow.sampling.get())))
+            .collect();
+        let mut theirs: Vec<_> = theirs
+            .iter()
+            .map(|row| sample(row.record(), row.number("in_packets")))
+            .collect();
+        ours.sort();
+        theirs.sort();
+        assert_eq!(ours.len(), theirs.len(), "{name}");
+        for ((ours, bytes), (theirs, frame)) in ours.into_iter().zip(theirs) {
+            assert_eq!(ours, theirs, "{name}");
+            let whole = (bytes + FRAME_BYTES).max(FRAME_BYTES_MIN);
+            // A sampled IP header has no frame; some agents count before the padding.
+            let known = [bytes, whole, bytes + FRAME_BYTES];
+            assert!(known.contains(&frame), "{name}: {bytes} and {frame}");
+        }
     }
 }
