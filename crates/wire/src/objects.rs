@@ -272,7 +272,10 @@ mod tests {
         let mut pieces = Vec::new();
         while let Some(piece) = objects.next().unwrap() {
             let place = usize::try_from(piece.offset).unwrap();
-            assert_eq!(count(text[..place].matches('\n').count()) + 1, piece.number);
+            assert_eq!(
+                count(text.get(..place).unwrap().matches('\n').count()) + 1,
+                piece.number
+            );
             let bytes =
                 piece.bytes.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
             pieces.push((piece.number, bytes, piece.ended));

@@ -63,8 +63,10 @@ struct Tuple {
 impl Tuple {
     /// Reads one of either log; they differ in the fields from the ninth on.
     ///
-    /// | NSG  | time | ends (4) | `T` or `U` | direction | `A` or `D` | state | volumes (4) |
-    /// | VNet | time | ends (4) | number     | direction | state | encryption | volumes (4) |
+    /// ```text
+    /// NSG   time, ends (4), T or U, direction, A or D, state, volumes (4)
+    /// VNet  time, ends (4), number, direction, state, encryption, volumes (4)
+    /// ```
     fn read(text: &str) -> Result<Self, Reason> {
         let fields: Vec<&str> = text.split(',').map(str::trim).collect();
         let (head, tail) =

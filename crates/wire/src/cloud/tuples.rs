@@ -60,23 +60,28 @@ enum Before {
     Key(bool),
 }
 
+/// What the next byte belongs to.
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Outside,
+    /// The rest of a line that is passed over.
+    Remark,
+    Text,
+    /// A string, behind a backslash.
+    Escape,
+}
+
 struct Scan<'s, 'f> {
     found: &'s mut Found<'f>,
     at: Place,
     /// Whether the present line had nothing but blanks so far.
     line_begins: bool,
-    /// Whether the rest of the line is passed over.
-    remark: bool,
+    state: State,
     /// Brackets open, if it can be known.
     depth: Option<u64>,
     before: Before,
     /// Whether the innermost bracket is that of an array that is looked for.
     inside: bool,
-    /// Whether a string is open.
-    open: bool,
-    /// Whether the last byte of it was a backslash that stands for itself.
-    escape: bool,
-    escaped: bool,
     /// The string so far, and where it begins.
     text: Vec<u8>,
     begin: Place,
@@ -90,13 +95,10 @@ impl<'s, 'f> Scan<'s, 'f> {
             found,
             at: Place { offset: 0, line: 1 },
             line_begins: true,
-            remark: false,
+            state: State::Outside,
             depth: Some(0),
             before: Before::Other,
             inside: false,
-            open: false,
-            escape: false,
-            escaped: false,
             text: Vec::new(),
             begin: Place::default(),
             damaged: false,
@@ -104,27 +106,23 @@ impl<'s, 'f> Scan<'s, 'f> {
     }
 
     fn push(&mut self, mut bytes: &[u8]) {
-        while let Some((&byte, rest)) = bytes.split_first() {
-            if !self.open {
-                self.remark &= byte != b'\n';
-                if !self.remark {
-                    self.outside(byte);
-                }
-                self.advance(byte);
+        loop {
+            if self.state == State::Text {
+                let end = bytes.iter().position(|b| matches!(b, b'"' | b'\\' | b'\n'));
+                let (text, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
+                self.keep(text);
+                self.at.offset += u64::try_from(text.len()).unwrap_or(0);
                 bytes = rest;
-                continue;
             }
-            let plain = bytes.iter().position(|b| matches!(b, b'"' | b'\\' | b'\n'));
-            let plain = if self.escape { 0 } else { plain.unwrap_or(bytes.len()) };
-            let (text, rest) = bytes.split_at(plain);
-            self.keep(text);
-            self.at.offset += u64::try_from(plain).unwrap_or(0);
+            let Some((&byte, rest)) = bytes.split_first() else { return };
+            match self.state {
+                State::Outside => self.outside(byte),
+                State::Remark if byte == b'\n' => self.state = State::Outside,
+                State::Remark => {}
+                State::Text | State::Escape => self.within(byte),
+            }
+            self.advance(byte);
             bytes = rest;
-            if let Some((&byte, rest)) = rest.split_first() {
-                self.within(byte);
-                self.advance(byte);
-                bytes = rest;
-            }
         }
     }
 
@@ -146,20 +144,22 @@ impl<'s, 'f> Scan<'s, 'f> {
 
     /// A byte of a string that may be special.
     fn within(&mut self, byte: u8) {
-        if byte == b'\n' {
-            self.open = false;
-            self.damage();
-            return;
-        }
-        let plain = std::mem::take(&mut self.escape);
-        if plain || !matches!(byte, b'"' | b'\\') {
-            self.keep(&[byte]);
-        } else if byte == b'\\' {
-            (self.escape, self.escaped) = (true, true);
-            self.keep(b"\\");
-        } else {
-            self.open = false;
-            self.text_ended();
+        let escaped = self.state == State::Escape;
+        self.state = State::Text;
+        match byte {
+            b'\n' => {
+                self.state = State::Outside;
+                self.damage();
+            }
+            b'"' if !escaped => {
+                self.state = State::Outside;
+                self.text_ended();
+            }
+            b'\\' if !escaped => {
+                self.state = State::Escape;
+                self.keep(b"\\");
+            }
+            _ => self.keep(&[byte]),
         }
     }
 
@@ -168,25 +168,11 @@ impl<'s, 'f> Scan<'s, 'f> {
             self.before = Before::Text(self.text == NAME);
             return;
         }
-        let text = self.tuple().map(Cow::into_owned);
-        if let Ok(text) = &text {
-            self.damaged = false;
-            (self.found)(self.begin, Ok(text));
-        } else if let Err(reason) = text {
-            (self.found)(self.begin, Err(reason));
-        }
-    }
-
-    fn tuple(&self) -> Result<Cow<'_, str>, Reason> {
-        if self.text.len() > TUPLE_BYTES_MAX {
-            return Err(Reason::Limit);
-        }
-        let text = std::str::from_utf8(&self.text).map_err(|_| Reason::Syntax)?;
-        if !self.escaped {
-            return Ok(Cow::Borrowed(text));
-        }
-        let plain = serde_json::from_str(&format!("\"{text}\""));
-        plain.map(Cow::Owned).map_err(|_| Reason::Syntax)
+        let text = std::mem::take(&mut self.text);
+        let told = tuple(&text);
+        self.damaged &= told.is_err();
+        (self.found)(self.begin, told.as_deref().map_err(|reason| *reason));
+        self.text = text;
     }
 
     /// A byte that belongs to no string.
@@ -196,8 +182,7 @@ impl<'s, 'f> Scan<'s, 'f> {
             b' ' | b'\t' | b'\r' | b'\n' => self.before = before,
             b'"' => {
                 self.text.clear();
-                (self.open, self.begin) = (true, self.at);
-                (self.escape, self.escaped) = (false, false);
+                (self.state, self.begin) = (State::Text, self.at);
             }
             b'{' | b'[' => {
                 if self.inside {
@@ -224,7 +209,9 @@ impl<'s, 'f> Scan<'s, 'f> {
             }
             b',' => {}
             // A remark of who handed the text on.
-            b'#' if self.line_begins && self.depth == Some(0) => self.remark = true,
+            b'#' if self.line_begins && self.depth == Some(0) => {
+                self.state = State::Remark;
+            }
             // Numbers, `true`, `false` and `null`.
             b'+' | b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z'
                 if !self.inside => {}
@@ -244,10 +231,24 @@ impl<'s, 'f> Scan<'s, 'f> {
 
     fn end(&mut self) {
         let closed = self.depth.is_none_or(|depth| depth == 0);
-        if self.open || self.inside || !closed {
+        let open = matches!(self.state, State::Text | State::Escape);
+        if open || self.inside || !closed {
             (self.found)(self.at, Err(Reason::Truncated));
         }
     }
+}
+
+/// What stands between two quotes.
+fn tuple(text: &[u8]) -> Result<Cow<'_, str>, Reason> {
+    if text.len() > TUPLE_BYTES_MAX {
+        return Err(Reason::Limit);
+    }
+    let text = std::str::from_utf8(text).map_err(|_| Reason::Syntax)?;
+    if !text.contains('\\') {
+        return Ok(Cow::Borrowed(text));
+    }
+    let plain = serde_json::from_str(&format!("\"{text}\""));
+    plain.map(Cow::Owned).map_err(|_| Reason::Syntax)
 }
 
 #[cfg(test)]
@@ -295,14 +296,14 @@ mod tests {
         let whole = r#"{"flowTuples":["a","b"]}"#;
         let lost = |line, reason| (line, Err(reason));
         for cut in [18, 20, 21] {
-            let text = format!("{}\n{whole}\n", &whole[..cut]);
+            let text = format!("{}\n{whole}\n", whole.get(..cut).unwrap());
             let seen = texts(&text);
             let (last, before) = (&seen[seen.len() - 3..], &seen[..seen.len() - 3]);
             assert!(matches!(last[0], (_, Err(Reason::Syntax))), "{seen:?}");
             assert_eq!(last[1..], [good(2, "a"), good(2, "b")], "{text}");
             assert!(before.len() <= 1, "{seen:?}");
         }
-        assert_eq!(texts(&whole[..17]), [lost(1, Reason::Truncated)]);
+        assert_eq!(texts(whole.get(..17).unwrap()), [lost(1, Reason::Truncated)]);
         assert_eq!(
             texts(&format!("{whole}}}\u{1}\n{whole}")),
             [
