@@ -1,5 +1,5 @@
-//! Any bytes as a flow log of AWS, Azure or Google: nothing panics, no line or tuple gives more
-//! than a flow or a loss, and what was cut into two inputs tells of no more.
+//! Any bytes as a flow log of AWS, Azure or Google: nothing panics, and no line, element or
+//! tuple gives more than a flow or a loss.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -130,9 +130,10 @@ impl Element {
         match byte {
             b'"' => self.string = true,
             b'{' | b'[' => self.depth += 1,
-            b'}' | b']' if self.depth == 1 || self.length == 1 => return Step::Ends,
+            b'}' | b']' if self.depth == 1 => return Step::Ends,
             b'}' | b']' if self.depth > 1 => self.depth -= 1,
-            b',' | b'}' | b']' if self.depth == 0 => return Step::Ended,
+            // What is no object or array ends with the element, or with its line.
+            b',' | b']' | b'\n' if self.depth == 0 => return Step::Ended,
             _ => {}
         }
         Step::Inside
@@ -309,6 +310,7 @@ mod tests {
 
     #[test]
     fn what_is_no_object_is_a_piece_of_its_own() {
+        assert_eq!(told("[{}}}}} x\n}, {}]").len(), 4, "damage is one piece a line");
         let seen = told("[7, {}, \"x,\", null]");
         assert_eq!(
             seen,
