@@ -37,7 +37,7 @@ fn same_kind(one: Format, other: Format) -> bool {
 
 fn is_text(format: Format) -> bool {
     use Format as F;
-    !matches!(format, F::Pcap | F::Pcapng | F::Export | F::Dnstap)
+    !matches!(format, F::Pcap | F::Pcapng | F::Export | F::Nfcapd | F::Dnstap)
 }
 
 /// Everything that is wrong with how a sample is recognised.
@@ -271,11 +271,12 @@ fn what_is_none_of_them_is_told_as_none() {
     }
 }
 
-/// What a file of ours is, by its name.
-fn ours(name: &str) -> Option<Format> {
-    match name.rsplit_once('.') {
-        Some((_, "log")) => Some(Format::QueryLog),
-        Some((_, "fstrm")) => Some(Format::Dnstap),
+/// What a file of ours is, by its folder and name.
+fn ours(folder: &str, name: &str) -> Option<Format> {
+    match (folder, name.rsplit_once('.').map(|(_, ending)| ending)) {
+        ("dns", Some("log")) => Some(Format::QueryLog),
+        ("dns", Some("fstrm")) => Some(Format::Dnstap),
+        ("nfcapd", None) => Some(Format::Nfcapd),
         _ => None,
     }
 }
@@ -285,14 +286,20 @@ fn each_sample_of_ours_is_told() {
     let mut all = Vec::new();
     let mut seen = 0;
     for folder in fs::read_dir(OURS).unwrap() {
-        for file in fs::read_dir(folder.unwrap().path()).unwrap() {
+        let folder = folder.unwrap();
+        let of = folder.file_name();
+        for file in fs::read_dir(folder.path()).unwrap() {
             let path = file.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap();
-            all.extend(all_faults(name, &head(&path), ours(name)));
+            all.extend(all_faults(
+                name,
+                &head(&path),
+                ours(of.to_str().unwrap(), name),
+            ));
             seen += 1;
         }
     }
-    assert!(seen >= 11, "{seen}");
+    assert!(seen >= 16, "{seen}");
     assert_none(&all);
 }
 
