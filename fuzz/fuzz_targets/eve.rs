@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
     // Limits of the batch may be one loss more, without a line of its own.
     let records = tally.flows + tally.losses;
     // The elements of an array stand anywhere.
-    let elements = text.iter().filter(|b| matches!(b, b'{' | b',')).count();
+    let elements = text.iter().filter(|b| matches!(b, b'{' | b',' | b']')).count();
     let array = text.contains(&b'[');
     let most = lines(&text) + if array { elements + 1 } else { 0 };
     assert!(records <= most + 1, "{tally:?} of {most} lines and elements");
