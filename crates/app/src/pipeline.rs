@@ -15,10 +15,11 @@ use anyhow::Context;
 use tidegauge_enrich::catalog::Catalog;
 use tidegauge_enrich::contact::{Observer, Settings as ObserverSettings};
 use tidegauge_model::flow::canonical_host;
-use tidegauge_model::{Address, Flow, Instant, Loss, Reason, Vantage};
+use tidegauge_model::{Address, Answer, Flow, Instant, Loss, Reason, Vantage};
 use tidegauge_store::import::{self, Mapping};
 use tidegauge_store::{Appended, Batch, Fingerprint, Lake, RunRecord};
-use tidegauge_wire::{Decoder, Sink};
+use tidegauge_wire::cloud::aws;
+use tidegauge_wire::{Decoder, Format, Sink};
 
 use crate::feed::Feed;
 use crate::source::{self, Kind, Source};
@@ -248,6 +249,12 @@ fn read_flows(
             Ok(format.as_str().to_owned())
         }
         Kind::Parquet | Kind::Csv => {
+            if source.kind == Kind::Parquet
+                && plan.mapping.is_none()
+                && flows_of_aws(source, decoder, feed).with_context(|| at(source))?
+            {
+                return Ok(Format::AwsFlow.as_str().to_owned());
+            }
             let Some(mapping) = plan.mapping else {
                 tracing::warn!(
                     "{}: columns need a mapping (hint: --mapping FILE; see \
@@ -273,6 +280,42 @@ fn read_flows(
             feed.loss(lost(Reason::Format));
             Ok("unknown".to_owned())
         }
+    }
+}
+
+/// Reads the flow log of AWS that a Parquet file is; false if it is none. Its rows are
+/// decoded as the lines of a text log are, so that both say the same.
+fn flows_of_aws(
+    source: &Source,
+    decoder: &mut Decoder,
+    feed: &mut Feed<'_>,
+) -> anyhow::Result<bool> {
+    let file = File::open(&source.path)?;
+    let columns = import::parquet_columns(&file)?;
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let Some(fields) = aws::table(&columns) else { return Ok(false) };
+    let fields: Vec<_> = fields.iter().map(|(c, name)| (*c, name.as_str())).collect();
+    let mut lines = import::ParquetLines::open(file, &fields)?;
+    decoder.flows(Format::AwsFlow, &mut lines, &mut OfRows(feed))?;
+    Ok(true)
+}
+
+/// Takes what the lines of a table tell: the place of a loss is its row.
+struct OfRows<'f, 'o>(&'f mut Feed<'o>);
+
+impl Sink for OfRows<'_, '_> {
+    fn flow(&mut self, flow: Flow) {
+        self.0.flow(flow);
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        self.0.answer(answer);
+    }
+
+    fn loss(&mut self, loss: Loss) {
+        // The first line is the header.
+        let line = loss.line.map(|line| line.saturating_sub(1));
+        self.0.loss(Loss { offset: 0, line, ..loss });
     }
 }
 

@@ -5,11 +5,15 @@
 //!                                       (once per distinct value)
 //! ```
 //!
+//! A Parquet file of a format whose text is decoded elsewhere is handed on as its lines
+//! ([`ParquetLines`]).
+//!
 //! **Invariant:** every row ends as a flow, as a row that only counts for coverage, or as
 //! a [`Loss`] with its row number.
 
 mod column;
 mod csv;
+mod lines;
 mod mapping;
 mod parquet;
 mod table;
@@ -21,6 +25,7 @@ use std::path::Path;
 
 use tidegauge_model::{Address, Flow, Instant, Loss};
 
+pub use self::lines::{ParquetLines, parquet_columns};
 pub use self::mapping::Mapping;
 use crate::error::{Error, Result, access};
 

@@ -7,9 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant as Moment};
 
 use tidegauge_enrich::contact::{Observed, Observer, Settings};
-use tidegauge_model::{
-    Address, Answer, Flow, Instant, Loss, Reason, Resolution, Volume,
-};
+use tidegauge_model::{Answer, Flow, Instant, Loss, Reason, Resolution, Volume};
 use tidegauge_wire::Sink;
 use tidegauge_wire::export::{Exports, State};
 use tokio::sync::mpsc::Sender;
@@ -116,29 +114,22 @@ impl Watch<'_> {
 
     fn datagrams(&mut self, batch: &Batch, exports: &mut Exports) {
         self.now = batch.received;
+        for (exporter, count) in &batch.dropped {
+            exports.dropped(Some(*exporter), *count, batch.received, self);
+        }
+        if batch.dropped_by_kernel > 0 {
+            exports.dropped(None, batch.dropped_by_kernel, batch.received, self);
+        }
         for datagram in &batch.datagrams {
             let bytes = batch.bytes.get(datagram.at.clone()).unwrap_or_default();
             let (exporter, port) = (datagram.exporter, datagram.port);
             exports.datagram(exporter, port, batch.received, bytes, self);
-        }
-        for (exporter, count) in &batch.dropped {
-            self.dropped(*count, Some(*exporter));
-        }
-        if batch.dropped_by_kernel > 0 {
-            self.dropped(batch.dropped_by_kernel, None);
         }
     }
 
     fn tell(&mut self, exports: &Exports, metrics: &Metrics) {
         metrics.exporters(&exports.statistics());
         metrics.volume(std::mem::take(&mut self.volume));
-    }
-
-    /// Datagrams that found no room. The records in them are in the gaps of the exporters'
-    /// sequence numbers as well, which come as losses of their own: what was dropped here
-    /// says where, not how much more.
-    fn dropped(&mut self, count: u64, exporter: Option<Address>) {
-        self.loss(Loss { count, exporter, ..Loss::at(0, Reason::Limit) });
     }
 
     fn interval(&mut self, exports: &Exports, last: bool) -> Interval {

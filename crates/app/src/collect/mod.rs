@@ -7,7 +7,8 @@
 //! ```
 //!
 //! **Invariant:** what the kernel, a full queue or a lake out of reach made us drop is a loss
-//! of its day, counted; nothing waits without bound. After a kill at most what came since the
+//! of its day, counted once: what a dropped datagram held is in the gap of its exporter's
+//! sequence, or a `limit` loss, never both; nothing waits without bound. After a kill at most what came since the
 //! last commit is lost, and the next start says so.
 //!
 //! What is left out: a queue on disk. While the lake cannot be written, what was seen waits in

@@ -240,3 +240,36 @@ fn a_file_of_a_web_server_is_an_input() {
     let (rows, words) = ingest(&house, &[], &[url]);
     assert_eq!(count(&rows, "contacts"), 1, "{rows:?}\n{words}");
 }
+
+#[test]
+fn a_parquet_log_of_aws_tells_what_its_text_tells() {
+    let data = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../store/tests/data/aws");
+    let told = |name: &str| {
+        let house = House::new();
+        let path = data.join(name);
+        let arguments =
+            ["ingest", path.to_str().unwrap(), "--vantage", "v", "--loss-max", "1"];
+        let rows = house.rows(&arguments);
+        let coverage = "SELECT * FROM coverage";
+        let sightings = "SELECT * FROM sightings ORDER BY 1, 2, 3, 4, 5";
+        (rows, [coverage, sightings].map(|query| house.done(&["sql", query])))
+    };
+    let text = told("flow.log");
+    let count = |what: &str| {
+        let row = text.0.iter().find(|row| row["what"] == what);
+        row.map(|row| row["count"].as_u64().unwrap())
+    };
+    assert_eq!(count("inputs aws_flow"), Some(1), "{:?}", text.0);
+    // Four of traffic; one skipped, one whose end is before its start; `NODATA` is nothing.
+    assert_eq!((count("flows"), count("contacts")), (Some(4), Some(3)), "{:?}", text.0);
+    assert_eq!(
+        (count("lost gap"), count("lost time")),
+        (Some(1), Some(1)),
+        "{:?}",
+        text.0
+    );
+    for name in ["flow.parquet", "flow.plain.parquet"] {
+        assert_eq!(told(name), text, "{name}");
+    }
+}

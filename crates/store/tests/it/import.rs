@@ -270,3 +270,47 @@ fn what_cannot_be_imported_is_named() {
     let error = failed(b"");
     assert!(matches!(error, Error::Mapping { .. }), "{error}");
 }
+
+#[test]
+fn a_parquet_log_of_aws_is_its_text() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/aws");
+    let text = std::fs::read_to_string(folder.join("flow.log")).unwrap();
+    let header: Vec<&str> = text.lines().next().unwrap().split(' ').collect();
+    // With texts absent and with texts of `-`; gzip in one group, snappy in groups of two.
+    for name in ["flow.parquet", "flow.plain.parquet"] {
+        let file = File::open(folder.join(name)).unwrap();
+        let columns = import::parquet_columns(&file).unwrap();
+        let columns: Vec<(&str, &str)> =
+            columns.iter().map(String::as_str).zip(header.iter().copied()).collect();
+        let mut told = String::new();
+        let mut lines = import::ParquetLines::open(file, &columns).unwrap();
+        std::io::Read::read_to_string(&mut lines, &mut told).unwrap();
+        assert_eq!(told, text, "{name}");
+    }
+    // Any columns in any order; what is not there is an error, not a gap.
+    let open = |columns: &[(&str, &str)]| {
+        let file = File::open(folder.join("flow.parquet")).unwrap();
+        let mut told = String::new();
+        let mut lines = import::ParquetLines::open(file, columns).unwrap();
+        std::io::Read::read_to_string(&mut lines, &mut told).map(|_| told)
+    };
+    let told = open(&[("end", "x"), ("srcaddr", "y")]).unwrap();
+    assert_eq!(told.lines().nth(1), Some("1785283260 198.51.100.71"));
+    assert!(told.starts_with("x y\n"));
+    assert!(open(&[("nothing", "x")]).is_err());
+}
+
+#[test]
+fn a_value_with_blanks_stays_one_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    let texts = StringArray::from(vec![Some("a b\tc\nd"), Some(""), None]);
+    let numbers = Int64Array::from(vec![Some(-1), None, Some(7)]);
+    write_parquet(&path, vec![("t", Arc::new(texts)), ("n", Arc::new(numbers))]);
+    let columns = [("t", "t"), ("n", "n")];
+    let mut lines =
+        import::ParquetLines::open(File::open(&path).unwrap(), &columns).unwrap();
+    let mut told = String::new();
+    std::io::Read::read_to_string(&mut lines, &mut told).unwrap();
+    assert_eq!(told, "t n\na?b?c?d -1\n- -\n- 7\n");
+}
