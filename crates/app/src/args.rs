@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidegauge_model::count::{Dating, Dimension};
 use tidegauge_model::{
-    Country, Day, Month, NetworkKind, PolicyId, ProductId, Role, SectorId, VantageId,
-    Weight,
+    Country, Day, Gap, Month, NetworkKind, PolicyId, ProductId, Role, SectorId,
+    VantageId, Weight,
 };
 
 /// Measures how the use of a product rises and falls on the internet, against the dates
@@ -274,17 +274,43 @@ pub(crate) enum Atlas {
         /// On this day
         #[arg(long, value_name = "DATE")]
         on: Day,
-        /// Forget what was learnt after this day
-        #[arg(long, value_name = "DATE")]
-        known: Option<Day>,
+        #[command(flatten)]
+        map: MapRules,
     },
-    /// Say how many of the lake's addresses changed hands between two days
+    /// Say how many addresses, and whose, changed hands between two days
     Diff {
         /// One day
         from: Day,
         /// Another
         to: Day,
+        /// Compare all address space that any table names, not the lake's clients
+        #[arg(long)]
+        space: bool,
+        #[command(flatten)]
+        map: MapRules,
     },
+}
+
+/// How the map of holders is made of what the tables said.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct MapRules {
+    /// Forget what was learnt after this day
+    #[arg(long, value_name = "DATE")]
+    pub(crate) known: Option<Day>,
+    /// Between two snapshots that differ: `carry` the earlier, the same `disputed` (with
+    /// half the confidence), or `unattributed`
+    #[arg(long, default_value = "carry", value_name = "RULE")]
+    pub(crate) gap: Gap,
+    /// Before the first snapshot of a source: `carry` it back, the same `disputed`, or
+    /// `unattributed`
+    #[arg(long, default_value = "carry", value_name = "RULE")]
+    pub(crate) before_first: Gap,
+}
+
+impl MapRules {
+    /// Carried, nothing forgotten.
+    pub(crate) const DEFAULT: Self =
+        Self { known: None, gap: Gap::Carry, before_first: Gap::Carry };
 }
 
 /// Which sightings count as use, and on whose map.
@@ -293,12 +319,12 @@ pub(crate) struct Evidence {
     /// Only this product; may be repeated
     #[arg(long, value_name = "PRODUCT")]
     pub(crate) product: Vec<ProductId>,
-    /// The map of holders: that of one day, or `each-day` [default: the first day counted]
+    /// The map of holders: that of one day, or `each-day` [default: the first day counted;
+    /// a census by month or week shows both]
     #[arg(long, value_name = "DATE|each-day")]
     pub(crate) on: Option<Dating>,
-    /// Forget what was learnt after this day
-    #[arg(long, value_name = "DATE")]
-    pub(crate) known: Option<Day>,
+    #[command(flatten)]
+    pub(crate) map: MapRules,
     /// Roles of servers that count as use
     #[arg(long, value_delimiter = ',', default_value = "update", value_name = "ROLE")]
     pub(crate) role: Vec<Role>,
@@ -317,7 +343,10 @@ pub(crate) struct Evidence {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Census {
+    #[command(subcommand)]
+    pub(crate) verb: Option<CensusVerb>,
     #[command(flatten)]
     pub(crate) evidence: Evidence,
     /// What cells are split by
@@ -340,6 +369,25 @@ pub(crate) struct Census {
     /// Only organisations of this sector; may be repeated
     #[arg(long)]
     pub(crate) sector: Vec<SectorId>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CensusVerb {
+    /// Explain, cell by cell, what changes if the same sightings are counted on another map
+    Diff {
+        /// The map of this day
+        a: Day,
+        /// Against that of this day
+        b: Day,
+        /// First day of the sightings [default: the first in the lake]
+        #[arg(long, value_name = "DATE")]
+        from: Option<Day>,
+        /// Last day of the sightings [default: the last in the lake]
+        #[arg(long, value_name = "DATE")]
+        to: Option<Day>,
+        #[command(flatten)]
+        evidence: Evidence,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -388,6 +436,10 @@ pub(crate) struct Assess {
         value_name = "DIMENSION"
     )]
     pub(crate) by: Vec<Dimension>,
+    /// Draws of doubtful attributions, from which the interval of attribution comes: 0 for
+    /// none, else at least 2; each is a panel of its own
+    #[arg(long, default_value_t = 0, value_name = "COUNT")]
+    pub(crate) draws: u32,
 }
 
 #[derive(Debug, Args)]

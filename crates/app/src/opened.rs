@@ -3,7 +3,7 @@
 //! **Invariant:** every verb that counts gets the same catalog, the same atlas and the
 //! same memory limit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -15,7 +15,9 @@ use tidegauge_enrich::atlas::{Atlas, Rules};
 use tidegauge_enrich::catalog::Catalog;
 use tidegauge_model::count::{Census, Dating, Query, Release};
 use tidegauge_model::estimate::{Estimate, ReleasedEstimate};
-use tidegauge_model::{Day, DayRange, ProductId};
+use tidegauge_model::{
+    Day, DayRange, Endpoint, EndpointId, ProductId, Sighting, Standing, Weight,
+};
 use tidegauge_store::Lake;
 
 use crate::settings::Settings;
@@ -26,20 +28,22 @@ pub(crate) struct Opened {
     pub(crate) lake: Lake,
     pub(crate) catalog: Catalog,
     pub(crate) atlas: Arc<Atlas>,
+    /// How the atlas was made.
+    pub(crate) map: args::MapRules,
     pub(crate) counter: Counter,
     /// The days that any vantage covered; `None` for an empty lake.
     pub(crate) covered: Option<DayRange>,
 }
 
 impl Opened {
-    /// Opens the lake of the settings. `known` forgets what was learnt later.
+    /// Opens the lake of the settings, with the map of holders made by `map`.
     pub(crate) async fn open(
         settings: &Settings,
-        known: Option<Day>,
+        map: args::MapRules,
     ) -> anyhow::Result<Self> {
         let lake = Lake::open(&settings.lake).await?;
         let catalog = knowledge::catalog(settings)?;
-        let atlas = Arc::new(atlas(&lake, settings, known).await?);
+        let atlas = Arc::new(atlas(&lake, settings, map).await?);
         let controls: Vec<ProductId> = catalog
             .products()
             .iter()
@@ -57,7 +61,7 @@ impl Opened {
             },
         )?;
         let covered = counter.days().await?;
-        Ok(Self { lake, catalog, atlas, counter, covered })
+        Ok(Self { lake, catalog, atlas, map, counter, covered })
     }
 
     /// The days from `from` to `to`, or those the lake covers.
@@ -137,19 +141,7 @@ impl Opened {
         if outside {
             doubts.push(format!("the lake has nothing of {}", query.days));
         }
-        let earliest = self.atlas.notes().tables.iter().map(|t| t.snapshot).min();
-        let on = match query.on {
-            Dating::Frozen(day) => day,
-            Dating::EachDay => query.days.first(),
-        };
-        if let Some(earliest) = earliest
-            && on < earliest
-        {
-            doubts.push(format!(
-                "no table of holders is older than {earliest}: holders on {on} are carried \
-                 back from it"
-            ));
-        }
+        doubts.extend(self.standing(query).await?);
         let is_control =
             |p: &ProductId| self.catalog.product(p.as_str()).is_some_and(|p| p.control);
         if query.products.is_empty() || query.products.iter().any(is_control) {
@@ -165,6 +157,48 @@ impl Opened {
         Ok(doubts)
     }
 
+    /// The sightings of `query`, as the counter takes them: of the products asked for,
+    /// with the roles and the weight that count as use, while their endpoint is valid.
+    pub(crate) async fn each_sighting(
+        &self,
+        query: &Query,
+        mut each: impl FnMut(Sighting),
+    ) -> anyhow::Result<()> {
+        let counts = |e: &&Endpoint| {
+            (query.products.is_empty() || query.products.contains(&e.product))
+                && query.roles.contains(&e.role)
+                && e.weight >= query.weight_min
+                && e.weight > Weight::Nothing
+        };
+        let endpoints = self.catalog.endpoints().iter().filter(counts);
+        let valid: HashMap<&EndpointId, DayRange> =
+            endpoints.map(|e| (&e.id, e.valid)).collect();
+        let mut sightings = self.lake.sightings(query.days).await?;
+        while let Some(sighting) = sightings.try_next().await? {
+            let valid = valid.get(&sighting.endpoint);
+            if valid.is_some_and(|days| days.contains(sighting.day)) {
+                each(sighting);
+            }
+        }
+        Ok(())
+    }
+
+    /// How directly the holders behind the counts of `query` are proven: the shares of
+    /// sightings that a rule decided, and by which.
+    async fn standing(&self, query: &Query) -> anyhow::Result<Option<String>> {
+        let mut standings: BTreeMap<Standing, u64> = BTreeMap::new();
+        self.each_sighting(query, |sighting| {
+            let on = match query.on {
+                Dating::Frozen(day) => day,
+                Dating::EachDay => sighting.day,
+            };
+            let standing = self.atlas.standing(&sighting.client, on);
+            *standings.entry(standing).or_default() += 1;
+        })
+        .await?;
+        Ok(told_standings(&standings, self.map))
+    }
+
     /// The query that the evidence flags ask over `days`.
     pub(crate) fn query(
         &self,
@@ -174,7 +208,7 @@ impl Opened {
         Ok(Query {
             products: self.products(&evidence.product)?,
             on: evidence.on.unwrap_or(Dating::Frozen(days.first())),
-            known: evidence.known,
+            known: evidence.map.known,
             roles: evidence.role.clone(),
             weight_min: evidence.weight_min,
             organisation_kinds: evidence.kind.clone(),
@@ -184,13 +218,49 @@ impl Opened {
     }
 }
 
+/// The shares in words; `None` where there is nothing to tell.
+fn told_standings(
+    standings: &BTreeMap<Standing, u64>,
+    map: args::MapRules,
+) -> Option<String> {
+    let all: u64 = standings.values().sum();
+    if all == 0 {
+        return None;
+    }
+    let parts = standings.iter().map(|(standing, count)| {
+        let what = match standing {
+            Standing::Snapshot => "on the day of a snapshot".to_owned(),
+            Standing::Dated => "by rows with dates or a vantage's own file".to_owned(),
+            Standing::Agreed => "between snapshots that agree".to_owned(),
+            Standing::Disputed => {
+                format!("between snapshots that differ, by the rule {}", map.gap)
+            }
+            Standing::BeforeFirst => {
+                format!("before the first snapshot, by the rule {}", map.before_first)
+            }
+            Standing::AfterLast => "after the last snapshot, carried on".to_owned(),
+            Standing::Nobody => "by nobody".to_owned(),
+        };
+        format!("{} % {what}", percent(*count, all))
+    });
+    let parts: Vec<_> = parts.collect();
+    Some(format!("holders of {all} sightings are told: {}", parts.join("; ")))
+}
+
+/// With one decimal, and only that which is nothing as 0.0.
+fn percent(part: u64, whole: u64) -> String {
+    let tenths = (u128::from(part) * 1_000).div_ceil(u128::from(whole).max(1));
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
 /// The atlas of the lake's observations, and of its vantages.
 pub(crate) async fn atlas(
     lake: &Lake,
     settings: &Settings,
-    known: Option<Day>,
+    map: args::MapRules,
 ) -> anyhow::Result<Atlas> {
-    let rules = Rules { known, ..knowledge::rules(settings)? };
+    let args::MapRules { known, gap, before_first } = map;
+    let rules = Rules { known, gap, before_first, ..knowledge::rules(settings)? };
     let observations: Vec<_> = lake.observations().await?.try_collect().await?;
     let vantages = lake.vantages().await?;
     Ok(Atlas::build(observations, &rules).with_vantages(&vantages))

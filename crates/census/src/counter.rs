@@ -134,6 +134,12 @@ impl Counter {
         tables.run(text).await
     }
 
+    /// The same counter, with addresses held by others.
+    #[must_use]
+    pub fn with_holders(self, holders: Arc<dyn Holders>) -> Self {
+        Self { holders, ..self }
+    }
+
     /// The same counter with other settings.
     pub fn with_settings(self, settings: Settings) -> Result<Self> {
         Ok(Self { engine: Engine::new(settings)?, ..self })

@@ -1,13 +1,15 @@
 //! `tidegauge atlas`: who held an address, when.
 
 use std::collections::BTreeSet;
-use std::io::{BufReader, Write};
+use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::Context;
 use futures::TryStreamExt;
-use tidegauge_enrich::atlas::{SourceKind, grounds, load};
-use tidegauge_model::{Address, Client, Day, Observation, OrgId, SourceId};
+use tidegauge_enrich::atlas::{
+    Atlas, Confidence, Explained, Ground, Opinion, SourceKind, Turnover, grounds, load,
+};
+use tidegauge_model::{Client, Day, Observation, OrgId, SourceId, Tenure};
 use tidegauge_store::fingerprint::Hashing;
 use tidegauge_store::{Appended, Lake};
 use tidegauge_wire::Inflate;
@@ -38,11 +40,23 @@ pub(crate) async fn run(
             }
             Ok(Outcome::Done)
         }
-        args::Atlas::Lookup { address, on, known } => {
-            let atlas = opened::atlas(&lake, settings, *known).await?;
-            lookup(&atlas, *address, *on, settings)
+        args::Atlas::Lookup { address, on, map } => {
+            let atlas = opened::atlas(&lake, settings, *map).await?;
+            let explained = atlas.lookup(*address, *on);
+            let grounds = grounds(&explained, &knowledge::rules(settings)?);
+            rows_of(&explained, &grounds).print(settings.format)?;
+            Ok(Outcome::Done)
         }
-        args::Atlas::Diff { from, to } => diff(&lake, *from, *to, settings).await,
+        args::Atlas::Diff { from, to, space, map } => {
+            let atlas = opened::atlas(&lake, settings, *map).await?;
+            let rows = if *space {
+                turnover(&atlas.turnover(*from, *to), *from, *to)
+            } else {
+                diff(&lake, &atlas, *from, *to).await?
+            };
+            rows.print(settings.format)?;
+            Ok(Outcome::Done)
+        }
     }
 }
 
@@ -115,19 +129,14 @@ pub(crate) async fn import(
     Ok(())
 }
 
-fn lookup(
-    atlas: &tidegauge_enrich::atlas::Atlas,
-    address: Address,
-    on: Day,
-    settings: &Settings,
-) -> anyhow::Result<Outcome> {
-    let explained = atlas.lookup(address, on);
+/// The answer, why, what it rests on, what every source says, who came before and after.
+fn rows_of(explained: &Explained, grounds: &[Ground]) -> Rows {
     let of = &explained.attribution;
     let organisation = explained.organisation.as_ref();
     let mut rows = Rows::new("atlas_lookup", ["what", "value"]);
     let mut push = |what: &str, value: Value| rows.push(vec![Value::text(what), value]);
-    push("address", Value::text(address));
-    push("on", Value::text(on));
+    push("address", Value::text(explained.address));
+    push("on", Value::text(explained.day));
     push("organisation", Value::optional(of.organisation.as_ref()));
     push("name", Value::optional(organisation.map(|o| &o.name)));
     push("asn", Value::optional(of.asn));
@@ -137,37 +146,80 @@ fn lookup(
     push("addr_country", Value::optional(of.addr_country));
     push("sector", Value::optional(organisation.and_then(|o| o.sector.as_ref())));
     push("confidence", Value::Float(f64::from(of.confidence), 2));
+    push("why", Value::text(explained.why));
+    push("confidence of", Value::Text(parts(explained.confidence)));
     push("standing", Value::text(explained.standing));
-    for ground in grounds(&explained, &knowledge::rules(settings)?) {
+    for ground in grounds {
         push("because", Value::text(ground));
     }
+    push("before", Value::Text(neighbour(explained.before.as_ref())));
+    push("after", Value::Text(neighbour(explained.after.as_ref())));
     for observation in &explained.observations {
-        let range = observation.range.map(|(first, last)| format!(" {first}-{last}"));
-        let asn = observation.asn.map(|asn| format!(" {asn}"));
-        push(
-            "rests on",
-            Value::Text(format!(
-                "{} of {}: {}{}{} {}",
-                observation.source,
-                observation.snapshot,
-                observation.field,
-                range.unwrap_or_default(),
-                asn.unwrap_or_default(),
-                observation.value
-            )),
-        );
+        push("rests on", Value::Text(said(observation)));
     }
-    rows.print(settings.format)?;
-    Ok(Outcome::Done)
+    for opinion in &explained.opinions {
+        let what = if opinion.decides { "opinion, decides" } else { "opinion" };
+        push(what, Value::Text(told(opinion)));
+    }
+    rows
 }
 
-async fn diff(
-    lake: &Lake,
-    from: Day,
-    to: Day,
-    settings: &Settings,
-) -> anyhow::Result<Outcome> {
-    let atlas = opened::atlas(lake, settings, None).await?;
+fn parts(confidence: Confidence) -> String {
+    format!(
+        "{:.2} by kind, {} sources agree, {} disagree, {:.2} left by the rule for gaps, \
+         {:.2} by age",
+        confidence.base,
+        confidence.agreeing,
+        confidence.disagreeing,
+        confidence.gap,
+        confidence.age
+    )
+}
+
+/// Who held it in a stretch beside the one asked for.
+fn neighbour(tenure: Option<&Tenure>) -> String {
+    let Some(tenure) = tenure else { return "the same throughout".to_owned() };
+    let who = tenure.attribution.organisation.as_ref();
+    let who = who.map_or_else(|| "nobody known".to_owned(), ToString::to_string);
+    // A stretch without a beginning or an end goes on as far as days do.
+    let end = |day: Day, open: bool| {
+        if open { "ever".to_owned() } else { day.to_string() }
+    };
+    let (first, last) = (tenure.days.first(), tenure.days.last());
+    let from = end(first, first.0 == i32::MIN);
+    format!("{who}, {from} to {}", end(last, last.0 == i32::MAX))
+}
+
+fn said(observation: &Observation) -> String {
+    let range = observation.range.map(|(first, last)| format!(" {first}-{last}"));
+    let asn = observation.asn.map(|asn| format!(" {asn}"));
+    format!(
+        "{} of {}: {}{}{} {}",
+        observation.source,
+        observation.snapshot,
+        observation.field,
+        range.unwrap_or_default(),
+        asn.unwrap_or_default(),
+        observation.value
+    )
+}
+
+fn told(opinion: &Opinion) -> String {
+    let organisation = opinion.organisation.as_ref();
+    let names = organisation.map_or_else(String::new, |id| format!(" = {id}"));
+    match &opinion.said {
+        Some(observation) => {
+            format!("{}: {}{names}", opinion.relation, said(observation))
+        }
+        None => format!(
+            "{}: {} of {} leaves the address out",
+            opinion.relation, opinion.source, opinion.snapshot
+        ),
+    }
+}
+
+/// What changed hands among the lake's clients.
+async fn diff(lake: &Lake, atlas: &Atlas, from: Day, to: Day) -> anyhow::Result<Rows> {
     let always = tidegauge_model::DayRange::new(Day(i32::MIN / 2), Day(i32::MAX / 2))
         .context("all days are in order")?;
     let mut clients: BTreeSet<Client> = BTreeSet::new();
@@ -182,12 +234,30 @@ async fn diff(
         diff.clients, diff.organisation, diff.asn, diff.kind, diff.addr_country
     );
     let mut rows = Rows::new("atlas_diff", ["before", "after", "clients"]);
-    let name = |id: &Option<OrgId>| Value::optional(id.as_ref());
     for ((before, after), clients) in &diff.moves {
         rows.push(vec![name(before), name(after), Value::Int(*clients)]);
     }
     rows.notes.push(summary);
-    rows.print(settings.format)?;
-    std::io::stdout().lock().flush()?;
-    Ok(Outcome::Done)
+    Ok(rows)
+}
+
+/// What changed hands of all address space, the largest move first.
+fn turnover(turnover: &Turnover, from: Day, to: Day) -> Rows {
+    let mut rows =
+        Rows::new("atlas_turnover", ["before", "after", "addresses_v4", "networks_v6"]);
+    let mut moves: Vec<_> = turnover.moves.iter().collect();
+    moves.sort_by_key(|(of, size)| (std::cmp::Reverse(**size), *of));
+    for ((before, after), (v4, v6)) in moves {
+        rows.push(vec![name(before), name(after), Value::Int(*v4), Value::Int(*v6)]);
+    }
+    rows.notes.push(format!(
+        "between {from} and {to}: of {} IPv4 addresses {} changed organisation, of {} \
+         IPv6 networks of /64 {}",
+        turnover.v4.held, turnover.v4.moved, turnover.v6.held, turnover.v6.moved
+    ));
+    rows
+}
+
+fn name(id: &Option<OrgId>) -> Value {
+    Value::optional(id.as_ref())
 }

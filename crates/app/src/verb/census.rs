@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use anyhow::bail;
-use tidegauge_model::count::{Query, Release};
+use tidegauge_model::count::{Dating, Dimension, Query, Release};
 
+use crate::args::CensusVerb;
 use crate::opened::{Audience, Opened};
 use crate::output::{Rows, Value};
 use crate::settings::Settings;
+use crate::verb::census_diff;
 use crate::{Outcome, args};
 
 /// Counts and prints.
@@ -15,7 +17,10 @@ pub(crate) async fn run(
     verb: &args::Census,
     settings: &Settings,
 ) -> anyhow::Result<Outcome> {
-    let opened = Opened::open(settings, verb.evidence.known).await?;
+    if let Some(CensusVerb::Diff { a, b, from, to, evidence }) = &verb.verb {
+        return census_diff::run([*a, *b], [*from, *to], evidence, settings).await;
+    }
+    let opened = Opened::open(settings, verb.evidence.map).await?;
     let days = opened.days(verb.from, verb.to)?;
     let query = Query {
         by: verb.by.clone(),
@@ -27,12 +32,43 @@ pub(crate) async fn run(
     if let Some(twice) = query.by.iter().find(|d| !seen.insert(**d)) {
         bail!("--by names {twice} twice");
     }
+    let mut audience = Audience::new(verb.evidence.internal);
     let census = opened.counter.census(&query).await?;
-    let release = Audience::new(verb.evidence.internal).release(census)?;
-    let mut rows = rows(&release);
+    let mut rows = rows(&audience.release(census)?);
     rows.notes.extend(opened.doubts(&query).await?);
+    if verb.evidence.on.is_none() && query.by.iter().copied().any(is_time) {
+        let each_day = Query { on: Dating::EachDay, ..query.clone() };
+        let census = opened.counter.census(&each_day).await?;
+        let mut followed = self::rows(&audience.release(census)?);
+        followed.notes.extend(opened.doubts(&each_day).await?);
+        rows = side_by_side([(query.on, rows), (each_day.on, followed)]);
+    }
     rows.print(settings.format)?;
     Ok(Outcome::Done)
+}
+
+/// Whether cells of the dimension follow each other in time, so that they make a trend.
+fn is_time(dimension: Dimension) -> bool {
+    matches!(dimension, Dimension::Month | Dimension::Week)
+}
+
+/// The same cells on two maps: a trend on a frozen map says what those did who held the
+/// addresses then, on the map of each day what those did who held them that day.
+fn side_by_side(maps: [(Dating, Rows); 2]) -> Rows {
+    let [(_, first), _] = &maps;
+    let columns = ["on"].into_iter().map(str::to_owned).chain(first.columns.clone());
+    let mut both = Rows::new("census", columns);
+    for (on, rows) in maps {
+        for row in rows.rows {
+            both.push([Value::text(on)].into_iter().chain(row).collect());
+        }
+        for note in rows.notes {
+            if !both.notes.contains(&note) {
+                both.notes.push(note);
+            }
+        }
+    }
+    both
 }
 
 /// A release as rows.

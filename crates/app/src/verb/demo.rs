@@ -50,7 +50,7 @@ pub(crate) async fn run(
     drop(lake);
 
     let asked = report_arguments(verb);
-    let opened = Opened::open(&settings, None).await?;
+    let opened = Opened::open(&settings, args::MapRules::DEFAULT).await?;
     let simulated = report::describe("A", verb.world.eyeball, verb.world.seed);
     let made = report::make(&opened, &asked, &settings, Some(simulated)).await?;
     let page = write(&made, &asked.out)?;

@@ -29,7 +29,7 @@ pub(crate) async fn run(
     for bad in &portfolio.bad_rows {
         tracing::warn!("{}: {bad}; the row is left out", verb.portfolio.display());
     }
-    let opened = Opened::open(settings, verb.evidence.known).await?;
+    let opened = Opened::open(settings, verb.evidence.map).await?;
     let days = opened.days(verb.from, verb.to)?;
     let products = opened.products(&verb.evidence.product)?;
     let products = if products.is_empty() {

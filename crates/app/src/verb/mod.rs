@@ -4,6 +4,7 @@ pub(crate) mod assess;
 pub(crate) mod atlas;
 pub(crate) mod catalog;
 pub(crate) mod census;
+pub(crate) mod census_diff;
 pub(crate) mod collect;
 pub(crate) mod config;
 pub(crate) mod demo;

@@ -19,7 +19,7 @@ pub(crate) async fn run(
              `assess` gives figures that may be published)"
         );
     }
-    let opened = Opened::open(settings, verb.evidence.known).await?;
+    let opened = Opened::open(settings, verb.evidence.map).await?;
     let days = opened.days(verb.from, verb.to)?;
     let product = opened.one_product(&verb.evidence.product)?;
     let query = opened.query(&verb.evidence, days)?;

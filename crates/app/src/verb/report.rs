@@ -38,7 +38,7 @@ pub(crate) async fn run(
     verb: &args::Report,
     settings: &Settings,
 ) -> anyhow::Result<Outcome> {
-    let opened = Opened::open(settings, verb.evidence.known).await?;
+    let opened = Opened::open(settings, verb.evidence.map).await?;
     let simulated = simulated(&opened).await?;
     let report = make(&opened, verb, settings, simulated).await?;
     let written = write(&report, &verb.out)?;

@@ -16,7 +16,7 @@ pub(crate) async fn run(
     verb: &args::Serve,
     settings: &Settings,
 ) -> anyhow::Result<Outcome> {
-    let opened = Opened::open(settings, verb.evidence.known).await?;
+    let opened = Opened::open(settings, verb.evidence.map).await?;
     let simulated = report::simulated(&opened).await?;
     let live = Live::new(opened, verb.evidence.clone(), settings, simulated.as_ref())?;
     let pages = PageSettings {

@@ -13,7 +13,7 @@ pub(crate) async fn run(
     verb: &args::Sql,
     settings: &Settings,
 ) -> anyhow::Result<Outcome> {
-    let opened = Opened::open(settings, None).await?;
+    let opened = Opened::open(settings, args::MapRules::DEFAULT).await?;
     let batches = opened.counter.sql(&verb.query).await?;
     let names = batches.first().map(|batch| {
         batch.schema().fields().iter().map(|f| f.name().clone()).collect::<Vec<_>>()

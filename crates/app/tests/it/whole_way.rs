@@ -69,7 +69,7 @@ fn registry() -> String {
     csv
 }
 
-fn filled() -> House {
+pub(crate) fn filled() -> House {
     let house = House::new();
     let (conn, ssl) = logs();
     house.file("logs/conn.log", conn);

@@ -6,6 +6,7 @@
 //! where it is not identified, the rule that forbids it stands in its place.
 
 mod answer;
+mod draws;
 mod rows;
 
 use anyhow::{Context, bail};
@@ -43,7 +44,7 @@ pub(crate) async fn run(
         )
     })?;
     let windows = windows(&verb.compared, policy)?;
-    let opened = Opened::open(settings, verb.evidence.known).await?;
+    let opened = Opened::open(settings, verb.evidence.map).await?;
     let mut evidence = verb.evidence.clone();
     if evidence.product.is_empty() {
         evidence.product = vec![policy.product.clone()];
@@ -52,7 +53,8 @@ pub(crate) async fn run(
     opened.require_covered(windows).await?;
     let days = DayRange::new(windows.before().first(), windows.after().last())
         .context("the window after ends before the one before begins")?;
-    let panel = opened.counter.panel(&product, &opened.query(&evidence, days)?).await?;
+    let query = opened.query(&evidence, days)?;
+    let panel = opened.counter.panel(&product, &query).await?;
     let mut audience = Audience::new(evidence.internal);
     let mut tables = Vec::new();
     for window in [windows.before(), windows.after()] {
@@ -68,6 +70,8 @@ pub(crate) async fn run(
     let of =
         |stratify| estimates_by(&panel, windows, &evidence, &verb.compared, stratify);
     let mut estimates: Vec<Estimate> = ways.iter().copied().flat_map(of).collect();
+    let asked_of = (&product, &query);
+    draws::add(&mut estimates, &opened, asked_of, windows, verb, &ways).await?;
     if let Ok(corrected) = &corrected {
         estimates.extend(corrected_estimates(corrected, windows));
     }
