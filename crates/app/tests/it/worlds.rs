@@ -35,7 +35,7 @@ fn parameters_that_make_no_world_are_refused_in_one_message() {
     let house = House::new();
     for (params, expected) in [
         ("seed = 1\nsed = 2\n", "unknown field `sed`"),
-        ("[registry]\nwrong = 0.6\n", "parameter `registry (all together)` is 0.61"),
+        ("[registry]\nwrong = 0.6\n", "parameter `registry (all together)` is 0.6"),
         ("world = \"G\"\n", "unknown variant `G`"),
         (
             "[endpoints]\nupdate = [\"a b:1\"]\n",

@@ -7,6 +7,8 @@ mod exports;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod layers;
+#[cfg(test)]
 mod score;
 #[cfg(test)]
 mod worlds;
