@@ -35,7 +35,14 @@ pub(crate) struct Everywhere {
     pub(crate) data: Option<PathBuf>,
     /// File that says which ids are one organisation, and what is known of it:
     /// `sectors/README.md`
-    #[arg(long, global = true, env = "TIDEGAUGE_ORGANISATIONS", value_name = "FILE")]
+    #[arg(
+        // `--organisations` is the scale of a world.
+        id = "organisations_file",
+        long = "organisations-file",
+        global = true,
+        env = "TIDEGAUGE_ORGANISATIONS",
+        value_name = "FILE"
+    )]
     pub(crate) organisations: Option<PathBuf>,
     /// Settings file [default: ./tidegauge.toml if there is one]
     #[arg(long, global = true, env = "TIDEGAUGE_CONFIG", value_name = "FILE")]
