@@ -265,17 +265,10 @@ impl<'a> Model<'a> {
         let gradient = self.share_gradient(members, known);
         let unknown = || "near-singular: the information cannot be inverted".to_owned();
         let parameters = self.fit.variance(&gradient).ok_or_else(unknown)?;
-        let inflation = inflation(self.lack, members.len());
-        let errors = Errors {
-            model: inflation * parameters.sqrt(),
-            unseen: inflation * self.drawn_variance(members, known).sqrt(),
-            families: inflation
-                * self
-                    .family_variance(members, known, value, &gradient)
-                    .ok_or_else(unknown)?
-                    .sqrt(),
-            inflation,
-        };
+        let families = self
+            .family_variance(members, known, value, &gradient)
+            .ok_or_else(unknown)?;
+        let errors = self.errors(members, known, [parameters, families]);
         let se = errors.of_cohort();
         let prior = self.fit.prior_ratio(&gradient);
         if parameters.sqrt() > SE_SMALL && prior.is_none_or(|r| r > PRIOR_RATIO_MAX) {
@@ -293,6 +286,22 @@ impl<'a> Model<'a> {
             ));
         }
         Ok(errors)
+    }
+
+    /// The parts of the error, from the variances of parameters and over families.
+    fn errors(
+        &self,
+        members: &[usize],
+        known: &[Known],
+        [parameters, families]: [f64; 2],
+    ) -> Errors {
+        let inflation = inflation(self.lack, members.len());
+        Errors {
+            model: inflation * parameters.sqrt(),
+            unseen: inflation * self.drawn_variance(members, known).sqrt(),
+            families: inflation * families.sqrt(),
+            inflation,
+        }
     }
 
     /// Variance of the share over draws of families: the sum of squares of what each moves

@@ -172,7 +172,7 @@ impl World {
         let mut former = Vec::new();
         for history in histories.iter_mut() {
             let draw = random.random::<f64>();
-            let id = history.organisation.as_str()[1..].to_owned();
+            let id = history.organisation.as_str().trim_start_matches('o').to_owned();
             let other = |kind: &str| OrgId::new(format!("{kind}{id}"));
             if draw < self.wrong {
                 history.organisation = other("b");
