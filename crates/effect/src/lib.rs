@@ -5,11 +5,15 @@
 //! * [`activity`]: which organisations were active in which window;
 //! * [`removal`]: cohort removal and net change, side by side;
 //! * [`retention`]: the baseline cohort month by month;
-//! * [`interval`]: Wilson intervals; [`bootstrap`]: resampling whole families;
+//! * [`interval`], [`proportion`]: proportions, differences, rates, families of tests; [`bootstrap`]: resampling whole families;
 //! * [`regression`]: least squares and counts; [`series`]: an act in a series of points;
 //! * [`comparison`]: the touched against the untouched;
-//! * [`occupancy`]: use that is not always seen;
-//! * [`imputation`]: the same estimate on several draws of who held an address.
+//! * [`survival`]: how long use lasts, and where those who left went;
+//! * [`occupancy`]: use that is not always seen; [`noise`]: what is seen and is no use;
+//! * [`unseen`]: what no vantage saw; [`substitution`]: what replaced the product;
+//! * [`forecast`]: how long the rest will last; [`specification`]: what choices change;
+//! * [`attribution`]: the error of not knowing whose an address was; [`imputation`]: the same
+//!   estimate on several draws of it.
 //!
 //! **Invariant:** nothing here knows addresses, SQL, files, async or Arrow, and every
 //! random draw comes from a seed that the caller passes in. Every before/after figure
@@ -19,16 +23,24 @@
 //! [`model::panel::Panel`]: tidegauge_model::panel::Panel
 
 pub mod activity;
+pub mod attribution;
 pub mod bootstrap;
 pub mod comparison;
+pub mod forecast;
 pub mod imputation;
 pub mod interval;
+pub mod noise;
 pub mod occupancy;
+pub mod proportion;
 pub mod regression;
 pub mod removal;
 pub mod retention;
 mod search;
 pub mod series;
+pub mod specification;
+pub mod substitution;
+pub mod survival;
+pub mod unseen;
 pub mod window;
 
 pub use activity::{Active, Stratify};

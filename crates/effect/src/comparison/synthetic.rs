@@ -197,22 +197,24 @@ fn admit(
     Ok(())
 }
 
-/// The weights: `min ½ w'Pw + q'w` with `P = Y'Y`, `q = -Y'y`, `Σw = 1`, `w ≥ 0`, all
-/// outcomes divided by the largest, so that the solver's tolerances mean the same always.
 fn weights(
     treated: &Unit,
     donors: &[Unit],
     onset: usize,
 ) -> Result<Vec<f64>, SyntheticRefused> {
-    let n = donors.len();
     let before = |unit: &Unit| unit.outcomes[..onset].to_vec();
     let all: Vec<Vec<f64>> = donors.iter().map(before).collect();
-    let own = before(treated);
-    let scale = all
-        .iter()
-        .chain([&own])
-        .flatten()
-        .fold(f64::MIN_POSITIVE, |m, v| m.max(v.abs()));
+    simplex_weights(&before(treated), &all)
+        .ok_or_else(|| SyntheticRefused::Unsolved(treated.name.clone()))
+}
+
+/// Weights, none negative and one in sum, with which `all` lie nearest to `own`:
+/// `min ½ w'Pw + q'w` with `P = Y'Y`, `q = -Y'y`, all outcomes divided by the largest, so
+/// that the solver's tolerances mean the same always.
+pub(crate) fn simplex_weights(own: &[f64], all: &[Vec<f64>]) -> Option<Vec<f64>> {
+    let n = all.len();
+    let scale =
+        all.iter().flatten().chain(own).fold(f64::MIN_POSITIVE, |m, v| m.max(v.abs()));
     let product = |a: &[f64], b: &[f64]| {
         a.iter().zip(b).map(|(a, b)| (a / scale) * (b / scale)).sum::<f64>()
     };
@@ -224,7 +226,7 @@ fn weights(
         })
         .collect();
     let quadratic = CscMatrix::from(&rows);
-    let linear: Vec<f64> = all.iter().map(|d| -product(d, &own)).collect();
+    let linear: Vec<f64> = all.iter().map(|d| -product(d, own)).collect();
     let sum_then_signs: Vec<Vec<f64>> = std::iter::once(vec![1.0; n])
         .chain(
             (0..n).map(|i| (0..n).map(|j| if i == j { -1.0 } else { 0.0 }).collect()),
@@ -233,14 +235,13 @@ fn weights(
     let mut bounds = vec![0.0; n + 1];
     bounds[0] = 1.0;
     let cones = [ZeroConeT(1), NonnegativeConeT(n)];
-    let unsolved = || SyntheticRefused::Unsolved(treated.name.clone());
     let settings = DefaultSettingsBuilder::default()
         .verbose(false)
         .tol_gap_abs(1e-13)
         .tol_gap_rel(1e-13)
         .tol_feas(1e-13)
         .build()
-        .map_err(|_| unsolved())?;
+        .ok()?;
     let constraints = CscMatrix::from(&sum_then_signs);
     let mut solver = DefaultSolver::new(
         &quadratic,
@@ -250,7 +251,7 @@ fn weights(
         &cones,
         settings,
     )
-    .map_err(|_| unsolved())?;
+    .ok()?;
     solver.solve();
     let solved = matches!(
         solver.solution.status,
@@ -260,10 +261,8 @@ fn weights(
     );
     let weights: Vec<f64> = solver.solution.x.iter().map(|w| w.max(0.0)).collect();
     let total: f64 = weights.iter().sum();
-    if !solved || (total - 1.0).abs() > WEIGHT_MIN {
-        return Err(unsolved());
-    }
-    Ok(weights.into_iter().map(|w| w / total).collect())
+    let valid = solved && (total - 1.0).abs() <= WEIGHT_MIN;
+    valid.then(|| weights.into_iter().map(|w| w / total).collect())
 }
 
 /// Smallest and largest effect with one of the donors that have weight left out.

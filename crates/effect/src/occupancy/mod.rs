@@ -11,3 +11,5 @@ pub mod capture;
 mod optimum;
 pub mod season;
 pub mod weekly;
+
+pub(crate) use optimum::{Objective, logistic, logit, minimise};

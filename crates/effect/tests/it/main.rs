@@ -6,8 +6,18 @@ mod anchors;
 #[cfg(test)]
 mod comparison;
 #[cfg(test)]
+mod forecast;
+#[cfg(test)]
 mod imputation;
+#[cfg(test)]
+mod measured;
 #[cfg(test)]
 mod occupancy;
 #[cfg(test)]
+mod proportion;
+#[cfg(test)]
 mod series;
+#[cfg(test)]
+mod survival;
+#[cfg(test)]
+mod unseen;

@@ -8,6 +8,7 @@ use tidegauge_effect::series::interrupted::{Act, interrupted};
 use tidegauge_effect::series::level::{LocalLevel, level_effect};
 
 use crate::anchors::{anchor, assert_all_close, assert_close, number, numbers, table};
+use crate::measured::measured;
 
 /// Great Britain's drivers killed or seriously injured, months from January 1969.
 fn drivers(test: &str) -> Option<Vec<f64>> {
@@ -39,14 +40,14 @@ fn least_squares_and_its_errors_agree_with_sandwich() {
     let Some(drivers) = drivers(test) else { return };
     let log: Vec<f64> = drivers.iter().map(|d| d.ln()).collect();
     let fit = LeastSquares::fit(&law(None).design(log.len()), &log).unwrap();
-    assert_all_close("OLS", fit.coefficients(), &numbers(&anchor["ols"]), 1e-9);
+    measured("least squares", fit.coefficients(), &numbers(&anchor["ols"]), 1e-9);
     for (key, covariance) in [
         ("hc0_se", fit.white()),
         ("nw4_se", fit.newey_west(4)),
         ("nw12_se", fit.newey_west(12)),
     ] {
-        assert_all_close(
-            key,
+        measured(
+            "HC0 and Newey-West",
             &diagonal_errors(&covariance),
             &numbers(&anchor[key]),
             1e-9,
@@ -78,8 +79,9 @@ fn check_reml(
 ) {
     let four = &fit.coefficients[..4];
     assert_close("phi", fit.phi, number(&expected["phi"]), 1e-6);
-    assert_all_close("coef", &values(four), &numbers(&expected[coefficients]), 1e-6);
-    assert_all_close("se", &errors(four), &numbers(&expected[standard_errors]), 1e-6);
+    measured("AR(1) REML", &values(four), &numbers(&expected[coefficients]), 1e-6);
+    let se = numbers(&expected[standard_errors]);
+    measured("AR(1) REML, errors", &errors(four), &se, 1e-6);
     let likelihood = number(&expected["reml_loglik"]);
     assert_close("log-likelihood", fit.log_likelihood, likelihood, 1e-9);
 }
@@ -97,14 +99,10 @@ fn poisson_counts_with_newey_west_errors_agree_with_sandwich() {
     let counts: Vec<u64> = drivers.iter().map(|d| *d as u64).collect();
     let fit = poisson(&law(Some(12)).design(counts.len()), &counts, 12).unwrap();
     let expected = &anchor["poisson_counts_month"];
-    assert_all_close(
-        "coef",
-        &values(&fit.coefficients[..4]),
-        &numbers(&expected["coef4"]),
-        1e-8,
-    );
+    let coef = numbers(&expected["coef4"]);
+    measured("Poisson regression", &values(&fit.coefficients[..4]), &coef, 1e-8);
     let se = numbers(&expected["nw12_se4"]);
-    assert_all_close("se", &errors(&fit.coefficients[..4]), &se, 1e-6);
+    measured("Poisson, Newey-West", &errors(&fit.coefficients[..4]), &se, 1e-6);
     assert_close("deviance", fit.deviance, number(&expected["deviance"]), 1e-9);
 }
 
@@ -123,7 +121,7 @@ fn negative_binomial_agrees_with_statsmodels() {
     let fit = negative_binomial(&law(None).design(counts.len()), &counts, 0).unwrap();
     let expected =
         [7.525_521_808_05, -0.000_914_559_066_126, -0.331_561_060_793, 0.014_035_599];
-    assert_all_close("coef", &values(&fit.coefficients), &expected, 1e-6);
+    measured("negative binomial", &values(&fit.coefficients), &expected, 1e-6);
     assert_close("theta", fit.theta.unwrap(), 51.950_013_784_8, 1e-6);
     assert_close("log-likelihood", fit.log_likelihood, -1_318.688_955_63, 1e-10);
 }
@@ -141,7 +139,7 @@ fn clustered_errors_agree_with_sandwich_on_petersens_panel() {
     let fit = LeastSquares::fit(&design, &column(2)).unwrap();
     assert_all_close("coef", fit.coefficients(), &numbers(&anchor["coef"]), 1e-9);
     let found = diagonal_errors(&fit.clustered(&firms));
-    assert_all_close("firm", &found, &numbers(&anchor["firm_HC1"]), 1e-9);
+    measured("clustered errors", &found, &numbers(&anchor["firm_HC1"]), 1e-9);
 }
 
 #[test]
@@ -155,7 +153,7 @@ fn the_nile_has_the_variances_of_durbin_and_koopman() {
     assert_close("noise", fit.irregular_variance, expected[0], 1e-6);
     assert_close("level", fit.level_variance, expected[1], 1e-5);
     let likelihood = number(&anchor["exact_diffuse_loglik"]);
-    assert_close("log-likelihood", fit.log_likelihood, likelihood, 1e-9);
+    measured("local level", &[fit.log_likelihood], &[likelihood], 1e-9);
 }
 
 /// The anchor's fit stopped at a gradient of its own optimiser: its parameters agree with

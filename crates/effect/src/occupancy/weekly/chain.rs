@@ -12,7 +12,8 @@
 
 use super::entry::{Entries, EntryChance};
 use super::evidence::{
-    Evidence, PATTERNS, Unit, VIEWS_MAX, View, pattern_days, silent_patterns,
+    Evidence, PATTERNS, Unit, VIEWS_MAX, View, noise_chances, pattern_days,
+    silent_patterns,
 };
 use super::layout::Layout;
 use super::rates::{Intensity, Rates, Turn};
@@ -142,6 +143,8 @@ pub(crate) struct Chain<'a> {
     /// For each pattern: days seen and missed; whether nothing was seen.
     days: Vec<[f64; 4]>,
     nothing: [bool; PATTERNS],
+    /// For each pattern: its chance while the product is not used.
+    unused: [f64; PATTERNS],
 }
 
 /// What a pass is asked for.
@@ -189,7 +192,8 @@ impl<'a> Chain<'a> {
         entries: &'a Entries,
     ) -> Self {
         let days = pattern_days().iter().map(|d| d.map(f64::from)).collect();
-        Self { layout, evidence, rates, entries, days, nothing: silent_patterns() }
+        let (nothing, unused) = (silent_patterns(), noise_chances(evidence.noise));
+        Self { layout, evidence, rates, entries, days, nothing, unused }
     }
 
     /// The log-likelihood of a unit; with `gone`, of the paths without use in the window
@@ -375,8 +379,9 @@ impl<'a> Chain<'a> {
             let cell = view.cells[week];
             let (product, control) = (&self.rates.product, &self.rates.control);
             let used = product.chance(view.vantage, week, cell.product, classes.0);
-            let unused = f64::from(u8::from(self.nothing[usize::from(cell.product)]));
-            let (mut seen, mut dark) = (1.0, unused);
+            let unused = self.unused[usize::from(cell.product)];
+            let silent = self.nothing[usize::from(cell.product)];
+            let (mut seen, mut dark) = (1.0, f64::from(u8::from(silent)));
             if view.control {
                 seen = control.chance(view.vantage, week, cell.control, classes.1);
                 dark *= f64::from(u8::from(self.nothing[usize::from(cell.control)]));

@@ -17,7 +17,8 @@ use super::likelihood::{gradient, in_parts};
 use super::rates::Rates;
 use super::visibility::{alarms, curve, parted};
 use super::{
-    ActDates, Corrected, Refusal, Settings, Share, StillUsing, StratumRemoval,
+    ActDates, Corrected, Errors, LackOfFit, NOISE_MAX, Refusal, Settings, Share,
+    StillUsing, StratumRemoval,
 };
 use crate::interval::as_f64;
 use crate::occupancy::optimum::{logistic, logit};
@@ -58,9 +59,13 @@ pub fn removal_corrected(
         let classes = settings.classes;
         return Err(Refusal::Classes { classes, most: CLASSES_MAX });
     }
+    if !(0.0..NOISE_MAX).contains(&settings.noise) {
+        return Err(Refusal::Noise);
+    }
     let evidence = Evidence::read(panel, windows, dates, settings)?;
     let fit = Fit::new(&evidence, settings.classes);
-    let model = Model::new(&evidence, &fit);
+    let lack = lack_of_fit(&evidence, &fit, settings);
+    let model = Model { lack, ..Model::new(&evidence, &fit) };
     let known = model.posteriors();
     let whole = whole_panel(&evidence, &fit);
     let mut strata = Vec::new();
@@ -82,7 +87,6 @@ pub fn removal_corrected(
             probability: if unit.seen_after { 1.0 } else { known.using },
         })
         .collect();
-    let lack = lack_of_fit(&evidence, &fit, settings);
     Ok(Corrected {
         strata,
         visibility: curve(&evidence, &fit),
@@ -91,6 +95,17 @@ pub fn removal_corrected(
         lack_of_fit: lack,
         method: method(&evidence, settings),
     })
+}
+
+/// By what lack of fit multiplies a standard error (`MacKenzie` and Bailey 2004). What a
+/// model gets wrong by the same shares adds to Pearson's statistic in proportion to the
+/// organisations compared; a stratum bears the part that its own size would show.
+/// Dependence inside organisations and families is in the sandwich already.
+fn inflation(lack: Option<LackOfFit>, members: usize) -> f64 {
+    let Some(lack) = lack else { return 1.0 };
+    let number = |n: usize| as_f64(u64::try_from(n).unwrap_or(1).max(1));
+    let excess = (lack.overdispersion - 1.0).max(0.0);
+    (1.0 + excess * number(members) / number(lack.organisations)).sqrt()
 }
 
 fn method(evidence: &Evidence, settings: &Settings) -> String {
@@ -144,13 +159,14 @@ struct Model<'a> {
     fit: &'a Fit,
     rates: Rates,
     entries: Entries,
+    lack: Option<LackOfFit>,
 }
 
 impl<'a> Model<'a> {
     fn new(evidence: &'a Evidence, fit: &'a Fit) -> Self {
         let rates = Rates::new(&fit.layout, evidence, &fit.minimum.at);
         let entries = Entries::new(&fit.layout, evidence, &rates);
-        Self { evidence, fit, rates, entries }
+        Self { evidence, fit, rates, entries, lack: None }
     }
 
     fn chain(&self) -> Chain<'_> {
@@ -189,28 +205,31 @@ impl<'a> Model<'a> {
             Some(rule) => Err(rule.clone()),
             None => self.share(members, known, value, range),
         };
-        let (removal, identified) = match found {
-            Ok(share) => (Some(share), Identification::Identified),
+        let (errors, identified) = match found {
+            Ok(errors) => (Some(errors), Identification::Identified),
             Err(rule) => (None, Identification::NotIdentified(rule)),
         };
+        let share = |se: fn(Errors) -> f64| errors.map(|e| on_logits(value, se(e)));
         StratumRemoval {
             stratum,
             n_baseline: u64::try_from(members.len()).unwrap_or(u64::MAX),
-            removal,
+            removal: share(Errors::of_cohort),
+            sampled: share(Errors::of_population),
+            errors,
             range_by_hazard: Some(range)
                 .filter(|(a, b)| a.is_finite() && b.is_finite()),
             identified,
         }
     }
 
-    /// The share with its interval, or the rule that forbids it.
+    /// The errors of a share, or the rule that forbids it.
     fn share(
         &self,
         members: &[usize],
         known: &[Known],
         value: f64,
         range: (f64, f64),
-    ) -> Result<Share, String> {
+    ) -> Result<Errors, String> {
         if members.len() < STRATUM_MIN {
             return Err(format!(
                 "too-few: {} organisations; at least {STRATUM_MIN} are needed",
@@ -246,8 +265,11 @@ impl<'a> Model<'a> {
         let gradient = self.share_gradient(members, known);
         let unknown = || "near-singular: the information cannot be inverted".to_owned();
         let parameters = self.fit.variance(&gradient).ok_or_else(unknown)?;
-        let drawn = self.drawn_variance(members, known);
-        let se = (parameters + drawn).sqrt();
+        let families = self
+            .family_variance(members, known, value, &gradient)
+            .ok_or_else(unknown)?;
+        let errors = self.errors(members, known, [parameters, families]);
+        let se = errors.of_cohort();
         let prior = self.fit.prior_ratio(&gradient);
         if parameters.sqrt() > SE_SMALL && prior.is_none_or(|r| r > PRIOR_RATIO_MAX) {
             return Err("near-singular: the figure rests on the priors".to_owned());
@@ -263,7 +285,41 @@ impl<'a> Model<'a> {
                 100.0 * se
             ));
         }
-        Ok(on_logits(value, se))
+        Ok(errors)
+    }
+
+    /// The parts of the error, from the variances of parameters and over families.
+    fn errors(
+        &self,
+        members: &[usize],
+        known: &[Known],
+        [parameters, families]: [f64; 2],
+    ) -> Errors {
+        let inflation = inflation(self.lack, members.len());
+        Errors {
+            model: inflation * parameters.sqrt(),
+            unseen: inflation * self.drawn_variance(members, known).sqrt(),
+            families: inflation * families.sqrt(),
+            inflation,
+        }
+    }
+
+    /// Variance of the share over draws of families: the sum of squares of what each moves
+    /// it by, as a member and through the fit.
+    fn family_variance(
+        &self,
+        members: &[usize],
+        known: &[Known],
+        value: f64,
+        gradient: &[f64],
+    ) -> Option<f64> {
+        let n = as_f64(u64::try_from(members.len()).unwrap_or(1));
+        let mut moves = self.fit.moves(gradient)?;
+        for i in members {
+            let own = (1.0 - known[*i].using - value) / n;
+            moves[self.evidence.units[*i].family] += own;
+        }
+        Some(moves.iter().map(|by| by * by).sum())
     }
 
     /// Variance of the realised share given the parameters. Members of a family are taken
@@ -308,11 +364,29 @@ impl<'a> Model<'a> {
     }
 }
 
+impl Errors {
+    /// The standard error of the share in this very cohort.
+    pub fn of_cohort(self) -> f64 {
+        self.model.hypot(self.unseen)
+    }
+
+    /// The standard error of the share among organisations like these: never less than
+    /// that of the cohort.
+    pub fn of_population(self) -> f64 {
+        self.families.max(self.of_cohort())
+    }
+}
+
 /// The interval of a share by the delta method on its logit, which keeps it inside 0 to 1.
 pub(crate) fn on_logits(value: f64, se: f64) -> Share {
+    on_logits_by(value, se, Z)
+}
+
+/// The same with another quantile than the normal's.
+pub(crate) fn on_logits_by(value: f64, se: f64, quantile: f64) -> Share {
     // At 0 or 1 the logit has no end; half a point is as near as it is asked.
     let at = value.clamp(0.005, 0.995);
-    let half = Z * se / (at * (1.0 - at));
+    let half = quantile * se / (at * (1.0 - at));
     Share {
         value,
         low: logistic(logit(at) - half).min(value),

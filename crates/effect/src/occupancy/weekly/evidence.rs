@@ -94,6 +94,21 @@ pub(crate) fn silent_patterns() -> [bool; PATTERNS] {
     silent
 }
 
+/// For each pattern, its chance while the product is not used but sight is on: noise
+/// shows one day of a week or none, each of the seven alike.
+pub(crate) fn noise_chances(noise: f64) -> [f64; PATTERNS] {
+    let mut chances = [0.0; PATTERNS];
+    for (chance, days) in chances.iter_mut().zip(pattern_days()) {
+        let looked = f64::from(days.iter().sum::<u8>());
+        *chance = match days[0] + days[2] {
+            0 => 1.0 - noise * looked / 7.0,
+            1 => noise / 7.0,
+            _ => 0.0,
+        };
+    }
+    chances
+}
+
 /// One week of an organisation at a vantage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cell {
@@ -127,11 +142,11 @@ pub(crate) struct Unit {
     pub(crate) entry: usize,
     pub(crate) views: Vec<View>,
     /// Weeks whose state is known: those up to entry, and those in which every view saw
-    /// the product.
+    /// the product on more days than noise can.
     pub(crate) sure: Vec<bool>,
     /// Turns after entry from a sure week to a sure week, by period.
     pub(crate) sure_turns: Vec<f64>,
-    /// Whether it was seen in the window after, from whatever vantage.
+    /// Whether it was seen in the window after, from whatever vantage, as noise is not.
     pub(crate) seen_after: bool,
 }
 
@@ -163,6 +178,8 @@ pub(crate) struct Evidence {
     pub(crate) block: Vec<usize>,
     pub(crate) blocks: usize,
     pub(crate) days_min: usize,
+    /// Chance of a lone day of noise in a week.
+    pub(crate) noise: f64,
     pub(crate) units: Vec<Unit>,
     pub(crate) entries: Vec<Entry>,
     pub(crate) families: usize,
@@ -206,6 +223,7 @@ impl Evidence {
             blocks: block.last().map_or(1, |b| b + 1),
             block,
             days_min: usize::try_from(settings.active.days_min.max(1)).unwrap_or(1),
+            noise: settings.noise,
             units: Vec::new(),
             entries: Vec::new(),
             families: 0,
@@ -282,7 +300,7 @@ impl Evidence {
             let family = *families.entry(united.family.clone()).or_insert(count);
             self.units.push(Unit {
                 organisation: united.organisation.clone(),
-                seen_after: united.seen_days(panel.days, windows.after()) > 0,
+                seen_after: self.seen_after(&united, panel, windows),
                 group: 0,
                 family,
                 entry_week,
@@ -340,6 +358,16 @@ impl Evidence {
                 })
                 .collect(),
         }
+    }
+
+    /// Whether a week of the window after shows more days than noise can.
+    fn seen_after(&self, united: &History, panel: &Panel, windows: Windows) -> bool {
+        let monday = panel.days.first().week().monday();
+        let least = if self.noise > 0.0 { 2 } else { 1 };
+        (0i32..).zip(&united.weeks).any(|(week, cell)| {
+            let mask = days_in(monday.plus(7 * week), windows.after());
+            (cell.seen & mask).count_ones() >= least
+        })
     }
 
     /// The week of the m-th distinct day on which any of the views saw the product.
@@ -402,10 +430,10 @@ impl Evidence {
 
     /// Finds the weeks whose state is known.
     pub(crate) fn set_sure(&mut self) {
-        let nothing = silent_patterns();
+        let unused = noise_chances(self.noise);
         for unit in &mut self.units {
             let shown = |week: usize| {
-                let seen = |v: &View| !nothing[usize::from(v.cells[week].product)];
+                let seen = |v: &View| unused[usize::from(v.cells[week].product)] <= 0.0;
                 week <= unit.entry_week || unit.views.iter().all(seen)
             };
             unit.sure = (0..self.weeks).map(shown).collect();

@@ -19,6 +19,8 @@ pub(crate) struct Fit {
     /// Inverse information, sandwich over families: `None` if the information cannot be
     /// inverted.
     covariances: Option<[DMatrix<f64>; 2]>,
+    /// Scores by family, a row each.
+    scores: DMatrix<f64>,
     /// The inverse information with priors half as strong in deviation.
     weaker: Option<DMatrix<f64>>,
     /// The inverse information with the visibility curve known; zero in its places.
@@ -44,8 +46,12 @@ fn search(
     let likelihood = Likelihood { layout, evidence };
     let [product, control] = starts(evidence, [layout.products, layout.controls]);
     let start = layout.start(&product, &control);
-    let spread = likelihood.score_variance(&start).diagonal() + prior.diagonal();
-    let scale: Vec<f64> = spread.iter().map(|s| s / units(evidence)).collect();
+    let scores = likelihood.family_scores(&start);
+    let spread = scores.column_iter().map(|of| of.norm_squared());
+    let scale: Vec<f64> = spread
+        .zip(prior.diagonal().iter())
+        .map(|(s, prior)| (s + prior) / units(evidence))
+        .collect();
     (minimise(&likelihood, &start, &scale), scale)
 }
 
@@ -64,21 +70,30 @@ impl Fit {
         } else {
             search(&layout, evidence, &prior).0
         };
+        let scores = likelihood.family_scores(&minimum.at);
         let covariances = minimum.covariance.as_ref().map(|inverse| {
-            let scores = likelihood.score_variance(&minimum.at);
-            [inverse.clone(), inverse * scores * inverse]
+            let moved = &scores * inverse;
+            [inverse.clone(), moved.tr_mul(&moved)]
         });
         let weaker = (&minimum.curvature - &prior * 0.75)
             .cholesky()
             .map(|factor| factor.inverse());
         let known_curve = without_curve(&layout, &minimum.curvature);
-        Self { layout, minimum, covariances, weaker, known_curve }
+        Self { layout, minimum, covariances, scores, weaker, known_curve }
     }
 
     /// The variance of a figure with this gradient.
     pub(crate) fn variance(&self, gradient: &[f64]) -> Option<f64> {
         let [model, sandwich] = self.covariances.as_ref()?;
         Some(quadratic(model, gradient).max(quadratic(sandwich, gradient)))
+    }
+
+    /// What each family moves a figure with this gradient by, to first order: a step of
+    /// Newton's from the fit, were its members counted once more.
+    pub(crate) fn moves(&self, gradient: &[f64]) -> Option<Vec<f64>> {
+        let [model, _] = self.covariances.as_ref()?;
+        let along = model * DVector::from_column_slice(gradient);
+        Some((&self.scores * along).as_slice().to_vec())
     }
 
     /// How much larger the standard error is with weaker priors: 1 if they do not matter.

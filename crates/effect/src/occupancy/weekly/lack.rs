@@ -171,7 +171,11 @@ fn draw(
             }
             let shown = week <= member || (using && lit[j]);
             let seen = if !shown {
-                0
+                if lit[j] {
+                    stray(view.looked[week], evidence.noise, random)
+                } else {
+                    0
+                }
             } else if week < evidence.before {
                 before[j][week].0 | before[j][week].1
             } else {
@@ -239,6 +243,14 @@ fn first_weeks(
         }
     }
     drawn
+}
+
+/// The bit of a lone day of noise, or none.
+fn stray(looked: u8, noise: f64, random: &mut Pcg64Mcg) -> u8 {
+    if noise <= 0.0 || random.random::<f64>() >= noise {
+        return 0;
+    }
+    looked & 1 << random.random_range(0..7u8)
 }
 
 fn see(looked: u8, intensity: [f64; 2], random: &mut Pcg64Mcg) -> u8 {

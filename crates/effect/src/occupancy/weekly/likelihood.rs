@@ -6,7 +6,7 @@
 use std::num::NonZero;
 use std::thread;
 
-use nalgebra::{DMatrix, DVector};
+use nalgebra::DMatrix;
 
 use super::chain::{Asked, Chain, Room, Sums};
 use super::entry::Entries;
@@ -111,9 +111,9 @@ impl Likelihood<'_> {
         (value, gradient)
     }
 
-    /// Sum over families of the outer product of their scores: the variance of the
-    /// gradient if families, not organisations, decide.
-    pub(crate) fn score_variance(&self, at: &[f64]) -> DMatrix<f64> {
+    /// The score of each family, a row each. The sum of their outer products is the
+    /// variance of the gradient if families, not organisations, decide.
+    pub(crate) fn family_scores(&self, at: &[f64]) -> DMatrix<f64> {
         let rates = Rates::new(self.layout, self.evidence, at);
         let entries = Entries::new(self.layout, self.evidence, &rates);
         let chain = Chain::new(self.layout, self.evidence, &rates, &entries);
@@ -121,10 +121,9 @@ impl Likelihood<'_> {
         for (i, unit) in self.evidence.units.iter().enumerate() {
             families[unit.family].push(i);
         }
-        let count = self.layout.count;
         let parts = in_parts(&families, |part| {
             let (mut room, mut sums) = (Room::default(), Sums::new(self.layout));
-            let mut matrix = DMatrix::zeros(count, count);
+            let mut rows = Vec::with_capacity(part.len() * self.layout.count);
             for family in part {
                 sums.clear();
                 for unit in family.iter().map(|i| &self.evidence.units[*i]) {
@@ -132,22 +131,15 @@ impl Likelihood<'_> {
                     let asked = Asked { weight: 1.0 };
                     chain.add(unit, asked, &room, &mut sums);
                 }
-                let score = DVector::from_vec(gradient(
-                    self.layout,
-                    self.evidence,
-                    &rates,
-                    &sums,
-                ));
-                matrix.syger(1.0, &score, &score, 1.0);
+                rows.extend(gradient(self.layout, self.evidence, &rates, &sums));
             }
-            matrix
+            rows
         });
-        let mut sum = DMatrix::zeros(count, count);
-        for part in parts {
-            sum += part;
-        }
-        sum.fill_upper_triangle_with_lower_triangle();
-        sum
+        DMatrix::from_row_iterator(
+            families.len(),
+            self.layout.count,
+            parts.into_iter().flatten(),
+        )
     }
 }
 

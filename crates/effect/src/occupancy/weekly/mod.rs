@@ -29,6 +29,7 @@ use tidegauge_model::{Day, DayRange, OrgId};
 
 use crate::{Active, Stratify};
 
+pub(crate) use correct::on_logits_by;
 pub use correct::removal_corrected;
 pub use tidegauge_model::visibility::{Alarm, Share, VisibilityWeek};
 
@@ -42,7 +43,7 @@ pub struct ActDates {
 }
 
 /// How the model is made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Who is in the baseline cohort.
     pub active: Active,
@@ -51,6 +52,10 @@ pub struct Settings {
     pub classes: usize,
     /// Strata with a hazard of removal of their own, where they are large enough.
     pub hazards: Stratify,
+    /// Chance per week that an organisation which does not use the product is seen all the
+    /// same, on one day: scanners, visitors, mistakes. [`crate::noise::lone_rate`] measures
+    /// it on organisations outside the cohort; 0 takes every sighting for use.
+    pub noise: f64,
     /// Replicates of the lack-of-fit test; 0 leaves it out. 99 give p-values to .01.
     pub replicates: u32,
     /// Seed of the lack-of-fit test's random numbers.
@@ -63,11 +68,15 @@ impl Default for Settings {
             active: Active { days_min: 2 },
             classes: 5,
             hazards: Stratify::Country,
+            noise: 0.0,
             replicates: 99,
             seed: 2024,
         }
     }
 }
+
+/// A vantage on which half of the organisations are seen by mistake each week tells nothing.
+pub(crate) const NOISE_MAX: f64 = 0.5;
 
 /// Why no model was made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -102,6 +111,11 @@ pub enum Refusal {
         /// Organisations needed.
         least: usize,
     },
+    /// A chance of noise that is none.
+    #[error(
+        "the chance of noise in a week must be at least 0 and less than {NOISE_MAX}"
+    )]
+    Noise,
     /// Classes outside 1 to 7.
     #[error("{classes} classes of detection; 1 to {most} can be fitted")]
     Classes {
@@ -140,11 +154,31 @@ pub struct StratumRemoval {
     pub n_baseline: u64,
     /// The share and its interval; `None` where it is not identified.
     pub removal: Option<Share>,
+    /// The share with an interval for organisations like these: as if families had been
+    /// drawn within the cohort's population. `removal` is about this very cohort.
+    pub sampled: Option<Share>,
+    /// The parts that the intervals are made of; `None` where there is none.
+    pub errors: Option<Errors>,
     /// The share if the odds of use were a third of, or three times, what the fitted
     /// hazards say: how much rests on them. `None` if the model was not fitted.
     pub range_by_hazard: Option<(f64, f64)>,
     /// Whether the data can tell; if not, which rule says so.
     pub identified: Identification,
+}
+
+/// Standard errors of a removal by where they come from, as shares.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Errors {
+    /// Not knowing detection, visibility and hazards.
+    pub model: f64,
+    /// Not having seen what each organisation did, model known.
+    pub unseen: f64,
+    /// Which families there are, and the model with it (score bootstrap, to first order).
+    pub families: f64,
+    /// The factor that lack of fit put on each of the above, at least 1; 1 where the test
+    /// was left out. It grows with the stratum: the same misfit matters more where
+    /// sampling error is small.
+    pub inflation: f64,
 }
 
 /// How likely an organisation still uses the product.
@@ -187,3 +221,5 @@ pub struct LackOfFit {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trials;

@@ -19,30 +19,40 @@ use crate::Windows;
 use crate::interval::as_f64;
 use crate::occupancy::optimum::tests::assert_gradient;
 
-const WEEKS: usize = 26;
-const ANNOUNCED: usize = 9;
-const EFFECTIVE: usize = 14;
+pub(super) const WEEKS: usize = 26;
+pub(super) const ANNOUNCED: usize = 9;
+pub(super) const EFFECTIVE: usize = 14;
 
 /// A story. Chances are per week.
 #[derive(Clone, Copy, Debug)]
-struct World {
-    organisations: usize,
-    leave: [f64; 3],
+pub(super) struct World {
+    pub(super) organisations: usize,
+    pub(super) leave: [f64; 3],
     /// Contacts seen of all, from the middle on.
-    thin: f64,
+    pub(super) thin: f64,
     /// Contacts seen of the product alone, from the middle on.
-    rot: f64,
+    pub(super) rot: f64,
     /// Share of organisations whose sensor goes dark at some week after the tenth.
-    dark: f64,
+    pub(super) dark: f64,
     /// Whether a dark organisation leaves the footprint too.
-    footprint: bool,
+    pub(super) footprint: bool,
     /// Share of organisations with controls.
-    controls: f64,
+    pub(super) controls: f64,
+    /// Chance a week of a lone day at an organisation, whether it uses the product or not.
+    pub(super) noise: f64,
+    /// Organisations that never use it; `b` in front of their numbers.
+    pub(super) bystanders: usize,
+    /// Share of organisations whose contacts are credited to a bystander.
+    pub(super) wrong: f64,
+    /// Share whose contacts are credited to a former holder (`f`) until some week.
+    pub(super) stale: f64,
+    /// Organisations of a family, which leave together.
+    pub(super) family: usize,
     /// Vantages: the second sees half of the organisations, at half the rate.
-    vantages: usize,
+    pub(super) vantages: usize,
 }
 
-const NOTHING: World = World {
+pub(super) const NOTHING: World = World {
     organisations: 200,
     leave: [0.002; 3],
     thin: 1.0,
@@ -50,14 +60,19 @@ const NOTHING: World = World {
     dark: 0.0,
     footprint: true,
     controls: 1.0,
+    noise: 0.0,
+    bystanders: 0,
+    wrong: 0.0,
+    stale: 0.0,
+    family: 1,
     vantages: 1,
 };
-const A: World = World { leave: [0.004, 0.05, 0.09], ..NOTHING };
-const B: World = World { thin: 0.25, ..NOTHING };
-const C: World = World { dark: 0.5, footprint: false, ..NOTHING };
-const F: World = World { leave: [0.004, 0.03, 0.04], thin: 0.4, ..NOTHING };
+pub(super) const A: World = World { leave: [0.004, 0.05, 0.09], ..NOTHING };
+pub(super) const B: World = World { thin: 0.25, ..NOTHING };
+pub(super) const C: World = World { dark: 0.5, footprint: false, ..NOTHING };
+pub(super) const F: World = World { leave: [0.004, 0.03, 0.04], thin: 0.4, ..NOTHING };
 
-fn windows() -> Windows {
+pub(super) fn windows() -> Windows {
     let range = |a: &str, b: &str| {
         DayRange::new(a.parse().unwrap(), b.parse().unwrap()).unwrap()
     };
@@ -65,10 +80,22 @@ fn windows() -> Windows {
         .unwrap()
 }
 
-fn dates() -> ActDates {
+pub(super) fn dates() -> ActDates {
     let monday =
         |week: usize| windows().before().first().plus(7 * i32::try_from(week).unwrap());
     ActDates { announced: Some(monday(ANNOUNCED)), effective: Some(monday(EFFECTIVE)) }
+}
+
+pub(super) fn random(seed: u64) -> Pcg64Mcg {
+    Pcg64Mcg::seed_from_u64(seed)
+}
+
+pub(super) fn uniform(random: &mut Pcg64Mcg) -> f64 {
+    random.random()
+}
+
+pub(super) fn pick(among: usize, random: &mut Pcg64Mcg) -> usize {
+    random.random_range(0..among)
 }
 
 fn normal(random: &mut Pcg64Mcg) -> f64 {
@@ -83,9 +110,18 @@ fn days(lambda: f64, looked: u8, random: &mut Pcg64Mcg) -> u8 {
     })
 }
 
+/// The bit of a lone day, or none.
+fn lone(noise: f64, random: &mut Pcg64Mcg) -> u8 {
+    if noise > 0.0 && random.random::<f64>() < noise {
+        1 << random.random_range(0..7u8)
+    } else {
+        0
+    }
+}
+
 impl World {
     /// The panel, and for each organisation the weeks in which it uses the product.
-    fn draw(self, seed: u64) -> (Panel, Vec<[bool; WEEKS]>) {
+    pub(super) fn draw(self, seed: u64) -> (Panel, Vec<[bool; WEEKS]>) {
         let mut random = Pcg64Mcg::seed_from_u64(seed);
         let days = DayRange::new(windows().before().first(), windows().after().last());
         let (mut histories, mut uses) = (Vec::new(), Vec::new());
@@ -96,6 +132,11 @@ impl World {
                     usize::from(week >= ANNOUNCED) + usize::from(week >= EFFECTIVE);
                 using[week] =
                     using[week - 1] && random.random::<f64>() >= self.leave[period];
+            }
+            if i % self.family != 0
+                && let Some(parent) = uses.get(i - i % self.family)
+            {
+                using = *parent;
             }
             let size = normal(&mut random);
             let own = 0.5 * size + 0.85 * normal(&mut random);
@@ -111,7 +152,7 @@ impl World {
                     self.weeks(&using, product * part, control, vantage, &mut random);
                 histories.push(History {
                     organisation: OrgId::new(format!("o{i:06}")),
-                    family: OrgId::new(format!("o{i:06}")),
+                    family: OrgId::new(format!("o{:06}", i - i % self.family)),
                     country: Some(["US", "DE"][i % 2].parse().unwrap()),
                     sector: None,
                     vantage: ["east", "west"][vantage].into(),
@@ -120,8 +161,55 @@ impl World {
             }
             uses.push(using);
         }
+        self.misattribute(&mut histories, &mut random);
+        self.add_bystanders(&mut histories, &mut random);
         let panel = Panel { product: "p".into(), days: days.unwrap(), histories };
         (panel, uses)
+    }
+
+    /// Credits contacts of some to bystanders, of others to former holders.
+    fn misattribute(self, histories: &mut Vec<History>, random: &mut Pcg64Mcg) {
+        let mut former = Vec::new();
+        for history in histories.iter_mut() {
+            let draw = random.random::<f64>();
+            let id = history.organisation.as_str().trim_start_matches('o').to_owned();
+            let other = |kind: &str| OrgId::new(format!("{kind}{id}"));
+            if draw < self.wrong {
+                history.organisation = other("b");
+                history.family = other("b");
+            } else if draw < self.wrong + self.stale {
+                let until = 6 + usize::from(random.random::<u8>() % 20);
+                let mut earlier = history.clone();
+                earlier.organisation = other("f");
+                earlier.family = other("f");
+                for (week, (old, new)) in
+                    earlier.weeks.iter_mut().zip(&mut history.weeks).enumerate()
+                {
+                    let cell = if week < until { new } else { old };
+                    *cell = WeekCell { seen: 0, control: 0, ..*cell };
+                }
+                former.push(earlier);
+            }
+        }
+        histories.append(&mut former);
+    }
+
+    /// Adds organisations of which only noise is ever seen.
+    fn add_bystanders(self, histories: &mut Vec<History>, random: &mut Pcg64Mcg) {
+        let Some(like) = histories.first().cloned() else { return };
+        for i in 0..self.bystanders {
+            let organisation = OrgId::new(format!("b9{i:06}"));
+            let cell = |_| WeekCell {
+                seen: lone(self.noise, random),
+                visible: 127,
+                control: days(0.5, 127, random),
+            };
+            let weeks: Vec<WeekCell> = (0..WEEKS).map(cell).collect();
+            if weeks.iter().any(|w| w.seen != 0) {
+                let family = organisation.clone();
+                histories.push(History { organisation, family, weeks, ..like.clone() });
+            }
+        }
     }
 
     fn weeks(
@@ -147,8 +235,9 @@ impl World {
                     return WeekCell { seen: 0, visible, control: 0 };
                 }
                 let used = f64::from(u8::from(using[week]));
+                let noise = lone(self.noise, random);
                 WeekCell {
-                    seen: days(product * used * thin * rot, 127, random),
+                    seen: noise | days(product * used * thin * rot, 127, random),
                     visible: 127,
                     control: days(control.unwrap_or(0.0) * thin, 127, random),
                 }
@@ -157,23 +246,27 @@ impl World {
     }
 }
 
+/// Whether an organisation used the product in the window after.
+pub(super) fn used_after(using: &[bool; WEEKS]) -> bool {
+    using[WEEKS - 4..].contains(&true)
+}
+
 /// Share of the members that used the product in no week of the window after.
-fn truth(found: &Corrected, uses: &[[bool; WEEKS]]) -> f64 {
+pub(super) fn truth(found: &Corrected, uses: &[[bool; WEEKS]]) -> f64 {
     let used = |of: &StillUsing| {
-        let i: usize =
-            of.organisation.as_str().strip_prefix('o').unwrap().parse().unwrap();
-        uses[i][WEEKS - 4..].contains(&true)
+        let own = of.organisation.as_str().strip_prefix('o');
+        own.is_some_and(|i| used_after(&uses[i.parse::<usize>().unwrap()]))
     };
     let gone = found.still_using.iter().filter(|s| !used(s)).count();
     let share = |n: usize| as_f64(u64::try_from(n).unwrap());
     share(gone) / share(found.still_using.len())
 }
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings { hazards: Stratify::All, replicates: 0, ..Settings::default() }
 }
 
-fn assess(panel: &Panel, settings: &Settings) -> Corrected {
+pub(super) fn assess(panel: &Panel, settings: &Settings) -> Corrected {
     removal_corrected(panel, windows(), dates(), &[Stratify::All], settings).unwrap()
 }
 
@@ -440,7 +533,7 @@ fn strata_agree_with_the_whole_and_small_ones_are_refused() {
 
 /// Weeks of silence in the middle of use, which the model does not know: holidays of
 /// each organisation's own.
-fn with_pauses(mut panel: Panel) -> Panel {
+pub(super) fn with_pauses(mut panel: Panel) -> Panel {
     for (i, history) in panel.histories.iter_mut().enumerate() {
         for week in (5..WEEKS - 5).filter(|week| (week + i) % 4 < 2) {
             history.weeks[week].seen = 0;
