@@ -235,7 +235,11 @@ async fn diff(lake: &Lake, atlas: &Atlas, from: Day, to: Day) -> anyhow::Result<
     );
     let mut rows = Rows::new("atlas_diff", ["before", "after", "clients"]);
     for ((before, after), clients) in &diff.moves {
-        rows.push(vec![name(before), name(after), Value::Int(*clients)]);
+        rows.push(vec![
+            name(before.as_ref()),
+            name(after.as_ref()),
+            Value::Int(*clients),
+        ]);
     }
     rows.notes.push(summary);
     Ok(rows)
@@ -248,7 +252,12 @@ fn turnover(turnover: &Turnover, from: Day, to: Day) -> Rows {
     let mut moves: Vec<_> = turnover.moves.iter().collect();
     moves.sort_by_key(|(of, size)| (std::cmp::Reverse(**size), *of));
     for ((before, after), (v4, v6)) in moves {
-        rows.push(vec![name(before), name(after), Value::Int(*v4), Value::Int(*v6)]);
+        rows.push(vec![
+            name(before.as_ref()),
+            name(after.as_ref()),
+            Value::Int(*v4),
+            Value::Int(*v6),
+        ]);
     }
     rows.notes.push(format!(
         "between {from} and {to}: of {} IPv4 addresses {} changed organisation, of {} \
@@ -258,6 +267,6 @@ fn turnover(turnover: &Turnover, from: Day, to: Day) -> Rows {
     rows
 }
 
-fn name(id: &Option<OrgId>) -> Value {
-    Value::optional(id.as_ref())
+fn name(id: Option<&OrgId>) -> Value {
+    Value::optional(id)
 }

@@ -12,8 +12,10 @@ use tidegauge_model::{Address, Asn, Day, Observation};
 
 use super::Outcome;
 
-/// Addresses of one pattern.
-pub(crate) const ADDRESSES: usize = 2_000_000;
+/// Addresses of one pattern: a number after `--`, else two million.
+pub(crate) fn addresses() -> usize {
+    std::env::args().find_map(|word| word.parse().ok()).unwrap_or(2_000_000)
+}
 
 /// Disjoint ranges with their AS, sorted.
 pub(crate) struct Table {
@@ -146,10 +148,10 @@ fn made_up(v6: bool, day: Day) -> Vec<(Address, Address, u32)> {
 /// Uniform over all addresses (of IPv6: over the sixteenth that is given out), like
 /// traffic (few ranges have most addresses), and the former sorted.
 pub(crate) fn patterns(table: &Table, v6: bool) -> [Addresses; 3] {
-    let random = uniform(ADDRESSES, v6);
+    let random = uniform(addresses(), v6);
     let mut sorted = random.clone();
     sorted.sort_unstable();
-    let zipf = numbers(2 * ADDRESSES).collect::<Vec<_>>();
+    let zipf = numbers(2 * addresses()).collect::<Vec<_>>();
     let zipf = zipf.chunks(2).filter_map(|pair| {
         let [rank, inside] = pair else { return None };
         let (first, last, _) = table.ranges.get(popular(*rank, table.ranges.len()))?;

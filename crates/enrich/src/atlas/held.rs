@@ -81,7 +81,7 @@ pub struct Held<'a> {
 }
 
 /// A stretch of days with one answer.
-pub(super) struct Days {
+pub(super) struct Span {
     pub(super) days: DayRange,
     pub(super) attribution: Attribution,
     /// The whole gap it lies in, if two snapshots around it differ.
@@ -209,7 +209,7 @@ impl Atlas {
     /// The tenures of a global address that cover `days`.
     pub(super) fn tenures_of(&self, address: Address, days: DayRange) -> Vec<Tenure> {
         let mut tenures: Vec<Tenure> = Vec::new();
-        for Days { days, attribution, .. } in self.stretches(address, days) {
+        for Span { days, attribution, .. } in self.stretches(address, days) {
             match tenures.last_mut() {
                 Some(last) if last.attribution == attribution => {
                     last.days = DayRange::new(last.days.first(), days.last())
@@ -222,7 +222,7 @@ impl Atlas {
     }
 
     /// Stretches that cover `days`, in order, within which nothing changes.
-    pub(super) fn stretches(&self, address: Address, days: DayRange) -> Vec<Days> {
+    pub(super) fn stretches(&self, address: Address, days: DayRange) -> Vec<Span> {
         let held = self.index();
         let value = held.index.find(address);
         let starts = held.starts(value, days);
@@ -230,7 +230,7 @@ impl Atlas {
             let last = starts.get(at + 1).map_or(days.last(), |next| next.plus(-1));
             let on = held.on(value, *first);
             let disputed = on.proof == Proof::Disputed;
-            Days {
+            Span {
                 days: DayRange::new(*first, last).expect("starts are in order"),
                 attribution: on.attribution(),
                 disputed: disputed.then(|| held.disputed(value, *first)).flatten(),
