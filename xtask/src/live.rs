@@ -38,7 +38,7 @@ const CLIENTS: u64 = 50_000;
 /// Of `/proc/PID/stat` (proc(5)): what `getconf CLK_TCK` says on Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 /// The longest wait for a program to start, and to work off what came.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A program that collects.
 #[derive(Clone, Copy)]
@@ -76,21 +76,25 @@ pub(crate) fn live(binary: &Path) -> Outcome {
     for peer in [Peer::Tidegauge, Peer::Nfcapd, Peer::Nfacctd] {
         let measured = rates(peer, binary, &folder);
         if folder.exists() {
-            fs::remove_dir_all(&folder).map_err(|e| format!("{folder:?}: {e}"))?;
+            fs::remove_dir_all(&folder).map_err(|e| at(&folder, &e))?;
         }
         measured?;
     }
     Ok(())
 }
 
+/// What went wrong with a file, in words.
+fn at(path: &Path, error: &std::io::Error) -> String {
+    format!("{}: {error}", path.display())
+}
+
 /// Rising rates, up to the first that loses.
 fn rates(peer: Peer, binary: &Path, folder: &Path) -> Outcome {
     for rate in RATES {
         if folder.exists() {
-            fs::remove_dir_all(folder).map_err(|e| format!("{folder:?}: {e}"))?;
+            fs::remove_dir_all(folder).map_err(|e| at(folder, &e))?;
         }
-        fs::create_dir_all(folder.join("kept"))
-            .map_err(|e| format!("{folder:?}: {e}"))?;
+        fs::create_dir_all(folder.join("kept")).map_err(|e| at(folder, &e))?;
         let Some(mut child) = peer.start(binary, folder)? else {
             say(&format!(
                 "| {} | NOT MEASURED: not installed, or not built | | | | | |",
@@ -203,7 +207,7 @@ impl Peer {
                      nfacctd_pipe_size: {BUFFER_BYTES}\n"
                 );
                 let path = folder.join("nfacctd.conf");
-                fs::write(&path, settings).map_err(|e| format!("{path:?}: {e}"))?;
+                fs::write(&path, settings).map_err(|e| at(&path, &e))?;
                 let mut command = Command::new("nfacctd");
                 command.args(["-f", "nfacctd.conf"]);
                 command
@@ -234,8 +238,7 @@ impl Peer {
             }
             Self::Nfacctd => {
                 let path = folder.join("kept.csv");
-                let text =
-                    fs::read_to_string(&path).map_err(|e| format!("{path:?}: {e}"))?;
+                let text = fs::read_to_string(&path).map_err(|e| at(&path, &e))?;
                 let mut lines = text.lines();
                 let heading = lines.next().unwrap_or_default();
                 let column = heading.split(',').position(|name| name == "FLOWS");
