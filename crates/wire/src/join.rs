@@ -521,10 +521,13 @@ impl Default for Mixed {
 }
 
 impl Hasher for Mixed {
+    /// One to one, so that nothing told apart is lost here (the last step of MurmurHash3,
+    /// `fmix64`).
     fn finish(&self) -> u64 {
-        let mut last = Self(self.0);
-        last.mix(Self::FACTOR);
-        last.0
+        let factors = [0xff51_afd7_ed55_8ccd, 0xc4ce_b9fe_1a85_ec53];
+        let step = |word: u64, factor| (word ^ (word >> 33)).wrapping_mul(factor);
+        let last = factors.into_iter().fold(self.0, step);
+        last ^ (last >> 33)
     }
 
     fn write(&mut self, bytes: &[u8]) {
