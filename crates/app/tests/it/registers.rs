@@ -75,10 +75,12 @@ fn an_answer_tells_its_grounds_and_follows_the_file_of_organisations() {
         "[[organisation]]\nid = \"kunde\"\nname = \"Kunde SE\"\naliases = [\"KUNDE\"]\n\
          reason = \"their letterhead\"\n",
     );
-    let rows = house.rows(&[&["--organisations-file", "them.toml"], &lookup[..]].concat());
+    let rows =
+        house.rows(&[&["--organisations-file", "them.toml"], &lookup[..]].concat());
     assert_eq!(values(&rows, "organisation"), ["kunde"]);
     assert_eq!(values(&rows, "name"), ["Kunde SE"]);
     house.file("them.toml", "[[organisation]]\nid = \"kunde\"\n");
-    let ended = house.run(&[&["--organisations-file", "them.toml"], &lookup[..]].concat());
+    let ended =
+        house.run(&[&["--organisations-file", "them.toml"], &lookup[..]].concat());
     assert!(ended.code != 0 && ended.words.contains("reason"), "{}", ended.words);
 }
