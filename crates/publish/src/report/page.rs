@@ -105,7 +105,7 @@ pub(super) fn opening(report: &Report) -> String {
             format_args!(
                 "<p class=\"caveat\">{} {}</p>\n",
                 escape(&story::windows_sentence(report)),
-                escape(&reading::caveat(report))
+                escape(&reading::caveat_of_all(report))
             ),
         );
     }

@@ -169,6 +169,18 @@ pub(crate) fn caveat(report: &Report) -> String {
     format!("{}.", sentence(&joined))
 }
 
+/// The same for words in which figures as seen and corrected ones stand together.
+pub(crate) fn caveat_of_all(report: &Report) -> String {
+    let corrected = |e: &Estimate| e.quantity == Quantity::RemovalCorrected;
+    let mut shown = report.estimates.iter().filter_map(ReleasedEstimate::shown);
+    let words = caveat(report);
+    if shown.any(corrected) {
+        format!("{}, except where it is taken out.", words.trim_end_matches('.'))
+    } else {
+        words
+    }
+}
+
 /// With a capital letter at the beginning and no full stop at the end.
 pub(crate) fn sentence(text: &str) -> String {
     let text = text.trim().trim_end_matches('.');

@@ -96,7 +96,7 @@ pub(crate) fn standfirst(report: &Report) -> String {
         "A contact is a fact; that its absence means the product was removed is not."
             .to_owned(),
     );
-    sentences.push(reading::caveat(report));
+    sentences.push(reading::caveat_of_all(report));
     sentences.join(" ")
 }
 

@@ -155,6 +155,7 @@ fn what_is_corrected_stands_beside_what_was_seen_and_refusals_name_their_rule() 
         "At exchange contacts of product and controls alike fell to 50 % (45 to 55 %)",
         "Not identified in one group: too many were not looked at.",
         "errors of attribution and of noise are not in them",
+        "Visibility not separated from usage, except where it is taken out.",
     ] {
         assert!(html.contains(words), "{words}");
     }
