@@ -521,7 +521,7 @@ impl Default for Mixed {
 }
 
 impl Hasher for Mixed {
-    /// One to one, so that nothing told apart is lost here (the last step of MurmurHash3,
+    /// One to one, so that nothing told apart is lost here (the last step of `MurmurHash3`,
     /// `fmix64`).
     fn finish(&self) -> u64 {
         let factors = [0xff51_afd7_ed55_8ccd, 0xc4ce_b9fe_1a85_ec53];
