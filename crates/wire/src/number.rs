@@ -120,7 +120,7 @@ mod tests {
         #[test]
         fn fractions_are_filled_and_cut(whole in 0u64..1_000_000_000_000, part in "[0-9]{0,9}") {
             let padded = format!("{part:0<6}");
-            let micros: u64 = padded[..6].parse().unwrap();
+            let micros: u64 = padded.get(..6).unwrap().parse().unwrap();
             let text = format!("{whole}.{part}");
             prop_assert_eq!(millionths(text.as_bytes()), Some(whole * 1_000_000 + micros));
             prop_assert_eq!(millionths(format!("{text}x").as_bytes()), None);

@@ -63,7 +63,7 @@ impl Table {
             let (mut at, last) = (first.bits(), last.bits());
             loop {
                 let aligned = at.trailing_zeros().min(127);
-                let fits = 127 - (last - at + 1).leading_zeros();
+                let fits = (last - at + 1).ilog2();
                 let zeros = aligned.min(fits);
                 prefixes.push((at, 128 - zeros, *asn));
                 let Some(next) = at.checked_add(1 << zeros).filter(|n| *n <= last)

@@ -154,7 +154,7 @@ fn attributed(tables: &[Table], patterns: [&Addresses; 3]) -> Vec<Row> {
         println!(
             "atlas, {what}: tables in {} ms, index in {} ms; {ranges} ranges, {} KiB",
             tables.as_millis(),
-            (begun.elapsed() - tables).as_millis(),
+            begun.elapsed().saturating_sub(tables).as_millis(),
             bytes / 1024
         );
         // Between the snapshots, where what is dated has to be looked at.

@@ -62,7 +62,7 @@ impl ParquetLines {
             let column = batch.column_by_name(name).ok_or_else(absent)?;
             columns.push(cast(column, &DataType::Utf8).map_err(io::Error::other)?);
         }
-        let columns: Vec<_> = columns.iter().map(|c| c.as_string::<i32>()).collect();
+        let columns: Vec<_> = columns.iter().map(AsArray::as_string::<i32>).collect();
         for row in 0..batch.num_rows() {
             for column in &columns {
                 let value = if column.is_valid(row) { column.value(row) } else { "" };
