@@ -96,8 +96,7 @@ fn messages(choices: &mut Choices, nine: bool) -> Vec<Vec<u8>> {
 /// Both addresses of one family, ports and protocol, in any order among other elements.
 fn layout(choices: &mut Choices) -> Vec<(u16, u16)> {
     let six = choices.next().is_multiple_of(4);
-    let ends =
-        if six { [(27, 16), (28, 16)] } else { [(8, 4), (12, 4)] };
+    let ends = if six { [(27, 16), (28, 16)] } else { [(8, 4), (12, 4)] };
     let mut fields = [ends.as_slice(), &[(7, 2), (11, 2), (4, 1)]].concat();
     for _ in 0..choices.below(8) {
         let (element, lengths) = ELEMENTS[choices.below(ELEMENTS.len())];
@@ -193,9 +192,14 @@ fn theirs(messages: &[Vec<u8>]) -> Vec<Ends> {
     found
 }
 
+/// Ports are those of TCP, UDP, DCCP, SCTP and UDP-Lite: of other protocols the elements hold
+/// something else, and are not read as ports here.
 fn ends(one: (IpAddr, u16), other: (IpAddr, u16), protocol: u8) -> Ends {
+    let has_ports = matches!(protocol, 6 | 17 | 33 | 132 | 136);
     // An IPv4 address inside IPv6 is the same address (RFC 4291, 2.5.5.2).
-    let plain = |(address, port): (IpAddr, u16)| (address.to_canonical(), port);
+    let plain = |(address, port): (IpAddr, u16)| {
+        (address.to_canonical(), if has_ports { port } else { 0 })
+    };
     let mut both = [plain(one), plain(other)];
     both.sort_unstable();
     (both, protocol)
