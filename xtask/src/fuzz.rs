@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use crate::run::{Outcome, root, say, target};
+use crate::run::{Outcome, command, root, say, target};
 
 /// What makes a program tell libFuzzer which branches it took: the options of cargo-fuzz.
 const COVERAGE: &str = "-Cpasses=sancov-module \
@@ -93,12 +93,11 @@ fn folder() -> PathBuf {
 fn build() -> Outcome {
     say("\n$ building the fuzz targets");
     let started = Instant::now();
-    let status = Command::new("cargo")
+    let status = command("cargo")
         .args(["build", "--release", "--locked", "--quiet", "--target", TRIPLE])
         .args(["--manifest-path", "fuzz/Cargo.toml"])
         .env("CARGO_TARGET_DIR", folder())
         .env("RUSTFLAGS", COVERAGE)
-        .current_dir(root())
         .status();
     match status {
         Ok(status) if status.success() => {

@@ -31,12 +31,29 @@ pub(crate) fn target() -> PathBuf {
     set.map_or_else(|_| root().join("target"), PathBuf::from)
 }
 
+/// A program to be started in the root, as a person would start it: without what cargo told
+/// xtask about itself. Build scripts look at some of these variables, and would be run again
+/// each time when cargo is started by hand and by xtask in turns, and the engine with them.
+pub(crate) fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root());
+    #[expect(clippy::disallowed_methods, reason = "what is here is taken away")]
+    let variables = std::env::vars_os();
+    let of_xtask = |name: &str| {
+        ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|begin| name.starts_with(begin))
+    };
+    for (name, _) in variables.filter(|(name, _)| name.to_str().is_some_and(of_xtask)) {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// Runs `program` in the root, its output going where ours goes.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Outcome {
     let line = format!("{program} {}", arguments.join(" "));
     say(&format!("\n$ {line}"));
     let started = Instant::now();
-    let status = Command::new(program).args(arguments).current_dir(root()).status();
+    let status = command(program).args(arguments).status();
     let status = status.map_err(|e| format!("cannot start `{line}`: {e}"))?;
     if !status.success() {
         return Err(format!("`{line}` failed ({status})"));
@@ -48,8 +65,8 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> Outcome {
 /// Runs `program` and returns what it prints on standard output.
 pub(crate) fn output(program: &str, arguments: &[&str]) -> Result<String, String> {
     let line = format!("{program} {}", arguments.join(" "));
-    let mut command = Command::new(program);
-    command.args(arguments).current_dir(root()).stdin(Stdio::null());
+    let mut command = command(program);
+    command.args(arguments).stdin(Stdio::null());
     let output = command.output().map_err(|e| format!("cannot start `{line}`: {e}"))?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stderr);

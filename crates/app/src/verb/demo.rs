@@ -180,6 +180,7 @@ fn report_arguments(verb: &args::Demo) -> args::Report {
         compared: args::Compared::default(),
         focus: None,
         rank_panel: verb.rank_panel.clone(),
+        corrected: false,
     }
 }
 
@@ -190,8 +191,8 @@ struct Figures {
     focus: String,
     removal: Estimate,
     net: Estimate,
-    /// Visibility taken out, or why that cannot be told.
-    corrected: Result<Estimate, String>,
+    /// Visibility taken out, or why that cannot be told; `None` if it was not asked for.
+    corrected: Option<Result<Estimate, String>>,
 }
 
 impl Figures {
@@ -217,8 +218,10 @@ impl Figures {
             addresses: (expanded(&before, factor), expanded(&after, factor)),
             removal: estimate(Quantity::CohortRemoval)?,
             net: estimate(Quantity::NetChange)?,
-            corrected: estimate(Quantity::RemovalCorrected)
-                .map_err(|hidden| refusal(report).unwrap_or(hidden.to_string())),
+            corrected: report.correction.as_ref().map(|_| {
+                estimate(Quantity::RemovalCorrected)
+                    .map_err(|hidden| refusal(report).unwrap_or(hidden.to_string()))
+            }),
             focus,
         })
     }
@@ -287,17 +290,22 @@ fn tell(figures: &Figures, page: &Path, took_micros: i64) -> anyhow::Result<()> 
         interval(&figures.net),
     )?;
     match &figures.corrected {
-        Ok(corrected) => writeln!(
+        Some(Ok(corrected)) => writeln!(
             out,
             "{} organisations, visibility taken out: {}{} stopped using it",
             figures.focus,
             percent(corrected.value),
             interval(corrected)
         )?,
-        Err(reason) => writeln!(
+        Some(Err(reason)) => writeln!(
             out,
             "{} organisations, visibility taken out: not identified ({reason})",
             figures.focus
+        )?,
+        None => writeln!(
+            out,
+            "visibility not separated from usage here: at this size the model takes \
+             minutes (`tidegauge report --corrected`)"
         )?,
     }
     writeln!(out, "report: {}", page.display())?;

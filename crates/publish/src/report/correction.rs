@@ -164,7 +164,9 @@ fn corrected(report: &Report) -> Result<Figure, Absence> {
 }
 
 fn asked(report: &Report) -> Result<&Correction, Absence> {
-    report.correction.as_ref().ok_or_else(|| missing("Estimates of visibility"))
+    let hint = "`tidegauge report --corrected` makes them.";
+    let absent = || format!("{} {hint}", missing("Estimates of visibility"));
+    report.correction.as_ref().ok_or_else(absent)
 }
 
 fn tidy_days(window: DayRange) -> String {
