@@ -37,7 +37,6 @@ pub(crate) fn target() -> PathBuf {
 pub(crate) fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
-    #[expect(clippy::disallowed_methods, reason = "what is here is taken away")]
     let variables = std::env::vars_os();
     let of_xtask = |name: &str| {
         ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|begin| name.starts_with(begin))
