@@ -8,9 +8,10 @@
 //!
 //! **Invariant:** an interval made here holds the one it was made from.
 
+use crate::imputation::{Drawn, Pooled, pool};
 use crate::interval::as_f64;
 use crate::occupancy::weekly::{Share, on_logits_by};
-use crate::regression::{count, quantile};
+use crate::regression::quantile;
 
 /// Fewer panels than this do not show how much they differ.
 pub const PANELS_MIN: usize = 2;
@@ -37,15 +38,6 @@ pub enum AttributionRefused {
     NoShare,
 }
 
-/// An estimate of one imputed panel.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Imputed {
-    /// The share.
-    pub value: f64,
-    /// Square of its standard error.
-    pub variance: f64,
-}
-
 /// Estimates of several imputed panels as one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Combined {
@@ -63,26 +55,22 @@ pub struct Combined {
     pub attribution_share: f64,
 }
 
-/// Lays estimates of imputed panels together (Rubin 1987, section 3.3).
-pub fn combine(imputed: &[Imputed]) -> Result<Combined, AttributionRefused> {
+/// Lays estimates of imputed panels together by Rubin's rules ([`pool`]), as a share with its
+/// interval on the logit.
+pub fn combine(imputed: &[Drawn]) -> Result<Combined, AttributionRefused> {
     if imputed.len() < PANELS_MIN {
         return Err(AttributionRefused::TooFew(imputed.len()));
     }
-    let is_share = |of: &Imputed| {
+    let is_share = |of: &Drawn| {
         (0.0..=1.0).contains(&of.value) && of.variance >= 0.0 && of.variance.is_finite()
     };
     if let Some(place) = imputed.iter().position(|of| !is_share(of)) {
         return Err(AttributionRefused::NotAShare(place));
     }
-    let m = count(imputed.len());
-    let value = imputed.iter().map(|of| of.value).sum::<f64>() / m;
-    let within = imputed.iter().map(|of| of.variance).sum::<f64>() / m;
-    let between =
-        imputed.iter().map(|of| (of.value - value).powi(2)).sum::<f64>() / (m - 1.0);
-    let more = (1.0 + 1.0 / m) * between;
-    let total = within + more;
-    let attribution_share = if total > 0.0 { more / total } else { 0.0 };
-    let degrees = (m - 1.0) / attribution_share.powi(2);
+    let pooled =
+        pool(imputed, None).ok_or(AttributionRefused::TooFew(imputed.len()))?;
+    let Pooled { value, within, between, total, freedom: degrees, .. } = pooled;
+    let attribution_share = pooled.between_share();
     let student = (degrees < DEGREES_MAX).then_some(degrees);
     let share = on_logits_by(value, total.sqrt(), quantile(0.975, student));
     Ok(Combined { share, within, between, total, degrees, attribution_share })
@@ -167,7 +155,7 @@ mod tests {
     /// T = .0004 + 4/3 · .0004, λ = 4/7, degrees = 2 · (7/4)².
     #[test]
     fn three_panels_by_hand() {
-        let of = |value| Imputed { value, variance: 4e-4 };
+        let of = |value| Drawn { value, variance: 4e-4 };
         let found = combine(&[of(0.60), of(0.62), of(0.64)]).unwrap();
         assert!((found.share.value - 0.62).abs() < 1e-12);
         assert!((found.between - 4e-4).abs() < 1e-15);
@@ -178,21 +166,21 @@ mod tests {
 
     #[test]
     fn panels_that_agree_add_nothing() {
-        let of = Imputed { value: 0.3, variance: 1e-4 };
+        let of = Drawn { value: 0.3, variance: 1e-4 };
         let found = combine(&[of; 5]).unwrap();
         assert!(found.degrees.is_infinite() && (found.total - 1e-4).abs() < 1e-18);
     }
 
     #[test]
     fn what_cannot_be_laid_together_is_refused() {
-        let one = Imputed { value: 0.3, variance: 1e-4 };
+        let one = Drawn { value: 0.3, variance: 1e-4 };
         assert_eq!(combine(&[]), Err(AttributionRefused::TooFew(0)));
         assert_eq!(combine(&[one]), Err(AttributionRefused::TooFew(1)));
         for bad in [
-            Imputed { value: f64::NAN, ..one },
-            Imputed { value: 1.2, ..one },
-            Imputed { variance: f64::NAN, ..one },
-            Imputed { variance: -1.0, ..one },
+            Drawn { value: f64::NAN, ..one },
+            Drawn { value: 1.2, ..one },
+            Drawn { variance: f64::NAN, ..one },
+            Drawn { variance: -1.0, ..one },
         ] {
             assert_eq!(combine(&[one, bad]), Err(AttributionRefused::NotAShare(1)));
         }
@@ -222,9 +210,9 @@ mod tests {
         fn total_is_never_less_than_within(
             values in prop::collection::vec((0.0f64..1.0, 0.0f64..0.01), 2..20)
         ) {
-            let of: Vec<Imputed> = values
+            let of: Vec<Drawn> = values
                 .iter()
-                .map(|(value, variance)| Imputed { value: *value, variance: *variance })
+                .map(|(value, variance)| Drawn { value: *value, variance: *variance })
                 .collect();
             let found = combine(&of).unwrap();
             prop_assert!(found.total >= found.within);

@@ -9,7 +9,8 @@ use tidegauge_model::panel::{History, Panel};
 
 use super::tests::*;
 use super::*;
-use crate::attribution::{Audit, Imputed, combine};
+use crate::attribution::{Audit, combine};
+use crate::imputation;
 use crate::interval::as_f64;
 use crate::noise::lone_rate;
 
@@ -204,7 +205,7 @@ fn imputed_panels_are_laid_together() {
     let doubtful = |history: &History, i: usize| {
         history.organisation.as_str().starts_with('b') || i.is_multiple_of(12)
     };
-    let imputed: Vec<Imputed> = (0..5)
+    let imputed: Vec<imputation::Drawn> = (0..5)
         .map(|_| {
             let mut drawn = panel.clone();
             let mut place = 0;
@@ -215,7 +216,7 @@ fn imputed_panels_are_laid_together() {
             let found = assess(&drawn, &settings());
             let errors = found.strata[0].errors.unwrap();
             let value = found.strata[0].removal.unwrap().value;
-            Imputed { value, variance: errors.of_cohort().powi(2) }
+            imputation::Drawn { value, variance: errors.of_cohort().powi(2) }
         })
         .collect();
     let found = combine(&imputed).unwrap();
