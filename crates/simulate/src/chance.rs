@@ -33,12 +33,11 @@ pub(crate) enum Purpose {
     Scanner = 6,
     Site = 7,
     Name = 8,
-    Bystander = 9,
     Moved = 10,
-    Sight = 11,
     Rival = 12,
     Noise = 13,
     Names = 14,
+    Other = 15,
 }
 
 /// A stream of random numbers for one purpose and member.
@@ -46,6 +45,14 @@ pub(crate) fn stream(seed: u64, purpose: Purpose, member: u64, part: u64) -> Pcg
     let high = mix(mix(seed ^ mix(purpose as u64)) ^ member);
     let low = mix(mix(high ^ mix(part)).wrapping_add(member));
     Pcg64Mcg::new(u128::from(high) << 64 | u128::from(low))
+}
+
+/// A stream of its own for one thing, for one draw of the stream that it branches off: that
+/// goes on the same whether and how often the branch is drawn from.
+pub(crate) fn branch(rng: &mut Pcg64Mcg) -> Pcg64Mcg {
+    let draw = rng.random::<u64>();
+    let high = mix(draw);
+    Pcg64Mcg::new(u128::from(high) << 64 | u128::from(mix(high ^ draw)))
 }
 
 /// The finaliser of `SplitMix64` (Steele, Lea and Flood 2014).

@@ -155,13 +155,11 @@ impl Rented<'_> {
     }
 
     /// Users of any country: the product while any of them has it, everything else always.
+    /// They are so many that what they have is seen with any sampling.
     fn vpn_exit(&mut self, users: &[f64], sink: &mut impl Sink) {
         for (day, users) in self.days().zip(users) {
             for seen in Seen::ALL {
-                let rate = match seen {
-                    Seen::Exchange => self.world.rates.exchange(day),
-                    Seen::Carrier => self.world.rates.carrier(day),
-                };
+                let rate = seen.rate(self.world, day);
                 let contact = unit(&mut self.rng) < EXIT_DAY * users;
                 if rate <= 0.0 {
                     continue;

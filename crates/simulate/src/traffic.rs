@@ -3,7 +3,8 @@
 //! Each member's month has its own stream of chance. Only what a vantage sees is drawn:
 //! the contacts of the two-hour schedule that nobody sees are never made.
 //!
-//! **Invariant:** a flow begins on the day for which it was drawn.
+//! **Invariant:** a flow begins on the day for which it was drawn; what a member shows that
+//! is no contact is seen by the rule of contacts, and does not depend on them.
 
 use std::ops::Range;
 
@@ -33,16 +34,24 @@ const WHOLE: u8 = 0x1b;
 /// ACK: a packet out of the middle.
 const MIDDLE: u8 = 0x10;
 
-/// Share of weekly flows that are to a control product; the rest go anywhere else.
-const CONTROL_SHARE: f64 = 0.75;
+/// Flows of an organisation on a weekday that are no contact, as each vantage in reach
+/// shows them with its first rate: with the rhythm of the week 1.2 a week (ours: most
+/// organisations show some in most weeks, and tables stay as small as the product's).
+const OTHERS: f64 = 0.222;
+/// What they are to, and the share of each: three in four to a control product.
+const OTHER_KINDS: [(Kind, f64); 3] =
+    [(Kind::Windows, 0.45), (Kind::Control, 0.30), (Kind::Other, 0.25)];
 /// Chance that each further relay of an organisation is seen on a contact day.
 const FURTHER_RELAY: f64 = 0.4;
 /// Further relays drawn per contact day at most.
 const FURTHER_RELAYS: u32 = 3;
 /// Chance of a flow to the reputation service beside an update.
 const REPUTATION: f64 = 0.04;
-/// Chance that a household shows some other flow in a month.
-const HOUSEHOLD_OTHER: f64 = 0.4;
+/// Flows of a household in a month that are no contact, as its vantage shows them with
+/// its first rate (ours).
+const HOUSEHOLD_OTHERS: f64 = 0.4;
+/// Mean length of a month of 2024.
+const MONTH_DAYS: f64 = 30.5;
 
 /// Which wide vantage saw a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +70,30 @@ impl Seen {
             Self::Carrier => "carrier",
         }
     }
+
+    /// Share of a packet that it sees on a day.
+    pub(crate) fn rate(self, world: &World, day: YearDay) -> f64 {
+        match self {
+            Self::Exchange => world.rates.exchange(day),
+            Self::Carrier => world.rates.carrier(day),
+        }
+    }
+
+    /// The same beside what it sees before its sampling changes: numbers of flows that are
+    /// no contact are told by that.
+    fn relative(self, world: &World, day: YearDay) -> f64 {
+        let first = match self {
+            Self::Exchange => world.params.exchange.sampling,
+            Self::Carrier => world.params.carrier.route_packets,
+        };
+        self.rate(world, day) * f64::from(first)
+    }
+}
+
+/// Chance to see one or more of the flows or packets of which so many are expected to be
+/// seen.
+fn any(expected: f64) -> f64 {
+    -(-expected).exp_m1()
 }
 
 /// Bytes and packets one way.
@@ -118,6 +151,7 @@ pub(crate) fn month(world: &World, month: usize, sink: &mut impl Sink) {
     for group in &world.calibration.consumers {
         for household in consumer::households(&world.params, group) {
             household_month(world, month, group, &household, sink);
+            household_others(world, month, group, &household, sink);
         }
     }
     noise::month(world, month, sink);
@@ -157,9 +191,14 @@ impl<'a, S: Sink> Drawn<'a, S> {
                 continue;
             }
             for (seen, draw) in draws {
-                let rate = self.rate(seen, day);
-                let packets = self.packets(day) * rate * self.sight.product(day);
-                if draw < -(-packets).exp_m1() || (one_off && rate > 0.0) {
+                let still = self.sight.product(day);
+                let chance = if one_off {
+                    // Seen for sure while nothing of the first sight is lost.
+                    self.relative(seen, day) * still
+                } else {
+                    any(self.packets(day) * self.rate(seen, day) * still)
+                };
+                if draw < chance {
                     self.contact_day(seen, day);
                 }
             }
@@ -185,7 +224,7 @@ impl<'a, S: Sink> Drawn<'a, S> {
                 let unknown = self.sight.thinned(day) * (1.0 - self.sight.known(day));
                 let packets = self.packets(day) * self.rate(seen, day) * unknown;
                 let on = self.organisation.presence.on(day);
-                if on && draw < -(-packets).exp_m1() {
+                if on && draw < any(packets) {
                     days |= 1 << (day - start);
                     let servers = self.world.servers.range(Kind::Moved);
                     self.beside(&mut rng, seen, day, servers);
@@ -205,7 +244,7 @@ impl<'a, S: Sink> Drawn<'a, S> {
                 let draw = unit(&mut rng);
                 let packets =
                     self.packets(day) * self.rate(seen, day) * self.sight.thinned(day);
-                if draw < -(-packets).exp_m1() {
+                if draw < any(packets) {
                     let first = self.world.servers.range(Kind::Rivals).start;
                     let server = first + rival.which;
                     self.beside(&mut rng, seen, day, server..server + 1);
@@ -267,64 +306,61 @@ impl<'a, S: Sink> Drawn<'a, S> {
         self.sink.row(seen, row);
     }
 
-    /// One flow a week at each vantage in reach that is no contact: whether an
-    /// organisation's network can be seen does not depend on the product.
+    /// Flows that are no contact, seen by the same rule as contacts: whether an
+    /// organisation's network can be seen does not depend on the product, and what is lost
+    /// of the sight of one is lost of the other.
     fn visible(&mut self) {
         let (start, length) = calendar::month(self.month);
-        let first_monday = start - start % 7;
-        let mut sight = self.own_stream(Purpose::Sight);
-        for monday in (first_monday..start + length).step_by(7) {
-            let week = u64::from(monday);
-            let number = self.organisation.number;
-            let seed = self.world.params.seed;
-            let mut rng = chance::stream(seed, Purpose::Bystander, number, week);
+        let mut rng = self.own_stream(Purpose::Other);
+        for day in start..start + length {
+            let others = OTHERS * detect::rhythm(day) * self.sight.thinned(day);
             for seen in Seen::ALL {
-                let day = monday + u16::try_from(below(&mut rng, 5)).expect("below 5");
-                let (draw, place) = (unit(&mut rng), below(&mut rng, 64));
-                let still = unit(&mut sight);
-                let this_month = (start..start + length).contains(&day);
-                if this_month
-                    && self.rate(seen, day) > 0.0
-                    && still < self.sight.thinned(day)
-                {
-                    self.other(seen, day, draw, place);
+                let others = others * self.relative(seen, day);
+                for (kind, share) in OTHER_KINDS {
+                    // As many draws for what is not seen.
+                    let draw = unit(&mut rng);
+                    let details = chance::branch(&mut rng);
+                    if draw < any(others * share) {
+                        self.other(details, seen, day, kind);
+                    }
                 }
             }
         }
     }
 
-    /// Seen share of a packet: none where its traffic does not cross, or nobody looks.
-    fn rate(&self, seen: Seen, day: YearDay) -> f64 {
+    /// Whether its traffic crosses a vantage, and anybody looks at its networks there.
+    fn in_sight(&self, seen: Seen, day: YearDay) -> bool {
         let reach = self.organisation.reach;
         let crosses = match seen {
             Seen::Exchange => reach.exchange,
             Seen::Carrier => reach.carrier,
         };
-        if !crosses || day >= self.organisation.dark() {
-            return 0.0;
-        }
-        match seen {
-            Seen::Exchange => self.world.rates.exchange(day),
-            Seen::Carrier => self.world.rates.carrier(day),
-        }
+        crosses && day < self.organisation.dark()
     }
 
-    fn other(&mut self, seen: Seen, day: YearDay, draw: f64, place: u32) {
-        let kind = if draw >= CONTROL_SHARE {
-            Kind::Other
-        } else if self.organisation.windows && draw < 0.6 * CONTROL_SHARE {
-            Kind::Windows
-        } else {
-            Kind::Control
+    /// Seen share of a packet.
+    fn rate(&self, seen: Seen, day: YearDay) -> f64 {
+        if self.in_sight(seen, day) { seen.rate(self.world, day) } else { 0.0 }
+    }
+
+    /// Seen share of what the vantage saw with its first rate.
+    fn relative(&self, seen: Seen, day: YearDay) -> f64 {
+        if self.in_sight(seen, day) { seen.relative(self.world, day) } else { 0.0 }
+    }
+
+    fn other(&mut self, mut rng: Pcg64Mcg, seen: Seen, day: YearDay, kind: Kind) {
+        let kind = match kind {
+            Kind::Windows if !self.organisation.windows => Kind::Control,
+            kind => kind,
         };
+        let place = below(&mut rng, 64);
         let holding = place as usize % self.organisation.holdings.len();
         let address = self.organisation.holdings[holding].block.host(100 + place);
         let utc = self.world.utc[self.organisation.country];
-        let at = office_time(&mut self.rng, utc, day);
+        let at = office_time(&mut rng, utc, day);
         let servers = self.world.servers.range(kind);
         let flow = Flow { seen, at, day, originator: address, servers };
-        let row = row(self.world, &mut self.rng, flow, Outcome::Served);
-        self.sink.row(seen, row);
+        self.sink.row(seen, row(self.world, &mut rng, flow, Outcome::Served));
     }
 }
 
@@ -340,33 +376,54 @@ fn household_month(
     let mut rng = chance::stream(seed, purpose, home.number, month as u64);
     let (start, length) = calendar::month(month);
     let seen = if home.reach.exchange { Seen::Exchange } else { Seen::Carrier };
-    let other = (unit(&mut rng) < HOUSEHOLD_OTHER)
-        .then(|| start + u16::try_from(below(&mut rng, length.into())).expect("a day"));
     let mut beside = Beside::new(world, month, group, home);
     for day in start..start + length {
         let draw = unit(&mut rng);
         let rate =
             if day < home.dark { world.rates.seen(home.reach, day) } else { 0.0 };
         let known = rate * group.sight.product(day);
-        let contact = home.presence.on(day) && draw < -(-known).exp_m1();
-        let other = other == Some(day) && rate > 0.0;
         beside.day(world, seen, day, rate, sink);
-        let kind = match (contact, other) {
-            (true, _) => Kind::Update,
-            (false, true) if beside.still(group.sight.thinned(day)) => Kind::Other,
-            (false, _) => continue,
-        };
+        if !home.presence.on(day) || draw >= any(known) {
+            continue;
+        }
         let address = home.address(seed, day);
-        let outcome = if contact {
-            sink.address(address, false);
-            outcome(world, home.country, day, &mut rng)
-        } else {
-            Outcome::Served
-        };
+        sink.address(address, false);
+        let outcome = outcome(world, home.country, day, &mut rng);
         let at = home_time(&mut rng);
-        let servers = world.servers.range(kind);
+        let servers = world.servers.range(Kind::Update);
         let flow = Flow { seen, at, day, originator: address, servers };
         sink.row(seen, row(world, &mut rng, flow, outcome));
+    }
+}
+
+/// A household's flows that are no contact, seen by the same rule as contacts.
+fn household_others(
+    world: &World,
+    month: usize,
+    group: &Consumers,
+    home: &Household,
+    sink: &mut impl Sink,
+) {
+    let seed = world.params.seed;
+    // Parts up to 12 are months of the organisation with this number.
+    let mut rng = chance::stream(seed, Purpose::Other, home.number, 13 + month as u64);
+    let (start, length) = calendar::month(month);
+    let seen = if home.reach.exchange { Seen::Exchange } else { Seen::Carrier };
+    for day in start..start + length {
+        let draw = unit(&mut rng);
+        let mut rng = chance::branch(&mut rng);
+        if day >= home.dark {
+            break;
+        }
+        let still = seen.relative(world, day) * group.sight.thinned(day);
+        if draw >= any(HOUSEHOLD_OTHERS / MONTH_DAYS * still) {
+            continue;
+        }
+        let at = home_time(&mut rng);
+        let servers = world.servers.range(Kind::Other);
+        let originator = home.address(seed, day);
+        let flow = Flow { seen, at, day, originator, servers };
+        sink.row(seen, row(world, &mut rng, flow, Outcome::Served));
     }
 }
 
@@ -401,11 +458,6 @@ impl<'a> Beside<'a> {
         }
     }
 
-    /// Whether what would be seen is still seen.
-    fn still(&mut self, thinned: f64) -> bool {
-        thinned >= 1.0 || unit(&mut self.rng) < thinned
-    }
-
     fn day(
         &mut self,
         world: &World,
@@ -422,7 +474,7 @@ impl<'a> Beside<'a> {
         } else {
             return;
         };
-        if unit(&mut self.rng) >= -(-expected).exp_m1() {
+        if unit(&mut self.rng) >= any(expected) {
             return;
         }
         let originator = self.home.address(world.params.seed, day);
@@ -558,5 +610,205 @@ fn whole(rng: &mut Pcg64Mcg, outcome: Outcome) -> Shape {
             received: Some((0, 0)),
             flags: SYN,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::calendar::DAYS;
+    use crate::detect::Rates;
+    use crate::{Params, Story};
+
+    /// 1 August: sampling changes.
+    const CHANGE: YearDay = 213;
+
+    /// A world in which nothing is lost of anybody's sight.
+    fn clear(seed: u64, eyeball: f64) -> World {
+        let world = Params::of(Story::E);
+        World::new(&Params { organisations: 0.02, eyeball, seed, ..world }).unwrap()
+    }
+
+    fn with_sampling_later(mut world: World, sampling: u32) -> World {
+        world.params.exchange.sampling_later = sampling;
+        world.rates = Rates::new(&world.params);
+        world
+    }
+
+    /// The flows of each organisation; `open` are those of nobody yet.
+    #[derive(Default)]
+    struct Panel {
+        rows: Vec<Vec<(Seen, Row)>>,
+        open: Vec<(Seen, Row)>,
+    }
+
+    impl Sink for Panel {
+        fn row(&mut self, seen: Seen, row: Row) {
+            self.open.push((seen, row));
+        }
+
+        fn organisation(&mut self, place: usize, _: Days, _: u32) {
+            self.rows[place].append(&mut self.open);
+        }
+
+        fn address(&mut self, _: u128, _: bool) {}
+    }
+
+    fn year(world: &World) -> Panel {
+        let rows = vec![Vec::new(); world.organisations.len()];
+        let mut panel = Panel { rows, ..Panel::default() };
+        for number in 0..12 {
+            month(world, number, &mut panel);
+            // Of households and noise.
+            panel.open.clear();
+        }
+        panel
+    }
+
+    /// Days on which something was seen, among days on which it could have been.
+    #[derive(Clone, Copy, Debug, Default)]
+    struct Share {
+        seen: f64,
+        looked: f64,
+    }
+
+    impl Share {
+        fn enter(&mut self, seen: bool) {
+            self.seen += f64::from(u8::from(seen));
+            self.looked += 1.0;
+        }
+
+        /// Logarithm of the sightings expected of a day, and its variance (to first order).
+        fn log_expected(self) -> (f64, f64) {
+            let share = self.seen / self.looked;
+            let expected = -(-share).ln_1p();
+            let variance = share / (1.0 - share) / self.looked;
+            (expected.ln(), variance / expected.powi(2))
+        }
+
+        /// That so many times as much is expected as of `before`: within four standard
+        /// errors, which are small enough to tell it from no change.
+        fn is_times(self, before: Self, factor: f64) {
+            let [(after, var_after), (before, var_before)] =
+                [self, before].map(Self::log_expected);
+            let error = (var_after + var_before).sqrt();
+            let off = after - before - factor.ln();
+            assert!(off.abs() < 4.0 * error, "{off:+.4}, {error:.4} of {factor}");
+            // One from five in six.
+            let told = factor.ln().abs().max(1.2f64.ln());
+            assert!(8.0 * error < told, "{error:.4} cannot tell {factor}");
+        }
+    }
+
+    /// Weekdays with a control product, at a vantage, before and after sampling changes.
+    fn controls(world: &World, panel: &Panel, at: Seen) -> [Share; 2] {
+        let mut shares = [Share::default(); 2];
+        for (organisation, rows) in world.organisations.iter().zip(&panel.rows) {
+            let reach = organisation.reach;
+            let crosses =
+                if at == Seen::Exchange { reach.exchange } else { reach.carrier };
+            if !crosses || organisation.dark() < DAYS {
+                continue;
+            }
+            let is_control = |row: &Row| {
+                [Kind::Windows, Kind::Control].contains(&world.servers.kind(row.server))
+            };
+            let first = calendar::day(0).start().0;
+            let days: BTreeSet<i64> = rows
+                .iter()
+                .filter(|(seen, row)| *seen == at && is_control(row))
+                .map(|(_, row)| (row.start - first) / MICROS_PER_DAY)
+                .collect();
+            for day in (0..DAYS).filter(|day| !calendar::is_weekend(*day)) {
+                if at.rate(world, day) > 0.0 {
+                    let after = usize::from(day >= CHANGE);
+                    shares[after].enter(days.contains(&i64::from(day)));
+                }
+            }
+        }
+        shares
+    }
+
+    #[test]
+    fn coarser_sampling_thins_control_products_as_it_thins_contacts() {
+        for (seed, later) in [(1, 1200), (2, 3000), (3, 500)] {
+            let world = with_sampling_later(clear(seed, 0.001), later);
+            let panel = year(&world);
+            let [before, after] = controls(&world, &panel, Seen::Exchange);
+            after.is_times(before, 1000.0 / f64::from(later));
+            let [before, after] = controls(&world, &panel, Seen::Carrier);
+            after.is_times(before, 1.0);
+        }
+    }
+
+    #[test]
+    fn what_is_lost_of_sight_is_lost_of_control_products() {
+        let mut world = clear(4, 0.001);
+        let before = Seen::ALL.map(|at| controls(&world, &year(&world), at)[0]);
+        for stratum in &mut world.calibration.strata {
+            stratum.sight = Arc::new(Sight::even(0.4));
+        }
+        for (at, before) in Seen::ALL.into_iter().zip(before) {
+            controls(&world, &year(&world), at)[0].is_times(before, 0.4);
+        }
+    }
+
+    #[test]
+    fn households_show_what_is_no_contact_by_the_sampling() {
+        let world = with_sampling_later(clear(5, 0.1), 3000);
+        let mut shares = [[Share::default(); 2]; 2];
+        for group in &world.calibration.consumers {
+            for home in consumer::households(&world.params, group) {
+                let mut panel = Panel::default();
+                for month in 0..12 {
+                    household_others(&world, month, group, &home, &mut panel);
+                }
+                let at = usize::from(home.reach.carrier);
+                let lit = |day: &YearDay| Seen::ALL[at].rate(&world, *day) > 0.0;
+                for (after, days) in [0..CHANGE, CHANGE..DAYS].into_iter().enumerate() {
+                    let change = calendar::day(CHANGE).start().0;
+                    let is_in = |row: &Row| (row.start >= change) == (after == 1);
+                    let seen = panel.open.iter().filter(|(_, row)| is_in(row)).count();
+                    let looked = days.filter(lit).count();
+                    for place in 0..looked {
+                        shares[at][after].enter(place < seen);
+                    }
+                }
+            }
+        }
+        let [[before, after], [carrier_before, carrier_after]] = shares;
+        after.is_times(before, 1.0 / 3.0);
+        carrier_after.is_times(carrier_before, 1.0);
+    }
+
+    #[test]
+    fn what_is_still_seen_with_other_sampling_is_as_it_was() {
+        type Key = (i64, u128, u16, ServerIndex, Volume, Volume);
+        let flows = |world: &World| -> [BTreeSet<Key>; 2] {
+            let mut flows = [BTreeSet::new(), BTreeSet::new()];
+            let kinds = [Kind::Windows, Kind::Control, Kind::Other];
+            for (seen, row) in year(world).rows.iter().flatten() {
+                if kinds.contains(&world.servers.kind(row.server)) {
+                    let ends = (row.start, row.originator, row.originator_port);
+                    let key =
+                        (ends.0, ends.1, ends.2, row.server, row.sent, row.received);
+                    flows[*seen as usize].insert(key);
+                }
+            }
+            flows
+        };
+        let world = clear(6, 0.001);
+        let fine = flows(&world);
+        let coarse = flows(&with_sampling_later(world, 4000));
+        assert!(coarse[1] == fine[1]);
+        assert!(coarse[0].is_subset(&fine[0]));
+        let change = calendar::day(CHANGE).start().0;
+        let until =
+            |flows: &BTreeSet<Key>| flows.iter().filter(|f| f.0 < change).count();
+        assert_eq!(until(&coarse[0]), until(&fine[0]));
+        assert!(coarse[0].len() < fine[0].len());
     }
 }

@@ -125,7 +125,8 @@ pub struct Noise {
     pub sandboxes: u32,
     /// Exits of commercial VPNs: consumers of any country behind one rented address.
     pub vpn_exits: u32,
-    /// Share of organisations without the product that show one contact in the year.
+    /// Share of organisations without the product that show one contact in the year, where
+    /// nothing of the first sight is lost.
     pub one_off: f64,
 }
 
