@@ -28,12 +28,16 @@ pub(crate) const VIEWS_MAX: usize = 3;
 const GROUP_MIN: usize = 100;
 /// Groups with a hazard of their own, the largest first. Picked by hand, revisit.
 const GROUPS_MAX: usize = 12;
+/// Organisations of a group in a sample, at least, if it has as many.
+const SAMPLE_MIN: usize = 200;
 /// A cohort smaller than this is not modelled: there are about as many parameters.
 pub(crate) const COHORT_MIN: usize = 60;
 /// Weeks between the first and last, at least: twice the shortest of windows.
 const WEEKS_MIN: usize = 6;
 /// Weeks in which the product's visibility is allowed to part from that of controls.
 const BLOCK_WEEKS: usize = 4;
+/// Organisations of a vantage from which it has a visibility curve. Picked by hand, revisit.
+const CURVED_MIN: u64 = 40;
 /// Share of a vantage's organisations with controls from which it has a sight state.
 const CONTROLLED_MIN: f64 = 0.2;
 
@@ -135,6 +139,8 @@ pub(crate) struct Unit {
     /// Where it stands, for strata: a history without weeks.
     pub(crate) place: History,
     pub(crate) group: usize,
+    /// How many organisations it stands for: itself, and in a sample others.
+    pub(crate) weight: f64,
     pub(crate) family: usize,
     /// Week in which it became a member: with the m-th day seen in the window before.
     pub(crate) entry_week: usize,
@@ -170,6 +176,9 @@ pub(crate) struct Evidence {
     pub(crate) vantages: Vec<VantageId>,
     /// Whether a vantage sees enough controls for a sight state.
     pub(crate) controlled: Vec<bool>,
+    /// Whether it sees enough organisations for a visibility of its own in each week; at
+    /// others visibility is taken to stay.
+    pub(crate) curved: Vec<bool>,
     pub(crate) groups: usize,
     /// Before the act, between announcement and effect, after; for each week.
     pub(crate) period: Vec<usize>,
@@ -217,6 +226,7 @@ impl Evidence {
             after,
             vantages: vantages(panel),
             controlled: Vec::new(),
+            curved: Vec::new(),
             groups: 1,
             period,
             periods,
@@ -236,9 +246,20 @@ impl Evidence {
         Ok(evidence)
     }
 
-    /// Every `step`-th organisation, in order of name.
-    pub(crate) fn part(&self, step: usize) -> Self {
-        let units = self.units.iter().step_by(step.max(1)).cloned().collect();
+    /// About so many organisations that stand for all: of each group an even choice in
+    /// order of name, of small groups more.
+    pub(crate) fn sample(&self, size: usize) -> Self {
+        let mut units = Vec::new();
+        for group in 0..self.groups {
+            let members: Vec<&Unit> =
+                self.units.iter().filter(|unit| unit.group == group).collect();
+            let share = (size * members.len()).div_ceil(self.units.len().max(1));
+            let taken = share.max(SAMPLE_MIN).min(members.len());
+            let number = |n: usize| as_f64(u64::try_from(n).unwrap_or(u64::MAX));
+            let weight = number(members.len()) / number(taken.max(1));
+            let chosen = (0..taken).map(|i| members[i * members.len() / taken]);
+            units.extend(chosen.map(|unit| Unit { weight, ..unit.clone() }));
+        }
         Self { units, ..self.clone_without_units() }
     }
 
@@ -247,6 +268,7 @@ impl Evidence {
             units: Vec::new(),
             vantages: self.vantages.clone(),
             controlled: self.controlled.clone(),
+            curved: self.curved.clone(),
             period: self.period.clone(),
             block: self.block.clone(),
             entries: self.entries.clone(),
@@ -302,6 +324,7 @@ impl Evidence {
                 organisation: united.organisation.clone(),
                 seen_after: self.seen_after(&united, panel, windows),
                 group: 0,
+                weight: 1.0,
                 family,
                 entry_week,
                 entry: 0,
@@ -387,7 +410,8 @@ impl Evidence {
         })
     }
 
-    /// A vantage has a sight state if enough of its organisations have controls.
+    /// A vantage has a sight state if enough of its organisations have controls, and a curve
+    /// if there are enough of them.
     fn set_controlled(&mut self) {
         let mut counts = vec![(0u64, 0u64); self.vantages.len()];
         for view in self.units.iter().flat_map(|u| &u.views) {
@@ -400,6 +424,7 @@ impl Evidence {
                 *with >= 20 && as_f64(*with) >= CONTROLLED_MIN * as_f64(*all)
             })
             .collect();
+        self.curved = counts.iter().map(|(_, all)| *all >= CURVED_MIN).collect();
         for unit in &mut self.units {
             for view in &mut unit.views {
                 view.control &= self.controlled[view.vantage];

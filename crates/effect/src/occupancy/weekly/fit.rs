@@ -9,8 +9,7 @@ use nalgebra::{DMatrix, DVector};
 use super::evidence::{Evidence, pattern_days};
 use super::layout::Layout;
 use super::likelihood::Likelihood;
-use crate::interval::as_f64;
-use crate::occupancy::optimum::{Minimum, Objective, minimise, minimise_near};
+use crate::occupancy::optimum::{Minimum, Objective, approach, minimise, settle};
 
 /// A fitted model.
 pub(crate) struct Fit {
@@ -27,15 +26,14 @@ pub(crate) struct Fit {
     known_curve: Option<DMatrix<f64>>,
 }
 
-/// Above so many organisations, a part of about [`PART`] is searched first: nearly all
-/// steps are then cheap, and a few with all organisations end the search.
+/// Above so many organisations, samples of them are searched first: most steps are then
+/// cheap. Every fit to so many takes the same path, so that one more organisation does not
+/// change the answer.
 const WHOLE_MAX: usize = 6_000;
-/// Organisations of that part.
-const PART: usize = 3_000;
-
-fn units(evidence: &Evidence) -> f64 {
-    as_f64(u64::try_from(evidence.units.len()).unwrap_or(1).max(1))
-}
+/// Organisations of the sample that is searched from the beginning, and of the one that is
+/// searched from where that ended. The curvature at the top of the second stands for that
+/// of all: it is known to a few per cent, a standard error to half as many.
+const SAMPLES: [usize; 2] = [3_000, WHOLE_MAX];
 
 /// The top of the likelihood of `evidence`, and the scale of its coordinates.
 fn search(
@@ -50,9 +48,22 @@ fn search(
     let spread = scores.column_iter().map(|of| of.norm_squared());
     let scale: Vec<f64> = spread
         .zip(prior.diagonal().iter())
-        .map(|(s, prior)| (s + prior) / units(evidence))
+        .map(|(s, prior)| (s + prior) / likelihood.weight())
         .collect();
     (minimise(&likelihood, &start, &scale), scale)
+}
+
+/// The same where organisations are many.
+fn by_samples(likelihood: &Likelihood<'_>, prior: &DMatrix<f64>) -> Minimum {
+    let Likelihood { layout, evidence } = *likelihood;
+    let [first, second] = SAMPLES.map(|size| evidence.sample(size));
+    let (near, scale) = search(layout, &first, prior);
+    let second = Likelihood { layout, evidence: &second };
+    let at = approach(&second, &near.at, &near.curvature);
+    let curvature = second.curvature(&at);
+    let nearer = settle(&second, at, curvature, &scale);
+    let at = approach(likelihood, &nearer.at, &nearer.curvature);
+    settle(likelihood, at, nearer.curvature, &scale)
 }
 
 impl Fit {
@@ -62,11 +73,7 @@ impl Fit {
         let likelihood = Likelihood { layout: &layout, evidence };
         let prior = layout.prior_curvature();
         let minimum = if evidence.units.len() > WHOLE_MAX {
-            let part = evidence.part(evidence.units.len().div_ceil(PART));
-            let near = search(&layout, &part, &prior);
-            let more = likelihood.weight() / units(&part);
-            let curvature = (&near.0.curvature - &prior) * more + &prior;
-            minimise_near(&likelihood, &near.0.at, &curvature, &near.1)
+            by_samples(&likelihood, &prior)
         } else {
             search(&layout, evidence, &prior).0
         };

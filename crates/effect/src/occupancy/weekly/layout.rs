@@ -48,10 +48,11 @@ pub(crate) struct Layout {
     pub(crate) periods: usize,
     pub(crate) blocks: usize,
     pub(crate) controlled: Vec<bool>,
-    curve: usize,
+    /// Where each vantage's visibility begins, and its parting; none where it has none.
+    curves: Vec<Option<usize>>,
+    partings: Vec<Option<usize>>,
     product: usize,
     control: usize,
-    parting: usize,
     weekend: usize,
     product_class: usize,
     control_class: usize,
@@ -82,10 +83,13 @@ impl Layout {
             next += count;
             place
         };
-        let curve = take(v * (t - 1));
+        let curves: Vec<Option<usize>> =
+            evidence.curved.iter().map(|curved| curved.then(|| take(t - 1))).collect();
         let product = take(v * products);
         let control = take(v * controls);
-        let parting = take(v * (evidence.blocks - 1));
+        let parts = |v: usize| evidence.curved[v] && evidence.controlled[v];
+        let partings: Vec<Option<usize>> =
+            (0..v).map(|v| parts(v).then(|| take(evidence.blocks - 1))).collect();
         let weekend = take(2);
         let product_class = take(products - 1);
         let control_class = take(controls - 1);
@@ -104,10 +108,10 @@ impl Layout {
             periods: r,
             blocks: evidence.blocks,
             controlled: evidence.controlled.clone(),
-            curve,
+            curves,
+            partings,
             product,
             control,
-            parting,
             weekend,
             product_class,
             control_class,
@@ -121,9 +125,10 @@ impl Layout {
         }
     }
 
-    /// Visibility of a week relative to the first, which has no parameter.
+    /// Visibility of a week relative to the first, which has no parameter; nor has a vantage
+    /// that sees few.
     pub(crate) fn curve(&self, vantage: usize, week: usize) -> Option<usize> {
-        Some(self.curve + vantage * (self.weeks - 1) + week.checked_sub(1)?)
+        Some(self.curves[vantage]? + week.checked_sub(1)?)
     }
 
     /// The product's intensity for a class at a vantage.
@@ -139,9 +144,7 @@ impl Layout {
     /// How the product's visibility parts from the controls' in a block. The first block
     /// has no parameter; nor has a vantage without controls, whose curve is the product's.
     pub(crate) fn parting(&self, vantage: usize, block: usize) -> Option<usize> {
-        let place =
-            self.parting + vantage * (self.blocks - 1) + block.checked_sub(1)?;
-        self.controlled[vantage].then_some(place)
+        Some(self.partings[vantage]? + block.checked_sub(1)?)
     }
 
     /// Weekend days relative to weekdays: the product's, the controls'.
@@ -207,8 +210,9 @@ impl Layout {
 
     /// Whether a parameter is of visibility over time: the curve or the parting.
     pub(crate) fn is_curve(&self, place: usize) -> bool {
-        (self.curve..self.product).contains(&place)
-            || (self.parting..self.weekend).contains(&place)
+        // Curves come first, partings between intensities and weekends.
+        let partings = self.control + self.vantages * self.controls..self.weekend;
+        place < self.product || partings.contains(&place)
     }
 
     /// Adds minus the logarithm of the prior and its gradient.
@@ -238,10 +242,7 @@ impl Layout {
             }
             for block in 1..self.blocks {
                 let step = (0.0, PARTING_STEP);
-                match self.parting(v, block) {
-                    Some(place) => add(Some(place), self.parting(v, block - 1), step),
-                    None => add(Some(self.parting_unused(v, block)), None, step),
-                }
+                add(self.parting(v, block), self.parting(v, block - 1), step);
             }
             for period in 0..self.periods {
                 add(Some(self.dark(v, period)), None, DARK);
@@ -267,11 +268,6 @@ impl Layout {
             }
         }
         add(Some(self.back), None, RETURN);
-    }
-
-    /// The place kept for a vantage without controls; nothing reads it but the prior.
-    fn parting_unused(&self, vantage: usize, block: usize) -> usize {
-        self.parting + vantage * (self.blocks - 1) + block - 1
     }
 
     /// Second derivatives of minus the logarithm of the prior.

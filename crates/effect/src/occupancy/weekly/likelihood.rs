@@ -13,7 +13,6 @@ use super::entry::Entries;
 use super::evidence::Evidence;
 use super::layout::Layout;
 use super::rates::Rates;
-use crate::interval::as_f64;
 use crate::occupancy::optimum::{Objective, symmetric};
 
 /// Parts that organisations are summed in.
@@ -37,7 +36,7 @@ impl Objective for Likelihood<'_> {
     }
 
     fn weight(&self) -> f64 {
-        as_f64(u64::try_from(self.evidence.units.len()).unwrap_or(1))
+        self.evidence.units.iter().map(|unit| unit.weight).sum::<f64>().max(1.0)
     }
 
     fn curvature(&self, at: &[f64]) -> DMatrix<f64> {
@@ -91,8 +90,8 @@ impl Likelihood<'_> {
             let (mut room, mut sums) = (Room::default(), Sums::new(self.layout));
             let mut log = 0.0;
             for unit in part.iter().map(|i| &self.evidence.units[*i]) {
-                log += chain.likelihood(unit, false, &mut room);
-                let asked = Asked { weight: 1.0 };
+                log += unit.weight * chain.likelihood(unit, false, &mut room);
+                let asked = Asked { weight: unit.weight };
                 chain.add(unit, asked, &room, &mut sums);
             }
             (log, sums)
@@ -128,7 +127,7 @@ impl Likelihood<'_> {
                 sums.clear();
                 for unit in family.iter().map(|i| &self.evidence.units[*i]) {
                     chain.likelihood(unit, false, &mut room);
-                    let asked = Asked { weight: 1.0 };
+                    let asked = Asked { weight: unit.weight };
                     chain.add(unit, asked, &room, &mut sums);
                 }
                 rows.extend(gradient(self.layout, self.evidence, &rates, &sums));

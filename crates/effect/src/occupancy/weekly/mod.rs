@@ -19,6 +19,7 @@ mod entry;
 mod evidence;
 mod fit;
 mod lack;
+mod lanes;
 mod layout;
 mod likelihood;
 mod rates;

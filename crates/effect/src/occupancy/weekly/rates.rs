@@ -45,15 +45,15 @@ impl Detection {
         ((vantage * self.weeks + week) * PATTERNS + usize::from(pattern)) * self.classes
     }
 
-    /// The chance of a pattern for one class.
-    pub(crate) fn chance(
+    /// The chance of a pattern for each class.
+    pub(crate) fn chances(
         &self,
         vantage: usize,
         week: usize,
         pattern: Pattern,
-        class: usize,
-    ) -> f64 {
-        self.chance[self.row(vantage, week, pattern) + class]
+    ) -> &[f64] {
+        let row = self.row(vantage, week, pattern);
+        &self.chance[row..row + self.classes]
     }
 
     /// Its logarithm for each class.

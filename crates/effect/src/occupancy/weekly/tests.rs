@@ -331,8 +331,8 @@ fn walk(
         for week in 0..8 {
             let (using, lit) = state(week);
             let (v, days) = (view.vantage, view.cells[week]);
-            let product = rates.product.chance(v, week, days.product, class / 3);
-            let control = rates.control.chance(v, week, days.control, class % 3);
+            let product = rates.product.chances(v, week, days.product)[class / 3];
+            let control = rates.control.chances(v, week, days.control)[class % 3];
             chance *= shows(product, using && lit, days.product);
             if view.control {
                 chance *= shows(control, lit, days.control);
