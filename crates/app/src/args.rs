@@ -479,9 +479,6 @@ pub(crate) struct Report {
     /// Popularity of host names over time, for a figure of its own
     #[arg(long, value_name = "FILE")]
     pub(crate) rank_panel: Option<PathBuf>,
-    /// Take visibility out also of more than 5,000 organisations, which takes minutes
-    #[arg(long)]
-    pub(crate) corrected: bool,
 }
 
 #[derive(Debug, Args)]

@@ -180,7 +180,6 @@ fn report_arguments(verb: &args::Demo) -> args::Report {
         compared: args::Compared::default(),
         focus: None,
         rank_panel: verb.rank_panel.clone(),
-        corrected: false,
     }
 }
 
@@ -191,8 +190,8 @@ struct Figures {
     focus: String,
     removal: Estimate,
     net: Estimate,
-    /// Visibility taken out, or why that cannot be told; `None` if it was not asked for.
-    corrected: Option<Result<Estimate, String>>,
+    /// Visibility taken out, or why that cannot be told.
+    corrected: Result<Estimate, String>,
 }
 
 impl Figures {
@@ -218,10 +217,8 @@ impl Figures {
             addresses: (expanded(&before, factor), expanded(&after, factor)),
             removal: estimate(Quantity::CohortRemoval)?,
             net: estimate(Quantity::NetChange)?,
-            corrected: report.correction.as_ref().map(|_| {
-                estimate(Quantity::RemovalCorrected)
-                    .map_err(|hidden| refusal(report).unwrap_or(hidden.to_string()))
-            }),
+            corrected: estimate(Quantity::RemovalCorrected)
+                .map_err(|hidden| refusal(report).unwrap_or(hidden.to_string())),
             focus,
         })
     }
@@ -290,22 +287,17 @@ fn tell(figures: &Figures, page: &Path, took_micros: i64) -> anyhow::Result<()> 
         interval(&figures.net),
     )?;
     match &figures.corrected {
-        Some(Ok(corrected)) => writeln!(
+        Ok(corrected) => writeln!(
             out,
             "{} organisations, visibility taken out: {}{} stopped using it",
             figures.focus,
             percent(corrected.value),
             interval(corrected)
         )?,
-        Some(Err(reason)) => writeln!(
+        Err(reason) => writeln!(
             out,
             "{} organisations, visibility taken out: not identified ({reason})",
             figures.focus
-        )?,
-        None => writeln!(
-            out,
-            "visibility not separated from usage here: at this size the model takes \
-             minutes (`tidegauge report --corrected`)"
         )?,
     }
     writeln!(out, "report: {}", page.display())?;

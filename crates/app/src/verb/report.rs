@@ -9,7 +9,7 @@ use tidegauge_effect::retention::retention;
 use tidegauge_effect::{Active, Stratify, Windows};
 use tidegauge_model::count::{Dating, Dimension, Query, Release};
 use tidegauge_model::estimate::ReleasedEstimate;
-use tidegauge_model::panel::{History, Panel};
+use tidegauge_model::panel::Panel;
 use tidegauge_model::policy::PolicyEvent;
 use tidegauge_model::{Country, DayRange, ProductId, SectorId};
 use tidegauge_publish::report::{
@@ -25,10 +25,6 @@ use crate::{Outcome, args, clock, knowledge, rank};
 const GOVERNMENT: &str = "government";
 /// How estimates are split.
 const SPLIT: [Stratify; 3] = [Stratify::All, Stratify::Country, Stratify::Sector];
-
-/// Of more organisations the model of visibility is made only where it is asked for: 22,000
-/// took more than five minutes, 1,100 one.
-const CORRECTED_UNASKED_MAX: usize = 5_000;
 
 /// What is special about simulated data.
 pub(crate) struct Simulated {
@@ -69,8 +65,7 @@ pub(crate) async fn make(
         None => None,
     };
     let panel = desk.panel().await?;
-    let corrected =
-        desk.takes_visibility_out(&panel).then(|| desk.corrected(&panel, &policy));
+    let corrected = desk.corrected(&panel, &policy);
     let product_name = opened
         .catalog
         .product(desk.product.as_str())
@@ -81,7 +76,7 @@ pub(crate) async fn make(
     let all_sectors = desk.paired(Dimension::Sector, &[], &[]).await?;
     let tables: Vec<Release> =
         [&countries, &all_sectors].into_iter().flat_map(|p| both(p.as_ref())).collect();
-    let estimates = desk.estimates(&panel, corrected.as_ref(), &tables);
+    let estimates = desk.estimates(&panel, &corrected, &tables);
     let report = Report {
         product: desk.product.clone(),
         product_name,
@@ -96,7 +91,7 @@ pub(crate) async fn make(
         government: desk
             .paired(Dimension::Country, &[], &[SectorId::new(GOVERNMENT)])
             .await?,
-        correction: corrected.as_ref().map(|found| correction(found, &estimates)),
+        correction: Some(correction(&corrected, &estimates)),
         estimates,
         retention: desk.retention(&panel, &tables),
         coverage: opened.lake.coverage(desk.period).await?,
@@ -204,13 +199,6 @@ impl<'a> Desk<'a> {
         Ok(self.counter().panel(&self.product, &query).await?)
     }
 
-    fn takes_visibility_out(&self, panel: &Panel) -> bool {
-        let same =
-            |one: &History, next: &History| one.organisation == next.organisation;
-        let organisations = panel.histories.chunk_by(same).count();
-        self.verb.corrected || organisations <= CORRECTED_UNASKED_MAX
-    }
-
     fn corrected(
         &self,
         panel: &Panel,
@@ -223,15 +211,15 @@ impl<'a> Desk<'a> {
     fn estimates(
         &self,
         panel: &Panel,
-        corrected: Option<&Result<Corrected, Refusal>>,
+        corrected: &Result<Corrected, Refusal>,
         tables: &[Release],
     ) -> Vec<ReleasedEstimate> {
         let of = |stratify| {
             let (evidence, compared) = (&self.verb.evidence, &self.verb.compared);
             assess::estimates_by(panel, self.windows, evidence, compared, stratify)
         };
-        let found = corrected.into_iter().flatten();
-        let found = found.flat_map(|c| assess::corrected_estimates(c, self.windows));
+        let found =
+            corrected.iter().flat_map(|c| assess::corrected_estimates(c, self.windows));
         let estimates = SPLIT.into_iter().flat_map(of).chain(found);
         self.audience.estimates(estimates, tables)
     }
