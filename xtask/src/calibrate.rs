@@ -21,7 +21,6 @@ pub(crate) fn calibrate() -> Outcome {
             "demo",
             "--out",
             demo,
-            "--fresh",
             "--check-targets",
         ],
     )

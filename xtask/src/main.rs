@@ -5,6 +5,7 @@
 //! * `tidy`: the rules of the house that no compiler checks, in seconds;
 //! * `docs [--check]`: writes (or compares) the generated pages of `docs/reference/`;
 //! * `calibrate`: the synthetic world at full size against its targets (not in CI);
+//! * `worlds`: worlds with known truth from telemetry to verdict (not in CI);
 //! * `fuzz [--smoke | INPUTS] [TARGET…]`: every decoder against hostile bytes
 //!   ([`fuzz`]); ten million inputs each unless told;
 //! * `bench`: measures, and prints rows for `docs/benchmarks.md` (not in CI);
@@ -22,6 +23,7 @@ mod run;
 mod test;
 mod tidy;
 mod tools;
+mod worlds;
 
 use std::process::ExitCode;
 
@@ -34,11 +36,12 @@ fn main() -> ExitCode {
         ["docs"] => docs::docs(docs::Mode::Write),
         ["docs", "--check"] => docs::docs(docs::Mode::Check),
         ["calibrate"] => calibrate::calibrate(),
+        ["worlds", rest @ ..] => worlds::worlds(rest),
         ["bench"] => bench::bench(),
         ["bench", "live"] => live::live(&run::target().join("release/tidegauge")),
         ["bench", "live", binary] => live::live(std::path::Path::new(binary)),
         ["fuzz", words @ ..] => fuzz::fuzz(words),
-        _ => Err("usage: cargo xtask test | tidy | docs [--check] | calibrate | fuzz | bench [live]"
+        _ => Err("usage: cargo xtask test | tidy | docs [--check] | calibrate | worlds | fuzz | bench [live]"
             .into()),
     };
     match outcome {
