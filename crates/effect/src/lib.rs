@@ -13,7 +13,8 @@
 //! * [`unseen`]: what no vantage saw; [`substitution`]: what replaced the product;
 //! * [`forecast`]: how long the rest will last; [`specification`]: what choices change;
 //! * [`attribution`]: the error of not knowing whose an address was; [`imputation`]: the same
-//!   estimate on several draws of it.
+//!   estimate on several draws of it;
+//! * [`assessment`]: all of them asked about one act, with checks and the answer in sentences.
 //!
 //! **Invariant:** nothing here knows addresses, SQL, files, async or Arrow, and every
 //! random draw comes from a seed that the caller passes in. Every before/after figure
@@ -23,6 +24,7 @@
 //! [`model::panel::Panel`]: tidegauge_model::panel::Panel
 
 pub mod activity;
+pub mod assessment;
 pub mod attribution;
 pub mod bootstrap;
 pub mod comparison;

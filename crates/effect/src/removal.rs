@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use tidegauge_model::estimate::{Estimate, Identification, Interval, Quantity};
 use tidegauge_model::panel::{History, Panel};
-use tidegauge_model::{Country, OrgId};
+use tidegauge_model::{Country, DayRange, OrgId};
 
 use crate::activity::organisations;
 use crate::bootstrap::{Families, Tally};
@@ -73,7 +73,7 @@ pub fn removal(
     estimates
 }
 
-fn cohort_removal(tally: Tally) -> Option<f64> {
+pub(crate) fn cohort_removal(tally: Tally) -> Option<f64> {
     (tally.before > 0).then(|| 1.0 - as_f64(tally.both) / as_f64(tally.before))
 }
 
@@ -90,7 +90,7 @@ fn tally_strata(
     type ByFamily = BTreeMap<(Option<Country>, OrgId), Tally>;
     let mut strata: BTreeMap<Stratum, ByFamily> = BTreeMap::new();
     for history in organisations(panel) {
-        let tally = tally(&history, panel, windows, active);
+        let tally = tally(&history, panel.days, windows, active);
         if tally == Tally::default() {
             continue;
         }
@@ -110,9 +110,15 @@ fn tally_strata(
         .collect()
 }
 
-fn tally(history: &History, panel: &Panel, windows: Windows, active: Active) -> Tally {
-    let before = active.holds(history, panel.days, windows.before());
-    let after = active.holds(history, panel.days, windows.after());
+/// Whether an organisation of a panel over `days` counts before, after, and in both.
+pub(crate) fn tally(
+    history: &History,
+    days: DayRange,
+    windows: Windows,
+    active: Active,
+) -> Tally {
+    let before = active.holds(history, days, windows.before());
+    let after = active.holds(history, days, windows.after());
     Tally {
         before: u64::from(before),
         both: u64::from(before && after),
@@ -123,7 +129,6 @@ fn tally(history: &History, panel: &Panel, windows: Windows, active: Active) -> 
 #[cfg(test)]
 pub(crate) mod tests {
     use proptest::prelude::*;
-    use tidegauge_model::DayRange;
     use tidegauge_model::panel::WeekCell;
 
     use super::*;

@@ -81,8 +81,13 @@ impl History {
         for (index, cell) in self.weeks.iter().enumerate() {
             let monday =
                 first_monday.plus(7 * i32::try_from(index).unwrap_or(i32::MAX));
-            let mask = days_of_week_in(monday, window);
-            total += (of(*cell) & mask).count_ones();
+            if monday > window.last() {
+                break;
+            }
+            let bits = of(*cell);
+            if bits != 0 && monday.plus(6) >= window.first() {
+                total += (bits & days_of_week_in(monday, window)).count_ones();
+            }
         }
         total
     }

@@ -197,6 +197,29 @@ fn the_document_of_an_assessment_says_what_is_not_identified() {
 }
 
 #[test]
+fn an_assessment_holds_every_estimator_or_its_rule() {
+    let house = filled();
+    let said = house.done(&["--format", "json", "assess"]);
+    let document: serde_json::Value = serde_json::from_str(&said).unwrap();
+    for key in ["survival", "hazard", "series", "comparison", "specifications"] {
+        let readings = document[key].as_array().unwrap();
+        assert!(!readings.is_empty(), "{key}");
+        for reading in readings {
+            let told = ["value", "low", "high"].iter().any(|k| reading[*k].is_number());
+            assert!(told || reading["refused"]["rule"].is_string(), "{reading}");
+            assert!(reading["of"] != "DE", "what the disclosure rule hides: {reading}");
+        }
+    }
+    let checks = document["checks"].as_array().unwrap();
+    assert!(checks.iter().any(|c| c["passed"].is_null()), "{checks:?}");
+    assert_eq!(document["questions"].as_array().unwrap().len(), 5);
+    let people = house.done(&["assess"]);
+    for heading in ["\nsurvival\n", "\nchecks\n", "\nquestions\n", "cannot be told: "] {
+        assert!(people.contains(heading), "{heading}: {people}");
+    }
+}
+
+#[test]
 fn a_window_that_nobody_covered_is_not_identified() {
     let house = filled();
     let months = ["--before", "2024-04", "--after", "2025-11"];

@@ -167,6 +167,19 @@ impl Coefficient {
         Self { name: name.to_owned(), value, standard_error, interval, degrees }
     }
 
+    /// The chance of a value as far from none if there is no effect, two-sided; `None`
+    /// without a standard error.
+    pub fn p_two_sided(&self) -> Option<f64> {
+        let statistic = (self.value / self.standard_error).abs();
+        if !statistic.is_finite() {
+            return None;
+        }
+        let student = self.degrees.and_then(|d| StudentsT::new(0.0, 1.0, d).ok());
+        let tail = student
+            .map_or_else(|| Normal::standard().sf(statistic), |t| t.sf(statistic));
+        Some((2.0 * tail).min(1.0))
+    }
+
     /// The smallest true effect that a two-sided test at 5 % would find with probability
     /// 0.8 (Bloom 1995, Evaluation Review 19:547).
     pub fn minimum_detectable(&self) -> f64 {
@@ -245,5 +258,9 @@ mod tests {
     fn an_effect_of_2_8_standard_errors_is_found_four_times_in_five() {
         let coefficient = Coefficient::new("step", 0.0, 1.0, None, "normal");
         assert!((coefficient.minimum_detectable() - 2.801_585).abs() < 1e-5);
+        let at_two = Coefficient::new("step", -2.0, 1.0, None, "normal");
+        assert!((at_two.p_two_sided().unwrap() - 0.045_500_26).abs() < 1e-7);
+        let none = Coefficient::new("step", 1.0, 0.0, None, "normal");
+        assert_eq!(none.p_two_sided(), None);
     }
 }

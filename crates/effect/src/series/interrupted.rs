@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use nalgebra::{DMatrix, DVector};
 
-use super::{SeriesRefused, admit};
+use super::{POINTS_AFTER_MIN, POINTS_BEFORE_MIN, SeriesRefused, admit};
 use crate::interval::as_f64;
 use crate::regression::linear::{LeastSquares, newey_west_lags};
 use crate::regression::negative_binomial::{CountFit, negative_binomial};
@@ -62,7 +62,7 @@ impl Interrupted {
 
 /// Fits `values` (a logarithm of counts, a share) around `act`.
 pub fn interrupted(values: &[f64], act: &Act) -> Result<Interrupted, SeriesRefused> {
-    admit(values, act.onset)?;
+    act.admit(values)?;
     let design = act.design(values.len());
     let series = Autoregressive {
         matrix: design.matrix(values)?,
@@ -102,12 +102,24 @@ pub fn interrupted_counts(
     act: &Act,
 ) -> Result<CountFit, SeriesRefused> {
     let values: Vec<f64> = counts.iter().map(|c| as_f64(*c)).collect();
-    admit(&values, act.onset)?;
+    act.admit(&values)?;
     let lags = newey_west_lags(counts.len());
     Ok(negative_binomial(&act.design(counts.len()), counts, lags)?)
 }
 
 impl Act {
+    /// Applies the rules of a series; points in transition are neither before nor after.
+    fn admit(&self, values: &[f64]) -> Result<(), SeriesRefused> {
+        admit(values, self.onset)?;
+        let apart = |point: &usize| self.transition.contains(point);
+        let before = (0..self.onset).filter(|p| !apart(p)).count();
+        let after = (self.onset..values.len()).filter(|p| !apart(p)).count();
+        if before < POINTS_BEFORE_MIN || after < POINTS_AFTER_MIN {
+            return Err(SeriesRefused::TooShort { before, after });
+        }
+        Ok(())
+    }
+
     /// The columns of a series of `points` points. Time is counted from 1.
     pub fn design(&self, points: usize) -> Design {
         let after = |t: usize| if t >= self.onset { 1.0 } else { 0.0 };
@@ -190,6 +202,14 @@ mod tests {
         let second = interrupted(&values, &set_apart).unwrap();
         let step = |fit: &Interrupted| fit.coefficient(STEP).unwrap().value;
         assert!((step(&first) - step(&second)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn points_in_transition_do_not_count_as_after() {
+        let values: Vec<f64> = (0..48).map(|t| f64::from(t * 7 % 13)).collect();
+        let act = Act { onset: 24, transition: 24..38, season: None };
+        let refused = SeriesRefused::TooShort { before: 24, after: 10 };
+        assert_eq!(interrupted(&values, &act).unwrap_err(), refused);
     }
 
     #[test]

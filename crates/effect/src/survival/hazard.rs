@@ -6,7 +6,7 @@
 //! acts that always begin together, cannot be told apart: the later column is named and
 //! refused. So is a period in which nobody, or everybody, had the event.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use nalgebra::{DMatrix, DVector};
 
@@ -75,32 +75,45 @@ pub fn hazard(
     if let Some(place) = spells.iter().position(|s| s.last < s.first) {
         return Err(SurvivalRefused::Time(place));
     }
-    let rows: Vec<(usize, u32)> = spells
-        .iter()
-        .enumerate()
-        .flat_map(|(i, s)| (s.first..=s.last).map(move |period| (i, period)))
-        .collect();
-    let events: Vec<bool> = rows
-        .iter()
-        .map(|(i, period)| spells[*i].event && *period == spells[*i].last)
-        .collect();
-    let blocks: BTreeSet<u32> = rows.iter().map(|row| block(row.1)).collect();
+    // Subject-periods with the same block, terms and outcome are one row with a weight: a
+    // cohort of 22,000 over a year is a million subject-periods and a few hundred rows.
+    let mut alike: HashMap<Vec<u64>, usize> = HashMap::new();
+    let (mut kinds, mut weights) = (Vec::new(), Vec::new());
+    let mut rows: Vec<(usize, u64)> = Vec::new();
+    let mut key = Vec::with_capacity(terms.len() + 2);
+    for (i, s) in spells.iter().enumerate() {
+        for period in s.first..=s.last {
+            let event = s.event && period == s.last;
+            key.clear();
+            key.extend([u64::from(block(period)), u64::from(event)]);
+            key.extend(terms.iter().map(|t| (t.value)(i, period).to_bits()));
+            let kind = alike.get(&key).copied().unwrap_or_else(|| {
+                alike.insert(key.clone(), kinds.len());
+                kinds.push((i, period, event));
+                weights.push(0.0);
+                kinds.len() - 1
+            });
+            weights[kind] += 1.0;
+            rows.push((kind, s.cluster));
+        }
+    }
+    let blocks: BTreeSet<u32> = kinds.iter().map(|kind| block(kind.1)).collect();
     let mut design = Design::default();
     for of in &blocks {
-        let is = |row: &(usize, u32)| f64::from(u8::from(block(row.1) == *of));
-        design = design.with(format!("period {of}"), rows.iter().map(is).collect());
-        let inside = || rows.iter().zip(&events).filter(|(row, _)| block(row.1) == *of);
-        let had = inside().filter(|(_, event)| **event).count();
-        if had == 0 || had == inside().count() {
+        let is = |kind: &(usize, u32, bool)| f64::from(u8::from(block(kind.1) == *of));
+        design = design.with(format!("period {of}"), kinds.iter().map(is).collect());
+        let mut inside = kinds.iter().filter(|kind| block(kind.1) == *of);
+        let had = inside.clone().any(|kind| kind.2);
+        if !had || inside.all(|kind| kind.2) {
             return Err(SurvivalRefused::Separated(format!("period {of}")));
         }
     }
     for term in terms {
-        let values = rows.iter().map(|(i, period)| (term.value)(*i, *period));
+        let values = kinds.iter().map(|(i, period, _)| (term.value)(*i, *period));
         design = design.with(term.name.clone(), values.collect());
     }
-    let clusters: Vec<u64> = rows.iter().map(|(i, _)| spells[*i].cluster).collect();
-    cloglog(&design, &events, &clusters)
+    let events: Vec<bool> = kinds.iter().map(|kind| kind.2).collect();
+    fit(&design, &events, weights, &rows)
 }
 
 /// Regression of a yes or no with complementary log-log link; one cluster for each row.
@@ -113,6 +126,18 @@ pub fn cloglog(
         return Err(SurvivalRefused::Nobody);
     }
     same_length("clusters", clusters.len(), events.len())?;
+    let rows: Vec<(usize, u64)> = clusters.iter().copied().enumerate().collect();
+    fit(design, events, vec![1.0; events.len()], &rows)
+}
+
+/// The fit of kinds of rows, each with its weight; `rows` names the kind and the cluster
+/// of every row behind them.
+fn fit(
+    design: &Design,
+    events: &[bool],
+    weights: Vec<f64>,
+    rows: &[(usize, u64)],
+) -> Result<Hazard, SurvivalRefused> {
     if !events.contains(&true) {
         return Err(SurvivalRefused::NoEvent);
     }
@@ -120,7 +145,9 @@ pub fn cloglog(
         return Err(SurvivalRefused::NobodyAtRisk("without having the event"));
     }
     let y: Vec<f64> = events.iter().map(|e| f64::from(u8::from(*e))).collect();
-    let data = Binary { matrix: design.matrix(&y)?, y: DVector::from_vec(y) };
+    let matrix = design.matrix(&y)?;
+    let (y, weights) = (DVector::from_vec(y), DVector::from_vec(weights));
+    let data = Binary { matrix, y, weights };
     let (beta, deviance) = data.fit(design.names())?;
     let (bread, scores) = data.bread_and_scores(&beta).ok_or_else(|| {
         SurvivalRefused::Separated(design.names().last().cloned().unwrap_or_default())
@@ -128,9 +155,12 @@ pub fn cloglog(
     data.finite(&beta, &bread, design.names())?;
     let size = beta.len();
     let mut sums: BTreeMap<u64, DVector<f64>> = BTreeMap::new();
-    for (row, cluster) in scores.row_iter().zip(clusters) {
-        *sums.entry(*cluster).or_insert_with(|| DVector::zeros(size)) +=
-            row.transpose();
+    // Rows of one subject stand together: one look-up for all of them.
+    for of in rows.chunk_by(|a, b| a.1 == b.1) {
+        let sum = sums.entry(of[0].1).or_insert_with(|| DVector::zeros(size));
+        for (kind, _) in of {
+            sum.iter_mut().zip(&scores[*kind]).for_each(|(sum, score)| *sum += score);
+        }
     }
     let groups = count(sums.len());
     let meat =
@@ -145,13 +175,15 @@ pub fn cloglog(
         naive: of(&bread, "cloglog, normal"),
         log_likelihood: -deviance / 2.0,
         deviance,
-        rows: events.len(),
+        rows: rows.len(),
     })
 }
 
 struct Binary {
     matrix: DMatrix<f64>,
     y: DVector<f64>,
+    /// How many rows each stands for.
+    weights: DVector<f64>,
 }
 
 /// For a logarithm of a hazard: the chance, its slope, and the logarithms of the chance
@@ -164,15 +196,16 @@ fn chance(log_hazard: f64) -> (f64, f64, f64, f64) {
 
 impl Binary {
     fn deviance(&self, eta: &DVector<f64>) -> f64 {
-        let of = |(y, eta): (&f64, &f64)| {
+        let of = |((y, eta), weight): ((&f64, &f64), &f64)| {
             let (_, _, log, log_not) = chance(*eta);
-            y * log + (1.0 - y) * log_not
+            weight * (y * log + (1.0 - y) * log_not)
         };
-        -2.0 * self.y.iter().zip(eta.iter()).map(of).sum::<f64>()
+        let rows = self.y.iter().zip(eta.iter()).zip(self.weights.iter());
+        -2.0 * rows.map(of).sum::<f64>()
     }
 
     fn fit(&self, names: &[String]) -> Result<(DVector<f64>, f64), SurvivalRefused> {
-        let mean = self.y.mean();
+        let mean = self.y.dot(&self.weights) / self.weights.sum();
         let mut eta = DVector::from_element(self.y.len(), (-(1.0 - mean).ln()).ln());
         let mut last: Option<(DVector<f64>, f64)> = None;
         for _ in 0..STEPS_MAX {
@@ -211,7 +244,7 @@ impl Binary {
         for (i, eta) in eta.iter().enumerate() {
             let eta = eta.clamp(LOG_HAZARD.0, LOG_HAZARD.1);
             let (chance, slope, _, log_not) = chance(eta);
-            let root = slope / (chance * log_not.exp()).sqrt();
+            let root = slope * (self.weights[i] / (chance * log_not.exp())).sqrt();
             outcome[i] = root * (eta + (self.y[i] - chance) / slope);
             matrix.row_mut(i).scale_mut(root);
         }
@@ -220,20 +253,22 @@ impl Binary {
         there.iter().all(|e| e.is_finite()).then_some((beta, there))
     }
 
-    /// Inverse expected information, and a row of slopes of the likelihood for each row.
+    /// Inverse expected information, and the slopes of the likelihood of one row of each
+    /// kind.
     fn bread_and_scores(
         &self,
         beta: &DVector<f64>,
-    ) -> Option<(DMatrix<f64>, DMatrix<f64>)> {
+    ) -> Option<(DMatrix<f64>, Vec<Vec<f64>>)> {
         let eta = &self.matrix * beta;
         let (mut scores, mut weighted) = (self.matrix.clone(), self.matrix.clone());
         for (i, eta) in eta.iter().enumerate() {
             let (chance, slope, _, log_not) = chance(*eta);
             let by = slope / (chance * log_not.exp());
             scores.row_mut(i).scale_mut((self.y[i] - chance) * by);
-            weighted.row_mut(i).scale_mut(slope * by);
+            weighted.row_mut(i).scale_mut(self.weights[i] * slope * by);
         }
         let information = self.matrix.tr_mul(&weighted);
+        let scores = scores.row_iter().map(|r| r.iter().copied().collect()).collect();
         Some((information.cholesky()?.inverse(), scores))
     }
 

@@ -41,6 +41,15 @@ pub struct Use {
     pub last_seen: u32,
     /// The next week looked at, by which it was gone; `None` if it is not known to be.
     pub gone_by: Option<u32>,
+    /// Week of the last sighting of all, and the next week looked at by which it was gone
+    /// for good; `None` if it is not known to be. Who came back is not gone: a habit of few
+    /// sightings has a silence of chance once in a hundred, and many chances.
+    pub for_good: (u32, Option<u32>),
+    /// The last week by which it could have been found gone: enough weeks after the one
+    /// before were looked at to tell a removal from a silence of habit; 0 if there is none.
+    /// Whoever is not gone is followed up to here: to follow them to their last sighting
+    /// would count late weeks in which nobody could have been found gone.
+    pub told_until: u32,
     /// Whether it came back after a silence that was a removal; the time is then that of
     /// the first removal.
     pub relapsed: bool,
@@ -91,10 +100,17 @@ fn follow(history: History, first: usize) -> Option<Use> {
     let removed =
         seen.iter().copied().zip(ends).find(|(at, end)| is_removal(*at, *end));
     let week = |at: usize| u32::try_from(at + 1).unwrap_or(u32::MAX);
-    let gone_by = removed.and_then(|(at, end)| {
+    let silent_from = |(at, end): (usize, usize)| {
         (at + 1..end).find(|w| looks[*w] == Look::Silent).map(week)
-    });
+    };
+    let gone_by = removed.and_then(silent_from);
+    let rest = (end, looks.len());
+    let gone_for_good = is_removal(rest.0, rest.1).then(|| silent_from(rest)).flatten();
+    let told = |at: &usize| looked(*at, looks.len()).count() >= silence;
+    let told_until = (0..looks.len()).rev().find(told).map_or(0, |at| at + 1);
     Some(Use {
+        for_good: (week(end), gone_for_good),
+        told_until: u32::try_from(told_until).unwrap_or(u32::MAX),
         organisation: history.organisation,
         family: history.family,
         country: history.country,
@@ -123,27 +139,35 @@ fn silence_min(chance: f64) -> usize {
 }
 
 impl Use {
-    /// The time as an interval, for [`super::turnbull`].
-    pub fn between(&self) -> Between {
-        Between {
-            after: f64::from(self.last_seen),
-            by: self.gone_by.map_or(f64::INFINITY, f64::from),
-        }
+    /// Weeks after week `from` in which it was followed, and whether it was gone for good
+    /// by the last; `None` if it was gone by `from`, or nothing can be told of it later.
+    pub fn weeks_from(&self, from: u32) -> Option<(u32, bool)> {
+        let gone = self.for_good.1;
+        let weeks = gone.unwrap_or(self.told_until).checked_sub(from)?;
+        (weeks > 0).then_some((weeks, gone.is_some()))
     }
 
-    /// The time at its latest, for the other estimators.
-    pub fn followed(&self) -> Followed {
-        Followed {
-            entry: 0.0,
-            exit: f64::from(self.gone_by.unwrap_or(self.last_seen)),
-            event: self.gone_by.is_some(),
-        }
+    /// The same at its latest, for the other estimators.
+    pub fn followed(&self, from: u32) -> Option<Followed> {
+        let (exit, event) = self.weeks_from(from)?;
+        Some(Followed { entry: 0.0, exit: f64::from(exit), event })
+    }
+
+    /// The same as an interval, for [`super::turnbull`].
+    pub fn between(&self, from: u32) -> Option<Between> {
+        let Followed { exit, event, .. } = self.followed(from)?;
+        Some(if event {
+            let after = f64::from(self.for_good.0.saturating_sub(from));
+            Between { after, by: exit }
+        } else {
+            Between { after: exit, by: f64::INFINITY }
+        })
     }
 
     /// The same with where it went, for [`super::competing`].
-    pub fn left_to(&self, kind: usize, cluster: u64) -> Left {
-        let Followed { entry, exit, event } = self.followed();
-        Left { entry, exit, kind: event.then_some(kind), cluster }
+    pub fn left_to(&self, from: u32, kind: usize, cluster: u64) -> Option<Left> {
+        let Followed { entry, exit, event } = self.followed(from)?;
+        Some(Left { entry, exit, kind: event.then_some(kind), cluster })
     }
 }
 
@@ -177,6 +201,7 @@ mod tests {
         assert_eq!((rarely.last_seen, rarely.gone_by), (13, None));
         let unseen = of("xxxxxxxx-----").unwrap();
         assert_eq!(unseen.gone_by, None, "not looked at");
+        assert_eq!((often.told_until, unseen.told_until), (9, 7));
         let skipped = of("xxxxxxxx-...").unwrap();
         assert_eq!(skipped.gone_by, Some(10), "the next week looked at");
         assert_eq!(of("....."), None);
@@ -186,6 +211,9 @@ mod tests {
     fn coming_back_is_told() {
         let found = of("xxxxxxxxxxxx......xxxxxx").unwrap();
         assert_eq!((found.last_seen, found.relapsed), (12, true));
+        assert_eq!((found.for_good, found.told_until), ((24, None), 21));
+        let once_more = of("xxxxxxxxxxxx......xxxxxx....").unwrap();
+        assert_eq!((once_more.gone_by, once_more.for_good), (Some(13), (24, Some(25))));
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! `tidegauge assess`: what happened around an act, and what cannot be told.
 //!
-//! * `answer`: the document for programs, and the verdict in words; `rows`: for people.
+//! * `answer`: the document for programs, and the verdict in words; `rows`: for people;
+//! * `evidence`: what every other estimator says, for both.
 //!
 //! **Invariant:** the figure with visibility taken out stands beside the one without it;
 //! where it is not identified, the rule that forbids it stands in its place.
 
 mod answer;
 mod draws;
+mod evidence;
 mod rows;
 
 use anyhow::{Context, bail};
@@ -82,7 +84,20 @@ pub(crate) async fn run(
     let answer = Answer { policy, product: &product, windows, corrected: &corrected };
     let mut rows = rows::rows(&estimates, asked, &answer);
     rows.beside = answer.document(&estimates);
+    let brief = evidence::Brief {
+        windows,
+        policy,
+        timeline: &timeline,
+        evidence: &evidence,
+        corrected: &corrected,
+        estimates: &estimates,
+    };
+    let found = evidence::found(&opened, asked_of, &brief).await?;
+    evidence::add(&mut rows.beside, &found);
     rows.print(settings.format)?;
+    if settings.format == args::Format::Table {
+        evidence::print(&found)?;
+    }
     Ok(Outcome::Done)
 }
 

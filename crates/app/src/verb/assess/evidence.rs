@@ -1,0 +1,209 @@
+//! What all estimators say of the act: keys of the document, and headings for people.
+//!
+//! **Invariant:** a country is set apart only where its cohort removal may be shown, and
+//! what is refused stands with its rule where the figure would. Histories are those of all
+//! covered days, held by the same holders as those of the windows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+
+use anyhow::Context;
+use serde_json::{Map, Value as Json, json};
+use tidegauge_census::Public;
+use tidegauge_effect::assessment::{Asked, Assessment, Reading, Sight, assess};
+use tidegauge_effect::occupancy::weekly::{Alarm, Corrected, Refusal};
+use tidegauge_effect::{Active, Windows};
+use tidegauge_model::count::Query;
+use tidegauge_model::estimate::{Identification, Quantity, ReleasedEstimate};
+use tidegauge_model::policy::{PolicyEvent, Timeline};
+use tidegauge_model::{Country, DayRange, ProductId};
+
+use crate::args;
+use crate::opened::Opened;
+use crate::output::{Rows, Value};
+
+/// What the estimators are asked beside the lake.
+pub(super) struct Brief<'a> {
+    pub(super) windows: Windows,
+    pub(super) policy: &'a PolicyEvent,
+    pub(super) timeline: &'a Timeline,
+    pub(super) evidence: &'a args::Evidence,
+    pub(super) corrected: &'a Result<Corrected, Refusal>,
+    pub(super) estimates: &'a [ReleasedEstimate],
+}
+
+/// Asks all estimators of the covered days; `query` is that of the windows.
+pub(super) async fn found(
+    opened: &Opened,
+    (product, query): (&ProductId, &Query),
+    brief: &Brief<'_>,
+) -> anyhow::Result<Assessment> {
+    let covered = opened.covered.unwrap_or(query.days);
+    let first = covered.first().min(query.days.first());
+    let last = covered.last().max(query.days.last());
+    let days = DayRange::new(first, last).context("the covered days have no order")?;
+    let wide = Query { days, ..query.clone() };
+    let panel = opened.counter.panel(product, &wide).await?;
+    let public = Public::default().organisations_min;
+    let least = if brief.evidence.internal { 1 } else { public };
+    Ok(assess(&Asked {
+        panel: &panel,
+        windows: brief.windows,
+        policy: brief.policy,
+        acts: &brief.timeline.policies,
+        active: Active { days_min: brief.evidence.active_days },
+        sight: sight(brief.corrected),
+        told: told(brief.estimates),
+        cell_min: usize::try_from(least)?,
+    }))
+}
+
+/// Countries whose cohort removal is shown.
+fn told(estimates: &[ReleasedEstimate]) -> BTreeSet<Country> {
+    let shown = estimates
+        .iter()
+        .filter(|e| e.quantity() == Quantity::CohortRemoval && e.shown().is_some());
+    shown
+        .filter_map(|e| match e.stratum() {
+            [(dimension, value)] if dimension == "country" => value.parse().ok(),
+            _ => None,
+        })
+        .collect()
+}
+
+/// What the model of visibility says of it. Days not looked at are no silence to the
+/// estimators, so that alarm alone changes nothing.
+fn sight(corrected: &Result<Corrected, Refusal>) -> Sight {
+    let corrected = match corrected {
+        Ok(corrected) => corrected,
+        Err(refusal) => return Sight::Unknown(format!("no-model: {refusal}")),
+    };
+    let changes = |alarm: &&Alarm| !matches!(alarm, Alarm::LookedLess { .. });
+    let alarms: Vec<String> =
+        corrected.alarms.iter().filter(changes).map(ToString::to_string).collect();
+    if !alarms.is_empty() {
+        return Sight::Changed(alarms.join("; "));
+    }
+    let whole = corrected.strata.iter().find(|s| s.stratum.is_empty());
+    match whole.map(|s| &s.identified) {
+        Some(Identification::Identified) => Sight::Steady,
+        Some(Identification::Mixed(why) | Identification::NotIdentified(why)) => {
+            Sight::Unknown(why.clone())
+        }
+        None => Sight::Unknown("no-cohort: nobody was active before".to_owned()),
+    }
+}
+
+/// Adds the keys of `found` to a document; checks join those that are there.
+pub(super) fn add(document: &mut Map<String, Json>, found: &Assessment) {
+    for (key, readings) in sections(found) {
+        let readings = readings.iter().map(reading).collect();
+        document.insert(key.to_owned(), readings);
+    }
+    let checks = found.checks.iter().map(
+        |check| json!({ "name": check.name, "passed": check.passed, "detail": check.detail }),
+    );
+    match document.entry("checks").or_insert_with(|| json!([])) {
+        Json::Array(known) => known.extend(checks),
+        other => *other = checks.collect(),
+    }
+    let questions = found
+        .questions
+        .iter()
+        .map(|q| json!({ "question": q.question, "answer": q.answer }));
+    document.insert("questions".to_owned(), questions.collect());
+}
+
+fn sections(found: &Assessment) -> [(&'static str, &[Reading]); 5] {
+    [
+        ("survival", &found.survival),
+        ("hazard", &found.hazard),
+        ("series", &found.series),
+        ("comparison", &found.comparison),
+        ("specifications", &found.specifications),
+    ]
+}
+
+fn reading(reading: &Reading) -> Json {
+    let refused = reading.refused.as_ref();
+    json!({
+        "what": reading.what,
+        "of": reading.of,
+        "unit": reading.unit,
+        "value": reading.value,
+        "low": reading.low,
+        "high": reading.high,
+        "p": reading.p,
+        "p_floor": reading.p_floor,
+        "n": reading.n,
+        "counted": reading.counted,
+        "method": reading.method,
+        "assumption": reading.assumption,
+        "refused": refused.map(|r| json!({ "rule": r.rule, "reason": r.reason })),
+    })
+}
+
+/// For people: figures under headings, what is refused by rule, then checks and questions.
+pub(super) fn print(found: &Assessment) -> anyhow::Result<()> {
+    let told = "writing to standard output";
+    for (key, readings) in sections(found) {
+        writeln!(std::io::stdout(), "\n{key}").context(told)?;
+        rows(key, readings).print(args::Format::Table)?;
+        for (rule, (reason, of)) in refusals(readings) {
+            let more =
+                if of > 1 { format!(" (and {} more)", of - 1) } else { String::new() };
+            writeln!(std::io::stdout(), "  {rule}: {reason}{more}").context(told)?;
+        }
+    }
+    writeln!(std::io::stdout(), "\nchecks").context(told)?;
+    for check in &found.checks {
+        let passed = match check.passed {
+            Some(true) => "passed",
+            Some(false) => "failed",
+            None => "not carried out",
+        };
+        writeln!(std::io::stdout(), "  {}: {passed}: {}", check.name, check.detail)
+            .context(told)?;
+    }
+    writeln!(std::io::stdout(), "\nquestions").context(told)?;
+    for question in &found.questions {
+        writeln!(std::io::stdout(), "  {}\n    {}", question.question, question.answer)
+            .context(told)?;
+    }
+    Ok(())
+}
+
+/// Readings that have a figure.
+fn rows(name: &'static str, readings: &[Reading]) -> Rows {
+    let columns = ["what", "of", "value", "low", "high", "unit", "p", "n", "counted"];
+    let mut rows = Rows::new(name, columns);
+    let number = |v: Option<f64>| v.map_or(Value::Unknown, |v| Value::Float(v, 3));
+    for reading in readings.iter().filter(|r| r.refused.is_none()) {
+        rows.push(vec![
+            Value::text(&reading.what),
+            Value::text(&reading.of),
+            number(reading.value),
+            number(reading.low),
+            number(reading.high),
+            Value::text(reading.unit),
+            number(reading.p),
+            Value::Int(u64::try_from(reading.n).unwrap_or(u64::MAX)),
+            Value::text(reading.counted),
+        ]);
+    }
+    rows
+}
+
+/// Each rule once, with its first reason and how many figures it forbids.
+fn refusals(readings: &[Reading]) -> BTreeMap<&str, (String, usize)> {
+    let mut rules: BTreeMap<&str, (String, usize)> = BTreeMap::new();
+    for reading in readings {
+        if let Some(refused) = &reading.refused {
+            let first = || {
+                (format!("{} of {}: {}", reading.what, reading.of, refused.reason), 0)
+            };
+            rules.entry(&refused.rule).or_insert_with(first).1 += 1;
+        }
+    }
+    rules
+}
