@@ -23,8 +23,8 @@ pub struct Share {
 pub struct VisibilityWeek {
     /// Which vantage.
     pub vantage: VantageId,
-    /// The week's Monday.
-    pub monday: Day,
+    /// The week's first day: of the weekday on which the window after begins.
+    pub first: Day,
     /// Chance that a member of the cohort which uses the product, is in sight and is
     /// looked at on all seven days is seen on one of them or more.
     pub product: Share,

@@ -277,8 +277,8 @@ fn visibility(report: &Report) -> Result<Figure, Absence> {
     let correction = asked(report)?;
     let weeks = &correction.visibility;
     let (Some(first), Some(last)) = (
-        weeks.iter().map(|w| w.monday).min(),
-        weeks.iter().map(|w| w.monday.plus(6)).max(),
+        weeks.iter().map(|w| w.first).min(),
+        weeks.iter().map(|w| w.first.plus(6)).max(),
     ) else {
         return Err(format!(
             "No curve could be fitted: {}.",
@@ -367,7 +367,7 @@ fn panel(weeks: &[VisibilityWeek], vantage: &str) -> LinePanel {
 }
 
 fn week(week: &VisibilityWeek) -> DayRange {
-    DayRange::new(week.monday, week.monday.plus(6)).expect("a week is in order")
+    DayRange::new(week.first, week.first.plus(6)).expect("a week is in order")
 }
 
 fn visibility_table(weeks: &[VisibilityWeek]) -> Table {
@@ -388,7 +388,7 @@ fn visibility_table(weeks: &[VisibilityWeek]) -> Table {
             Some(s) => [s.value, s.low, s.high].map(tables::share),
             None => [(); 3].map(|()| String::new()),
         };
-        let place = [week.vantage.to_string(), week.monday.to_string()];
+        let place = [week.vantage.to_string(), week.first.to_string()];
         let ends = [
             week.in_sight.map_or_else(String::new, tables::share),
             tables::share(week.looked),

@@ -159,7 +159,9 @@ impl Answer<'_> {
         let weeks = self.corrected.as_ref().map(|c| c.visibility.as_slice());
         let of = |week: &tidegauge_effect::occupancy::weekly::VisibilityWeek| {
             json!({
-                "week": week.monday.week().to_string(),
+                // The ISO week of most of its days.
+                "week": week.first.plus(3).week().to_string(),
+                "first": week.first.to_string(),
                 "vantage": week.vantage.as_str(),
                 "product": share(week.product),
                 "control": week.control.map(share),

@@ -175,10 +175,16 @@ impl<'a> Chain<'a> {
         Self { layout, evidence, rates, entries, days, nothing, unused }
     }
 
-    /// The log-likelihood of a unit; with `gone`, of the paths without use in the window
-    /// after, minus infinity if there is none.
-    pub(crate) fn likelihood(&self, unit: &Unit, gone: bool, room: &mut Room) -> f64 {
-        if gone && self.evidence.after.clone().any(|week| unit.sure[week]) {
+    /// The log-likelihood of a unit; with `gone`, of the paths without use from that week to
+    /// the end of the window after, minus infinity if there is none.
+    pub(crate) fn likelihood(
+        &self,
+        unit: &Unit,
+        gone: Option<usize>,
+        room: &mut Room,
+    ) -> f64 {
+        let end = self.evidence.after.end;
+        if gone.is_some_and(|from| unit.sure[from..end].contains(&true)) {
             return f64::NEG_INFINITY;
         }
         let controls = self.layout.controls;

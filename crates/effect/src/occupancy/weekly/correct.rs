@@ -152,6 +152,8 @@ fn whole_panel(evidence: &Evidence, fit: &Fit) -> Option<String> {
 struct Known {
     /// Chance of use in the window after.
     using: f64,
+    /// The same with the week before it.
+    using_before: f64,
 }
 
 struct Model<'a> {
@@ -178,9 +180,14 @@ impl<'a> Model<'a> {
         let parts = in_parts(&self.evidence.units, |units| {
             let mut room = Room::default();
             let of = |unit: &Unit| {
-                let all = chain.likelihood(unit, false, &mut room);
-                let gone = chain.likelihood(unit, true, &mut room);
-                Known { using: 1.0 - (gone - all).exp().clamp(0.0, 1.0) }
+                let all = chain.likelihood(unit, None, &mut room);
+                let mut using = |from: usize| {
+                    let gone = chain.likelihood(unit, Some(from), &mut room);
+                    1.0 - (gone - all).exp().clamp(0.0, 1.0)
+                };
+                let from = self.evidence.after.start;
+                let using_before = using(from.saturating_sub(1));
+                Known { using: using(from), using_before }
             };
             units.iter().map(of).collect::<Vec<_>>()
         });
@@ -300,8 +307,18 @@ impl<'a> Model<'a> {
             model: inflation * parameters.sqrt(),
             unseen: inflation * self.drawn_variance(members, known).sqrt(),
             families: inflation * families.sqrt(),
+            within_week: self.within_week(members, known),
             inflation,
         }
+    }
+
+    /// The deviation that comes of weeks: who uses the product for the last time in the week
+    /// before the window, by the model, may have done so a few days later. Where in the two
+    /// weeks is taken to be as likely as anywhere: a uniform distribution.
+    fn within_week(&self, members: &[usize], known: &[Known]) -> f64 {
+        let n = as_f64(u64::try_from(members.len()).unwrap_or(1).max(1));
+        let of = |i: &usize| (known[*i].using_before - known[*i].using).max(0.0);
+        members.iter().map(of).sum::<f64>() / n / 12f64.sqrt()
     }
 
     /// Variance of the share over draws of families: the sum of squares of what each moves
@@ -348,7 +365,8 @@ impl<'a> Model<'a> {
                 if chance <= 0.0 {
                     continue;
                 }
-                for (gone, sign) in [(true, 1.0), (false, -1.0)] {
+                let from = self.evidence.after.start;
+                for (gone, sign) in [(Some(from), 1.0), (None, -1.0)] {
                     chain.likelihood(unit, gone, &mut room);
                     let asked = Asked { weight: sign * chance / n };
                     chain.add(unit, asked, &room, &mut sums);
@@ -367,7 +385,7 @@ impl<'a> Model<'a> {
 impl Errors {
     /// The standard error of the share in this very cohort.
     pub fn of_cohort(self) -> f64 {
-        self.model.hypot(self.unseen)
+        self.model.hypot(self.unseen).hypot(self.within_week)
     }
 
     /// The standard error of the share among organisations like these: never less than

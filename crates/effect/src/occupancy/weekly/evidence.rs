@@ -4,8 +4,10 @@
 //! organisation if it saw the product there in that window: what is taken is decided by
 //! the window before alone, so that what comes later is free to say anything.
 //!
-//! **Invariant:** weeks run from the first of the window before to the last of the window
-//! after; days outside are no evidence. A vantage looked on a day at all its organisations or
+//! **Invariant:** weeks are seven days from the weekday on which the window after begins,
+//! so that none lies on both sides of its beginning: who was last seen on the day before
+//! is not taken for a user in it. They run from the first of the window before to the last
+//! of the window after; days outside are no evidence. Bits of days count from Monday. A vantage looked on a day at all its organisations or
 //! at none.
 
 use std::borrow::Cow;
@@ -50,14 +52,14 @@ pub(crate) const PATTERNS: usize = 126;
 /// The days on which each vantage looked at all, week by week of the panel: those on which
 /// it had any of the organisations in its footprint. The footprint of one organisation says
 /// less than it seems to: a quiet organisation is in it on the days it uses the product.
-fn covered(panel: &Panel) -> BTreeMap<VantageId, Vec<u8>> {
-    let mut covered: BTreeMap<VantageId, Vec<u8>> = BTreeMap::new();
+fn covered(panel: &Panel) -> BTreeMap<VantageId, Vec<WeekCell>> {
+    let mut covered: BTreeMap<VantageId, Vec<WeekCell>> = BTreeMap::new();
     for history in &panel.histories {
         let weeks = covered
             .entry(history.vantage.clone())
-            .or_insert_with(|| vec![0; history.weeks.len()]);
+            .or_insert_with(|| vec![WeekCell::default(); history.weeks.len()]);
         for (days, cell) in weeks.iter_mut().zip(&history.weeks) {
-            *days |= cell.visible | cell.seen | cell.control;
+            days.visible |= cell.visible | cell.seen | cell.control;
         }
     }
     covered
@@ -167,7 +169,8 @@ pub(crate) struct Entry {
 /// All that the model reads.
 #[derive(Clone, Debug)]
 pub(crate) struct Evidence {
-    pub(crate) first_monday: Day,
+    /// The first day of the first week.
+    pub(crate) first: Day,
     pub(crate) weeks: usize,
     /// Weeks of the window before: always the first.
     pub(crate) before: usize,
@@ -207,20 +210,23 @@ impl Evidence {
         if !panel.days.contains(span.first()) || !panel.days.contains(span.last()) {
             return Err(Refusal::Outside { windows: span, panel: panel.days });
         }
-        let first_monday = span.first().week().monday();
-        let weeks = span.weeks().count();
+        let distance = |from: Day, to: Day| to.0.saturating_sub(from.0);
+        let early = distance(windows.after().first(), span.first()).rem_euclid(7);
+        let first = span.first().plus(-early);
+        let week_of = |day| usize::try_from(distance(first, day) / 7).unwrap_or(0);
+        let weeks = week_of(span.last()) + 1;
         if weeks < WEEKS_MIN {
             return Err(Refusal::FewWeeks { weeks, least: WEEKS_MIN });
         }
-        let before = windows.before().weeks().count();
-        let after = weeks - windows.after().weeks().count()..weeks;
-        let (period, periods) = periods(first_monday, weeks, dates);
+        let before = week_of(windows.before().last()) + 1;
+        let after = week_of(windows.after().first())..weeks;
+        let (period, periods) = periods(first, weeks, dates);
         let block = |week: usize| {
             week.saturating_sub(before) / BLOCK_WEEKS + usize::from(week >= before)
         };
         let block: Vec<usize> = (0..weeks).map(block).collect();
         let mut evidence = Self {
-            first_monday,
+            first,
             weeks,
             before,
             after,
@@ -277,9 +283,30 @@ impl Evidence {
         }
     }
 
-    /// The Monday of a week.
-    pub(crate) fn monday(&self, week: usize) -> Day {
-        self.first_monday.plus(7 * i32::try_from(week).unwrap_or(i32::MAX))
+    /// The first day of a week.
+    pub(crate) fn begins(&self, week: usize) -> Day {
+        self.first.plus(7 * i32::try_from(week).unwrap_or(i32::MAX))
+    }
+
+    /// The ISO weeks of a history, or what is known of them, as weeks are counted here: the
+    /// later days of one ISO week and the earlier ones of the next.
+    fn weeks_of(&self, panel: &Panel, iso: &[WeekCell]) -> Vec<WeekCell> {
+        let monday = panel.days.first().week().monday();
+        let later = u8::MAX << self.first.weekday_from_monday();
+        let part = |index: i32, bits: u8| {
+            let cell = usize::try_from(index).ok().and_then(|i| iso.get(i)).copied();
+            let WeekCell { seen, visible, control } = cell.unwrap_or_default();
+            [seen & bits, visible & bits, control & bits]
+        };
+        let of = |week: usize| {
+            let begins = self.begins(week).week().monday();
+            let index = begins.0.saturating_sub(monday.0).div_euclid(7);
+            let (late, early) =
+                (part(index, later), part(index.saturating_add(1), !later));
+            let [seen, visible, control] = [0, 1, 2].map(|i| late[i] | early[i]);
+            WeekCell { seen, visible, control }
+        };
+        (0..self.weeks).map(of).collect()
     }
 
     fn take_cohort(
@@ -296,8 +323,10 @@ impl Evidence {
                 .and_modify(|known| unite(&mut known.to_mut().weeks, &history.weeks))
                 .or_insert(Cow::Borrowed(history));
         }
-        let offset = panel.week_index(windows.before().first()).unwrap_or(0);
-        let covered = covered(panel);
+        let covered: BTreeMap<VantageId, Vec<WeekCell>> = covered(panel)
+            .into_iter()
+            .map(|(vantage, days)| (vantage, self.weeks_of(panel, &days)))
+            .collect();
         let mut families: BTreeMap<OrgId, usize> = BTreeMap::new();
         for united in organisations(panel) {
             if !settings.active.holds(&united, panel.days, windows.before()) {
@@ -310,19 +339,26 @@ impl Evidence {
                 .collect();
             of.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.vantage.cmp(&b.1.vantage)));
             of.truncate(VIEWS_MAX);
-            let views: Vec<View> = of
+            let of: Vec<(&VantageId, Vec<WeekCell>)> = of
                 .iter()
-                .map(|(_, h)| self.view(h, &covered[&h.vantage], offset, windows))
+                .map(|(_, h)| (&h.vantage, self.weeks_of(panel, &h.weeks)))
                 .collect();
-            let Some(entry_week) = self.entry_week(&of, offset, windows.before())
-            else {
+            let Some(entry_week) = self.entry_week(&of, windows.before()) else {
                 continue;
             };
+            let views: Vec<View> = of
+                .iter()
+                .map(|(vantage, weeks)| {
+                    self.view(vantage, weeks, &covered[*vantage], windows)
+                })
+                .collect();
+            let seen_after =
+                self.seen_after(&self.weeks_of(panel, &united.weeks), windows);
             let count = families.len();
             let family = *families.entry(united.family.clone()).or_insert(count);
             self.units.push(Unit {
                 organisation: united.organisation.clone(),
-                seen_after: self.seen_after(&united, panel, windows),
+                seen_after,
                 group: 0,
                 weight: 1.0,
                 family,
@@ -346,29 +382,27 @@ impl Evidence {
 
     fn view(
         &self,
-        history: &History,
-        covered: &[u8],
-        offset: usize,
+        vantage: &VantageId,
+        weeks: &[WeekCell],
+        covered: &[WeekCell],
         windows: Windows,
     ) -> View {
         let span = DayRange::new(windows.before().first(), windows.after().last());
         let cells: Vec<WeekCell> = (0..self.weeks)
-            .map(|week| {
-                let cell =
-                    history.weeks.get(offset + week).copied().unwrap_or_default();
-                let mask = span.map_or(0, |span| days_in(self.monday(week), span));
-                let looked = covered.get(offset + week).copied().unwrap_or_default();
+            .zip(weeks.iter().zip(covered))
+            .map(|(week, (cell, looked))| {
+                let mask = span.map_or(0, |span| days_in(self.begins(week), span));
                 WeekCell {
                     seen: cell.seen & mask,
                     control: cell.control & mask,
-                    visible: looked & mask,
+                    visible: looked.visible & mask,
                 }
             })
             .collect();
         let control = (0..self.before).any(|week| {
-            cells[week].control & days_in(self.monday(week), windows.before()) != 0
+            cells[week].control & days_in(self.begins(week), windows.before()) != 0
         });
-        let vantage = self.vantages.binary_search(&history.vantage).unwrap_or(0);
+        let vantage = self.vantages.binary_search(vantage).unwrap_or(0);
         View {
             vantage,
             control,
@@ -384,28 +418,26 @@ impl Evidence {
     }
 
     /// Whether a week of the window after shows more days than noise can.
-    fn seen_after(&self, united: &History, panel: &Panel, windows: Windows) -> bool {
-        let monday = panel.days.first().week().monday();
+    fn seen_after(&self, united: &[WeekCell], windows: Windows) -> bool {
         let least = if self.noise > 0.0 { 2 } else { 1 };
-        (0i32..).zip(&united.weeks).any(|(week, cell)| {
-            let mask = days_in(monday.plus(7 * week), windows.after());
-            (cell.seen & mask).count_ones() >= least
+        self.after.clone().any(|week| {
+            let seen = united.get(week).map_or(0, |cell| cell.seen);
+            let mask = days_in(self.begins(week), windows.after());
+            (seen & mask).count_ones() >= least
         })
     }
 
     /// The week of the m-th distinct day on which any of the views saw the product.
     fn entry_week(
         &self,
-        views: &[(u32, &History)],
-        offset: usize,
+        views: &[(&VantageId, Vec<WeekCell>)],
         before: DayRange,
     ) -> Option<usize> {
         let mut days = 0;
         (0..self.before).find(|week| {
-            let seen = views.iter().fold(0, |bits, (_, h)| {
-                bits | h.weeks.get(offset + week).map_or(0, |c| c.seen)
-            });
-            days += (seen & days_in(self.monday(*week), before)).count_ones();
+            let seen =
+                views.iter().fold(0, |bits, (_, weeks)| bits | weeks[*week].seen);
+            days += (seen & days_in(self.begins(*week), before)).count_ones();
             usize::try_from(days).unwrap_or(0) >= self.days_min
         })
     }
@@ -474,7 +506,7 @@ impl Evidence {
     fn set_entries(&mut self, before: DayRange) {
         let mut known: BTreeMap<Entry, usize> = BTreeMap::new();
         let masks: Vec<u8> =
-            (0..self.before).map(|w| days_in(self.monday(w), before)).collect();
+            (0..self.before).map(|w| days_in(self.begins(w), before)).collect();
         for unit in &mut self.units {
             let of = |view: &View| {
                 let looked = view.looked.iter().zip(&masks).map(|(l, m)| l & m);
@@ -515,11 +547,11 @@ fn periods(first: Day, weeks: usize, dates: ActDates) -> (Vec<usize>, usize) {
     (period, present.len())
 }
 
-/// Bits of the days of the week beginning on `monday` that lie in `range`.
-pub(crate) fn days_in(monday: Day, range: DayRange) -> u8 {
-    (0..7u8)
-        .filter(|d| range.contains(monday.plus(i32::from(*d))))
-        .fold(0, |mask, d| mask | 1 << d)
+/// Bits of the seven days from `first` that lie in `range`, by weekday from Monday.
+pub(crate) fn days_in(first: Day, range: DayRange) -> u8 {
+    let inside =
+        (0..7).map(|later| first.plus(later)).filter(|day| range.contains(*day));
+    inside.fold(0, |mask, day| mask | 1 << day.weekday_from_monday())
 }
 
 #[cfg(test)]
@@ -543,6 +575,53 @@ mod tests {
                 assert_eq!(days[usize::from(pattern(seen, looked))], expected);
             }
         }
+    }
+
+    #[test]
+    fn weeks_begin_with_the_window_after_and_lose_no_day() {
+        let day = |t: &str| t.parse::<Day>().unwrap();
+        let range = |a: &str, b: &str| DayRange::new(day(a), day(b)).unwrap();
+        let days = range("2024-04-01", "2024-11-30");
+        let cell = |seen| WeekCell { seen, visible: 127, control: 0 };
+        // Seen on the last day of October, a Thursday, and on the first of November.
+        let mut weeks = vec![cell(0b11); 3];
+        weeks.extend(vec![cell(0); 27]);
+        weeks.extend([cell(0b1_1000), cell(0), cell(0), cell(0), cell(0b10_0000)]);
+        let history = |i: usize| History {
+            organisation: OrgId::new(format!("o{i:03}")),
+            family: OrgId::new(format!("o{i:03}")),
+            country: None,
+            sector: None,
+            vantage: "v".into(),
+            weeks: weeks.clone(),
+        };
+        let histories = (0..80).map(history).collect();
+        let panel = Panel { product: "p".into(), days, histories };
+        let windows = Windows::new(
+            range("2024-04-01", "2024-04-30"),
+            range("2024-11-01", "2024-11-30"),
+        );
+        let evidence = Evidence::read(
+            &panel,
+            windows.unwrap(),
+            ActDates::default(),
+            &Settings::default(),
+        )
+        .unwrap();
+        assert_eq!(evidence.first, day("2024-03-29"));
+        assert_eq!((evidence.before, evidence.after.clone()), (5, 31..36));
+        assert_eq!(evidence.begins(31), day("2024-11-01"));
+        let unit = &evidence.units[0];
+        let seen = |week: usize| {
+            let [of_week, _, others, _] =
+                pattern_days()[usize::from(unit.views[0].cells[week].product)];
+            of_week + others
+        };
+        let all: Vec<u8> = (0..evidence.weeks).map(seen).collect();
+        assert_eq!((all[0], all[1], all[2], all[3]), (2, 2, 2, 0));
+        assert_eq!((all[30], all[31], all[35]), (1, 1, 1));
+        assert_eq!(all.iter().sum::<u8>(), 9);
+        assert!(unit.seen_after);
     }
 
     #[test]

@@ -33,8 +33,8 @@ type States<const S: usize, const L: usize> = [Lane<L>; S];
 pub(super) struct Lanes {
     forward: Vec<f64>,
     scale: Vec<f64>,
-    /// Whether paths with use in the window after were left out.
-    gone: bool,
+    /// From which week on paths with use were left out.
+    gone: Option<usize>,
 }
 
 /// Lost, kept, came back, stayed out: of one bit, for each pair.
@@ -45,7 +45,7 @@ impl Chain<'_> {
     pub(super) fn between(
         &self,
         unit: &Unit,
-        gone: bool,
+        gone: Option<usize>,
         room: &mut Lanes,
     ) -> [f64; PAIRS_MAX] {
         match (unit.views.len(), self.lanes()) {
@@ -91,7 +91,7 @@ impl Chain<'_> {
     fn forward<const V: usize, const S: usize, const L: usize>(
         &self,
         unit: &Unit,
-        gone: bool,
+        gone: Option<usize>,
         room: &mut Lanes,
     ) -> [f64; PAIRS_MAX] {
         let weeks = self.layout.weeks;
@@ -187,14 +187,14 @@ impl Chain<'_> {
     }
 
     /// Multiplies each state by the chance of what was seen in a week. A sure week has one
-    /// state, and its chance is counted elsewhere; with `gone`, use in the window after has
-    /// none.
+    /// state, and its chance is counted elsewhere; use from the week `gone` to the
+    /// end of the window after has none.
     #[inline(always)]
     fn weigh<const V: usize, const S: usize, const L: usize>(
         &self,
         unit: &Unit,
         week: usize,
-        gone: bool,
+        gone: Option<usize>,
         states: &mut States<S, L>,
     ) {
         if unit.sure[week] {
@@ -213,7 +213,7 @@ impl Chain<'_> {
                 }
             }
         }
-        if gone && self.evidence.after.contains(&week) {
+        if gone.is_some_and(|from| (from..self.evidence.after.end).contains(&week)) {
             states.iter_mut().skip(1).step_by(2).for_each(|used| *used = [0.0; L]);
         }
     }

@@ -90,7 +90,7 @@ impl Likelihood<'_> {
             let (mut room, mut sums) = (Room::default(), Sums::new(self.layout));
             let mut log = 0.0;
             for unit in part.iter().map(|i| &self.evidence.units[*i]) {
-                log += unit.weight * chain.likelihood(unit, false, &mut room);
+                log += unit.weight * chain.likelihood(unit, None, &mut room);
                 let asked = Asked { weight: unit.weight };
                 chain.add(unit, asked, &room, &mut sums);
             }
@@ -126,7 +126,7 @@ impl Likelihood<'_> {
             for family in part {
                 sums.clear();
                 for unit in family.iter().map(|i| &self.evidence.units[*i]) {
-                    chain.likelihood(unit, false, &mut room);
+                    chain.likelihood(unit, None, &mut room);
                     let asked = Asked { weight: unit.weight };
                     chain.add(unit, asked, &room, &mut sums);
                 }

@@ -176,7 +176,9 @@ pub struct Errors {
     pub unseen: f64,
     /// Which families there are, and the model with it (score bootstrap, to first order).
     pub families: f64,
-    /// The factor that lack of fit put on each of the above, at least 1; 1 where the test
+    /// Not knowing on which day of a week use ended: weeks are all that the model knows of.
+    pub within_week: f64,
+    /// The factor that lack of fit put on the first three, at least 1; 1 where the test
     /// was left out. It grows with the stratum: the same misfit matters more where
     /// sampling error is small.
     pub inflation: f64,

@@ -380,9 +380,9 @@ fn the_likelihood_is_the_sum_over_all_paths() {
         let close = |found: f64, expected: f64| {
             assert!((found - expected.ln()).abs() < 1e-8, "{found} {expected}");
         };
-        close(chain.likelihood(unit, false, &mut room), sum);
+        close(chain.likelihood(unit, None, &mut room), sum);
         if gone > 0.0 {
-            close(chain.likelihood(unit, true, &mut room), gone);
+            close(chain.likelihood(unit, Some(evidence.after.start), &mut room), gone);
         }
         walked += 1;
     }

@@ -38,7 +38,7 @@ pub(crate) fn curve(evidence: &Evidence, fit: &Fit) -> Vec<VisibilityWeek> {
             let [lit, all] = sight.lit[v * evidence.weeks + week];
             weeks.push(VisibilityWeek {
                 vantage: vantage.clone(),
-                monday: evidence.monday(week),
+                first: evidence.begins(week),
                 product: chance(evidence, fit, &rates, (v, week, 0)),
                 control: controlled
                     .then(|| chance(evidence, fit, &rates, (v, week, 1))),
@@ -94,7 +94,7 @@ fn in_sight(evidence: &Evidence, fit: &Fit, rates: &Rates) -> Sums {
     let parts = in_parts(&evidence.units, |units| {
         let (mut room, mut sums) = (Room::default(), Sums::new(layout));
         for unit in units {
-            chain.likelihood(unit, false, &mut room);
+            chain.likelihood(unit, None, &mut room);
             chain.add(unit, Asked { weight: 1.0 }, &room, &mut sums);
         }
         sums
