@@ -25,6 +25,8 @@ const COST_SAME: f64 = 1e-7;
 /// Norm of the scaled gradient, per unit of weight, that is accepted as none: where double
 /// precision runs out depends on weight.
 const GRADIENT_ACCEPTED: f64 = 1e-5;
+/// Distance to the end, in standard errors, that is accepted as none.
+const DISTANCE_ACCEPTED: f64 = 0.02;
 /// Newton steps with the curvature kept; each gains two digits or more.
 const NEWTON_STEPS: usize = 6;
 /// Square of the distance to the end, in standard errors, at which steps stop.
@@ -139,11 +141,13 @@ pub(crate) fn settle(
     scale: &[f64],
 ) -> Minimum {
     let mut walk = Walk::new(objective, start);
-    walk.steps(&curvature);
+    let distance = walk.steps(&curvature);
     let Walk { at, value, gradient, .. } = walk;
     let scaled = gradient.iter().zip(scale).map(|(g, s)| g * g / s.max(SCALE_MIN));
     let norm = scaled.sum::<f64>().sqrt();
-    let converged = norm / objective.weight() < GRADIENT_ACCEPTED;
+    let converged = norm / objective.weight() < GRADIENT_ACCEPTED
+        || distance
+            .is_some_and(|square| square < DISTANCE_ACCEPTED * DISTANCE_ACCEPTED);
     let covariance = inverse(&curvature);
     Minimum { at, value, curvature, covariance, converged }
 }
@@ -166,9 +170,10 @@ impl<'a, O: Objective> Walk<'a, O> {
         Self { objective, at, value, gradient }
     }
 
-    fn steps(&mut self, curvature: &DMatrix<f64>) {
-        let Some(factor) = curvature.clone().cholesky() else { return };
-        // The square of the distance to the end, in standard errors.
+    /// The square of the distance to the end, in standard errors, that is left; `None` if
+    /// the curvature is not positive definite.
+    fn steps(&mut self, curvature: &DMatrix<f64>) -> Option<f64> {
+        let factor = curvature.clone().cholesky()?;
         let far = |gradient: &[f64]| {
             let gradient = DVector::from_column_slice(gradient);
             factor.solve(&gradient).dot(&gradient)
@@ -191,6 +196,7 @@ impl<'a, O: Objective> Walk<'a, O> {
                 break;
             }
         }
+        Some(distance)
     }
 }
 
