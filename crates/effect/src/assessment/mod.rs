@@ -24,6 +24,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use tidegauge_model::Country;
+use tidegauge_model::estimate::Estimate;
 use tidegauge_model::panel::{History, Panel};
 use tidegauge_model::policy::PolicyEvent;
 
@@ -54,6 +55,8 @@ pub struct Asked<'a> {
     pub active: Active,
     /// What is known of visibility between the windows.
     pub sight: Sight,
+    /// Removal with visibility taken out, of groups whose figure may be told.
+    pub corrected: Vec<Estimate>,
     /// Countries whose figures may be told apart from the whole.
     pub told: BTreeSet<Country>,
     /// Organisations below which a group, those who left or those who stayed are not told.

@@ -136,7 +136,37 @@ pub(super) fn answers(grounds: &Grounds<'_>, found: &Assessment) -> Vec<Question
 
 fn usage(grounds: &Grounds<'_>, found: &Assessment) -> String {
     let addressed = grounds.addressed().to_string();
-    let of = |whom: &str| match reading(&found.survival, lasting::STILL, whom) {
+    let groups = [ALL, &addressed].map(|whom| {
+        corrected(grounds, whom).unwrap_or_else(|| followed(found, whom, &addressed))
+    });
+    let caveat = match grounds.asked.sight {
+        Sight::Unknown(_) => " (visibility not separated from usage)",
+        Sight::Steady | Sight::Changed(_) => "",
+    };
+    let groups = groups.join("; ");
+    format!("{groups}{caveat}; figures by country and sector stand in the groups")
+}
+
+/// Usage by the figure with visibility taken out, if there is one.
+fn corrected(grounds: &Grounds<'_>, whom: &str) -> Option<String> {
+    let wanted: &[_] = match whom {
+        ALL => &[],
+        country => &[("country".to_owned(), country.to_owned())],
+    };
+    let of = grounds.asked.corrected.iter().find(|e| e.stratum == wanted)?;
+    let interval = of.intervals.first()?;
+    let [value, low, high] =
+        [of.value, interval.high, interval.low].map(|gone| 100.0 * (1.0 - gone));
+    Some(format!(
+        "{whom}: {value:.0} % ({low:.0} to {high:.0} %) of {} active in the window before \
+         used it in the window after, visibility taken out",
+        of.n
+    ))
+}
+
+/// Usage by the curve of those that could be followed.
+fn followed(found: &Assessment, whom: &str, addressed: &str) -> String {
+    match reading(&found.survival, lasting::STILL, whom) {
         Some(Reading { refused: Some(refused), .. }) => {
             format!("{whom}: cannot be told: {refused}")
         }
@@ -146,15 +176,8 @@ fn usage(grounds: &Grounds<'_>, found: &Assessment) -> String {
             percent(reading),
             reading.n
         ),
-        None => format!("{whom}: cannot be told: {}", why(&found.survival, &addressed)),
-    };
-    let groups = [ALL, &addressed, REST].map(of);
-    let caveat = match grounds.asked.sight {
-        Sight::Unknown(_) => " (visibility not separated from usage)",
-        Sight::Steady | Sight::Changed(_) => "",
-    };
-    let groups = groups.join("; ");
-    format!("{groups}{caveat}; figures by country and sector stand in the groups")
+        None => format!("{whom}: cannot be told: {}", why(&found.survival, addressed)),
+    }
 }
 
 fn warning_or_ban(grounds: &Grounds<'_>, found: &Assessment) -> String {

@@ -125,6 +125,7 @@ fn ask_with(
         acts,
         active: Active { days_min: 2 },
         sight: Sight::Steady,
+        corrected: Vec::new(),
         told: panel.histories.iter().filter_map(|h| h.country).collect(),
         cell_min: 10,
     };

@@ -53,6 +53,13 @@ pub(super) async fn found(
         acts: &brief.timeline.policies,
         active: Active { days_min: brief.evidence.active_days },
         sight: sight(brief.corrected),
+        corrected: brief
+            .estimates
+            .iter()
+            .filter_map(|e| e.shown())
+            .filter(|e| e.quantity == Quantity::RemovalCorrected)
+            .cloned()
+            .collect(),
         told: told(brief.estimates),
         cell_min: usize::try_from(least)?,
     }))
