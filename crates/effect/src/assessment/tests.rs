@@ -2,6 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
+use tidegauge_model::estimate::{Identification, Interval, Quantity};
 use tidegauge_model::panel::WeekCell;
 use tidegauge_model::policy::ActKind;
 use tidegauge_model::{Confidence, Day, DayRange};
@@ -21,13 +22,16 @@ struct Drawn {
     /// Organisations of a family.
     family: usize,
     vantages: &'static [&'static str],
+    /// Chances of a day of use to be seen, from and to.
+    shown: [f64; 2],
 }
 
 impl Drawn {
     fn new(countries: Vec<(&'static str, usize, [f64; 2])>) -> Self {
         let (first, act) = ("2024-01-01", "2024-06-20");
         let (seed, family, weeks) = (1, 1, 48);
-        Self { first, weeks, countries, act, seed, family, vantages: &["east"] }
+        let (vantages, shown): (&[_], _) = (&["east"], [0.2, 0.6]);
+        Self { first, weeks, countries, act, seed, family, vantages, shown }
     }
 
     fn panel(&self) -> Panel {
@@ -39,7 +43,7 @@ impl Drawn {
         let mut histories = Vec::new();
         for (country, size, hazards) in &self.countries {
             for i in 0..*size {
-                let chance = random.random_range(0.2..0.6);
+                let chance = random.random_range(self.shown[0]..self.shown[1]);
                 let mut uses = true;
                 let mut cells = vec![Vec::new(); self.vantages.len()];
                 for week in days.weeks() {
@@ -344,6 +348,45 @@ fn without_others_or_acts_there_is_no_ratio() {
     let other = PolicyEvent { product: "q".into(), ..of[0].clone() };
     let none = ask(&small().panel(), &[other]);
     assert_eq!(none.rule(periods::IN_SPACE, "US"), "acts-needed");
+}
+
+#[test]
+fn those_who_can_hardly_be_followed_have_no_curve_but_may_have_a_figure() {
+    let drawn = Drawn {
+        shown: [0.02, 0.05],
+        ..Drawn::new(vec![("US", 400, [0.01, 0.04]), ("DE", 400, [0.02; 2])])
+    };
+    let (panel, acts) = (drawn.panel(), [act("a", "US", Some("2024-06-20"), None)]);
+    let found = ask(&panel, &acts);
+    let still = reading(&found.survival, lasting::STILL, ALL).unwrap();
+    assert_eq!(
+        still.refused.as_ref().map(|r| r.rule.as_str()),
+        Some("followed-too-short")
+    );
+    let usage = |found: &Assessment| found.questions[0].answer.clone();
+    assert!(usage(&found).contains("all: cannot be told: followed-too-short"));
+    let told = ask_with(&panel, &acts, |asked| {
+        asked.corrected = vec![Estimate {
+            quantity: Quantity::RemovalCorrected,
+            stratum: Vec::new(),
+            before: asked.windows.before(),
+            after: asked.windows.after(),
+            value: 0.3,
+            n: 700,
+            k: 490,
+            intervals: vec![Interval {
+                method: "delta".to_owned(),
+                low: 0.2,
+                high: 0.45,
+                level: 0.95,
+            }],
+            method: String::new(),
+            identified: Identification::Identified,
+        }];
+    });
+    let said = usage(&told);
+    assert!(said.starts_with("all: 70 % (55 to 80 %) of 700 active"), "{said}");
+    assert!(said.contains("US: cannot be told: followed-too-short"), "{said}");
 }
 
 #[test]
