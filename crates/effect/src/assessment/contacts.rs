@@ -420,17 +420,6 @@ fn staggered(
     event: &Event,
     donors: &[Country],
 ) -> Reading {
-    let points = weekly.mondays.len();
-    let mut first: BTreeMap<Country, usize> = BTreeMap::new();
-    for act in grounds.acts().filter(|a| a.subdivision.is_none()) {
-        let date = act.announced.or(act.effective).or(act.deadline);
-        let onset = date.map_or(0, |day| weekly.onset(day));
-        // A country with acts before the data alone is neither treated nor left alone.
-        if (1..points).contains(&onset) {
-            let known = first.entry(act.country).or_insert(onset);
-            *known = onset.min(*known);
-        }
-    }
     let mut outcomes = Vec::new();
     let mut first_treated = Vec::new();
     let mut add = |country: Country, treated| {
@@ -442,7 +431,7 @@ fn staggered(
         weekly.counts.contains_key(&Some(*country)) && grounds.tells(*country)
     };
     let treated: Vec<(Country, usize)> =
-        first.into_iter().filter(|(country, _)| large(country)).collect();
+        onsets(grounds, weekly).into_iter().filter(|(c, _)| large(c)).collect();
     for (country, onset) in &treated {
         add(*country, Some(*onset));
     }
@@ -484,4 +473,20 @@ fn staggered(
         }
         Err(error) => reading.refuse(Refused::of(error)),
     }
+}
+
+/// The first week in which an act on each country holds.
+fn onsets(grounds: &Grounds<'_>, weekly: &Weekly) -> BTreeMap<Country, usize> {
+    let points = weekly.mondays.len();
+    let mut first: BTreeMap<Country, usize> = BTreeMap::new();
+    for act in grounds.acts().filter(|a| a.subdivision.is_none()) {
+        let date = act.announced.or(act.effective).or(act.deadline);
+        let onset = date.map_or(0, |day| weekly.onset(day));
+        // A country with acts before the data alone is neither treated nor left alone.
+        if (1..points).contains(&onset) {
+            let known = first.entry(act.country).or_insert(onset);
+            *known = onset.min(*known);
+        }
+    }
+    first
 }

@@ -25,8 +25,6 @@ const COST_SAME: f64 = 1e-7;
 /// Norm of the scaled gradient, per unit of weight, that is accepted as none: where double
 /// precision runs out depends on weight.
 const GRADIENT_ACCEPTED: f64 = 1e-5;
-/// Distance to the end, in standard errors, that is accepted as none.
-const DISTANCE_ACCEPTED: f64 = 0.02;
 /// Newton steps with the curvature kept; each gains two digits or more.
 const NEWTON_STEPS: usize = 6;
 /// Square of the distance to the end, in standard errors, at which steps stop.
@@ -85,6 +83,8 @@ pub(crate) struct Minimum {
     pub(crate) covariance: Option<DMatrix<f64>>,
     /// Whether the gradient is as small as it must be.
     pub(crate) converged: bool,
+    /// How far the end is, in standard errors, by the gradient and the curvature.
+    pub(crate) left: Option<f64>,
 }
 
 impl Minimum {
@@ -145,11 +145,10 @@ pub(crate) fn settle(
     let Walk { at, value, gradient, .. } = walk;
     let scaled = gradient.iter().zip(scale).map(|(g, s)| g * g / s.max(SCALE_MIN));
     let norm = scaled.sum::<f64>().sqrt();
-    let converged = norm / objective.weight() < GRADIENT_ACCEPTED
-        || distance
-            .is_some_and(|square| square < DISTANCE_ACCEPTED * DISTANCE_ACCEPTED);
+    let converged = norm / objective.weight() < GRADIENT_ACCEPTED;
+    let left = distance.map(f64::sqrt);
     let covariance = inverse(&curvature);
-    Minimum { at, value, curvature, covariance, converged }
+    Minimum { at, value, curvature, covariance, converged, left }
 }
 
 fn inverse(curvature: &DMatrix<f64>) -> Option<DMatrix<f64>> {

@@ -213,7 +213,7 @@ fn correction() -> Correction {
             let fallen = if week < 18 { 1.0 } else { later };
             visibility.push(VisibilityWeek {
                 vantage: vantage.into(),
-                monday: day("2024-04-01").plus(7 * week),
+                first: day("2024-04-01").plus(7 * week),
                 product: share(0.8 * fallen),
                 control: Some(share(0.9 * fallen)),
                 in_sight: Some(1.0),

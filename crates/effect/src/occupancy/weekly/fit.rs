@@ -35,6 +35,10 @@ const WHOLE_MAX: usize = 6_000;
 /// of all: it is known to a few per cent, a standard error to half as many.
 const SAMPLES: [usize; 2] = [3_000, WHOLE_MAX];
 
+/// Distance to the top, in standard errors, that is accepted as none where the curvature is
+/// a sample's, so that the last steps are not as exact as others.
+const NEAR: f64 = 0.02;
+
 /// The top of the likelihood of `evidence`, and the scale of its coordinates.
 fn search(
     layout: &Layout,
@@ -63,7 +67,9 @@ fn by_samples(likelihood: &Likelihood<'_>, prior: &DMatrix<f64>) -> Minimum {
     let curvature = second.curvature(&at);
     let nearer = settle(&second, at, curvature, &scale);
     let at = approach(likelihood, &nearer.at, &nearer.curvature);
-    settle(likelihood, at, nearer.curvature, &scale)
+    let found = settle(likelihood, at, nearer.curvature, &scale);
+    let converged = found.converged || found.left.is_some_and(|left| left < NEAR);
+    Minimum { converged, ..found }
 }
 
 impl Fit {
