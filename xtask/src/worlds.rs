@@ -37,7 +37,9 @@ pub(crate) fn worlds(words: &[&str]) -> Outcome {
         rows.push(sums.row(world));
     }
     say(&format!("\n{seeds} seeds from {SEED_FIRST}, scale {share}\n\n{HEAD}"));
-    rows.iter().for_each(|row| say(row));
+    for row in &rows {
+        say(row);
+    }
     Ok(())
 }
 

@@ -307,18 +307,9 @@ impl<'a> Model<'a> {
             model: inflation * parameters.sqrt(),
             unseen: inflation * self.drawn_variance(members, known).sqrt(),
             families: inflation * families.sqrt(),
-            within_week: self.within_week(members, known),
+            within_week: within_week(members, known),
             inflation,
         }
-    }
-
-    /// The deviation that comes of weeks: who uses the product for the last time in the week
-    /// before the window, by the model, may have done so a few days later. Where in the two
-    /// weeks is taken to be as likely as anywhere: a uniform distribution.
-    fn within_week(&self, members: &[usize], known: &[Known]) -> f64 {
-        let n = as_f64(u64::try_from(members.len()).unwrap_or(1).max(1));
-        let of = |i: &usize| (known[*i].using_before - known[*i].using).max(0.0);
-        members.iter().map(of).sum::<f64>() / n / 12f64.sqrt()
     }
 
     /// Variance of the share over draws of families: the sum of squares of what each moves
@@ -380,6 +371,15 @@ impl<'a> Model<'a> {
         }
         gradient(layout, self.evidence, &self.rates, &sums)
     }
+}
+
+/// The deviation that comes of weeks: who uses the product for the last time in the week
+/// before the window, by the model, may have done so a few days later. Where in the two
+/// weeks is taken to be as likely as anywhere: a uniform distribution.
+fn within_week(members: &[usize], known: &[Known]) -> f64 {
+    let n = as_f64(u64::try_from(members.len()).unwrap_or(1).max(1));
+    let of = |i: &usize| (known[*i].using_before - known[*i].using).max(0.0);
+    members.iter().map(of).sum::<f64>() / n / 12f64.sqrt()
 }
 
 impl Errors {
