@@ -26,7 +26,7 @@ pub(crate) fn worlds(words: &[&str]) -> Outcome {
     let seeds = words.first().map_or(Ok(SEEDS), |s| s.parse().map_err(|_| usage()))?;
     let share = words.get(1).copied().unwrap_or(SHARE);
     let named = words.get(2..).filter(|named| !named.is_empty()).unwrap_or(&WORLDS);
-    run("cargo", &["build", "--release", "--locked", "--workspace", "--bins"])?;
+    run("cargo", &["build", "--release", "--locked"])?;
     let mut rows = Vec::new();
     for world in named {
         let mut sums = Sums::default();
