@@ -27,8 +27,7 @@ pub(crate) struct Fit {
 }
 
 /// Above so many organisations, samples of them are searched first: most steps are then
-/// cheap. Every fit to so many takes the same path, so that one more organisation does not
-/// change the answer.
+/// cheap. The top is that of all in either case; its curvature is then a sample's.
 const WHOLE_MAX: usize = 6_000;
 /// Organisations of the sample that is searched from the beginning, and of the one that is
 /// searched from where that ended. The curvature at the top of the second stands for that
