@@ -3,7 +3,8 @@
 //! A year of world A is simulated, ingested and counted by `tidegauge demo`, with so many
 //! consumers (0.2 unless told). Then `DuckDB`, chDB (`ClickHouse`) and Polars, from their
 //! packages for Python, are asked the same, in turns: on the lake's own files with the dated
-//! join, and on a file in which the join was made before. The best of three runs counts.
+//! join, and on a file in which the join was made before. Of three runs the one
+//! with least processor time counts.
 //!
 //! **Invariant:** an answer that differs from ours in one row is an error, not a row of the
 //! table.
@@ -23,6 +24,8 @@ const DAYS: [&str; 4] = ["--from", "2024-01-01", "--to", "2024-12-31"];
 /// A measured answer.
 struct Answer {
     seconds: f64,
+    /// Of processor, all threads together.
+    processor: f64,
     peak_kib: u64,
     rows: u64,
     digest: String,
@@ -33,21 +36,23 @@ pub(crate) fn census(words: &[&str]) -> Outcome {
     run("cargo", &["build", "--release", "--locked"])?;
     let folder = target().join(format!("bench-census-{eyeball}"));
     let lake = folder.join("demo/lake");
-    if !lake.exists() {
-        make(&folder, eyeball)?;
+    if !folder.join("ready.parquet").exists() {
+        make(&folder, &lake, eyeball)?;
     }
     let ask = |peer, mode, question| -> Result<Answer, String> {
         let mut best: Option<Answer> = None;
         for _ in 0..ROUNDS {
             let answer = one(&folder, &lake, peer, mode, question)?;
-            if best.as_ref().is_none_or(|best| answer.seconds < best.seconds) {
+            if best.as_ref().is_none_or(|best| answer.processor < best.processor) {
                 best = Some(answer);
             }
         }
         best.ok_or_else(|| "no round was run".to_owned())
     };
-    say("| question | asked of | mode | s | ours against it | peak MiB | cells |");
-    say("|---|---|---|--:|--:|--:|--:|");
+    say(
+        "| question | asked of | mode | s | CPU s | ours against it, by CPU | peak MiB | cells |",
+    );
+    say("|---|---|---|--:|--:|--:|--:|--:|");
     for question in ["addresses", "organisations"] {
         let ours = ask("tidegauge", "dated", question)?;
         say(&row(question, "tidegauge", "dated", &ours, &ours));
@@ -67,12 +72,14 @@ pub(crate) fn census(words: &[&str]) -> Outcome {
 }
 
 /// Makes the lake, and what the others join it with.
-fn make(folder: &Path, eyeball: &str) -> Outcome {
+fn make(folder: &Path, lake: &Path, eyeball: &str) -> Outcome {
     let binary = target().join("release/tidegauge");
     let demo = folder.join("demo");
-    let lake = demo.join("lake");
-    let (binary, demo, lake) = (text(&binary)?, text(&demo)?, text(&lake)?);
-    run(binary, &["demo", "--eyeball", eyeball, "--out", demo])?;
+    let (binary, demo) = (text(&binary)?, text(&demo)?);
+    if !lake.exists() {
+        run(binary, &["demo", "--eyeball", eyeball, "--out", demo])?;
+    }
+    let lake = text(lake)?;
     let save = |name: &str, format: &str, verb: &[&str]| -> Outcome {
         let to = folder.join(name);
         let out =
@@ -89,9 +96,11 @@ fn make(folder: &Path, eyeball: &str) -> Outcome {
     };
     let export: Vec<&str> = ["atlas", "export"].into_iter().chain(DAYS).collect();
     save("holders.parquet", "parquet", &export)?;
-    let endpoints = "SELECT id, valid_from, valid_to FROM catalog WHERE role = 'update' \
+    let endpoints = "SELECT endpoint AS id, valid_from, valid_to FROM catalog WHERE role = 'update' \
                      AND weight IN ('medium', 'strong')";
     save("endpoints.csv", "csv", &["sql", endpoints])?;
+    let sites = "SELECT site, holder AS organisation, country, sector FROM vantages";
+    save("sites.csv", "csv", &["sql", sites])?;
     let (folder, script) =
         (text(folder)?, text(&crate::run::root().join(SCRIPT))?.to_owned());
     run("python3", &[&script, folder, lake, "prepare", "-", "-", THREADS])
@@ -114,12 +123,13 @@ fn one(
     words.extend([peer, mode, question, THREADS]);
     let said = output("env", &words)?;
     let parts: Vec<&str> = said.split_whitespace().collect();
-    let [seconds, peak, rows, digest] = parts.as_slice() else {
+    let [seconds, processor, peak, rows, digest] = parts.as_slice() else {
         return Err(format!("{peer} said `{said}`"));
     };
     let wrong = |what: &str| format!("{peer} said `{what}`");
     Ok(Answer {
         seconds: seconds.parse().map_err(|_| wrong(seconds))?,
+        processor: processor.parse().map_err(|_| wrong(processor))?,
         peak_kib: peak.parse().map_err(|_| wrong(peak))?,
         rows: rows.parse().map_err(|_| wrong(rows))?,
         digest: (*digest).to_owned(),
@@ -134,9 +144,10 @@ fn row(
     ours: &Answer,
 ) -> String {
     format!(
-        "| {question} | {peer} | {mode} | {:.2} | {:.1} | {} | {} |",
+        "| {question} | {peer} | {mode} | {:.2} | {:.2} | {:.1} | {} | {} |",
         answer.seconds,
-        answer.seconds / ours.seconds,
+        answer.processor,
+        answer.processor / ours.processor,
         answer.peak_kib / 1024,
         answer.rows
     )

@@ -16,7 +16,7 @@ use tidegauge_enrich::catalog::Catalog;
 use tidegauge_model::count::{Census, Dating, Query, Release};
 use tidegauge_model::estimate::{Estimate, ReleasedEstimate};
 use tidegauge_model::{
-    Client, Day, DayRange, Endpoint, EndpointId, ProductId, Sighting, Standing, Weight,
+    Day, DayRange, Endpoint, EndpointId, ProductId, Sighting, Standing, Weight,
 };
 use tidegauge_store::Lake;
 
@@ -137,15 +137,7 @@ impl Opened {
         &self,
         query: &Query,
     ) -> anyhow::Result<(Census, Vec<String>)> {
-        let mut standings: BTreeMap<Standing, u64> = BTreeMap::new();
-        let watch = |client: &Client, day: Day| {
-            let on = match query.on {
-                Dating::Frozen(day) => day,
-                Dating::EachDay => day,
-            };
-            *standings.entry(self.atlas.standing(client, on)).or_default() += 1;
-        };
-        let census = self.counter.census_watched(query, watch).await?;
+        let census = self.counter.census(query).await?;
         let mut doubts = Vec::new();
         let outside = self.covered.is_none_or(|c| {
             query.days.last() < c.first() || c.last() < query.days.first()
@@ -153,7 +145,7 @@ impl Opened {
         if outside {
             doubts.push(format!("the lake has nothing of {}", query.days));
         }
-        doubts.extend(told_standings(&standings, self.map));
+        doubts.extend(told_standings(&census.standings, self.map));
         let is_control =
             |p: &ProductId| self.catalog.product(p.as_str()).is_some_and(|p| p.control);
         if query.products.is_empty() || query.products.iter().any(is_control) {

@@ -16,7 +16,7 @@ use tidegauge_model::count::{Dating, Dimension, Query};
 use tidegauge_model::{
     Address, Attribution, Client, Confidence, Country, Coverage, Day, DayRange,
     Endpoint, Grade, Holders, NetworkKind, OrgId, Organisation, Pattern, ProductId,
-    Role, Shared, Sighting, Signal, Tenure, Weight,
+    Role, Shared, Sighting, Signal, Standing, Tenure, Weight,
 };
 use tidegauge_store::{Batch, Fingerprint, Lake, RunRecord};
 
@@ -183,6 +183,10 @@ impl Holders for Sums {
             confidence: 1.0,
         };
         vec![Tenure { days, attribution }]
+    }
+
+    fn standing(&self, _: &Client, _: Day) -> Standing {
+        Standing::Dated
     }
 
     fn organisation(&self, id: &OrgId) -> Option<Organisation> {

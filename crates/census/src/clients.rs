@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{Date32Type, Int32Type, Int64Type};
 use futures::TryStreamExt;
-use tidegauge_model::{Address, Client, Day, DayRange, SiteId, VantageId};
+use tidegauge_model::{Address, Client, Day, DayRange, SiteId, Standing, VantageId};
 use tidegauge_store::{DataFile, Snapshot, by_address};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
@@ -58,6 +58,7 @@ pub(crate) struct Seen {
     pub(crate) contacts: u64,
     /// Of the holder on that day.
     pub(crate) facts: Facts,
+    pub(crate) standing: Standing,
 }
 
 /// A client, and its sightings in order of days.
@@ -158,23 +159,20 @@ impl Clients {
                 let of = site.checked_sub(1);
                 let of = of.and_then(|code| lock(names).sites.value(code).cloned());
                 let client = Client { address, site: of };
-                let spans = holding.of(&client);
+                holding.turn_to(&client);
                 seen.clear();
-                let mut spans = spans.iter().copied();
-                let mut span = spans.next();
+                let mut span = 0;
                 for row in of_site {
-                    while span.is_some_and(|span| span.last < row.day) {
-                        span = spans.next();
-                    }
                     // Spans cover all days.
-                    let Some(span) = span else { continue };
+                    let Some(facts) = holding.on(row.day, &mut span) else { continue };
                     seen.push(Seen {
                         day: row.day,
                         entry: row.entry,
                         vantage: row.vantage,
                         signal: row.signal,
                         contacts: row.contacts,
-                        facts: span.facts,
+                        facts,
+                        standing: holding.standing(&client, row.day),
                     });
                 }
                 take(Group { client: &client, site, seen })?;

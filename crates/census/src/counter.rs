@@ -8,17 +8,21 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
-use tidegauge_model::count::{Census, Query};
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::error::DataFusionError;
+use futures::{StreamExt, TryStreamExt};
+use tidegauge_model::count::{Census, Dimension, Query};
 use tidegauge_model::panel::Panel;
-use tidegauge_model::{
-    Client, CoverageSummary, Day, DayRange, Endpoint, Holders, ProductId,
-};
-use tidegauge_store::{Lake, Table};
+use tidegauge_model::{CoverageSummary, DayRange, Endpoint, Holders, ProductId};
+use tidegauge_store::{Lake, Snapshot, Table};
+use tokio::task::JoinError;
 
 use crate::clients::Clients;
+use crate::counted::{Asked, Counted};
 use crate::evidence::{self, Evidence};
 use crate::holding::Holding;
 use crate::session::{Engine, Settings};
+use crate::unique::Part;
 use crate::{Error, Result, coverage, panel, sql, unique};
 
 /// Counts what is in a lake.
@@ -29,6 +33,7 @@ pub struct Counter {
     controls: Arc<[ProductId]>,
     holders: Arc<dyn Holders>,
     engine: Engine,
+    counted: Counted,
 }
 
 impl fmt::Debug for Counter {
@@ -58,6 +63,7 @@ impl Counter {
             controls: controls.into(),
             holders,
             engine: Engine::new(settings)?,
+            counted: Counted::default(),
         })
     }
 
@@ -71,22 +77,15 @@ impl Counter {
     /// both. `query.known` is not looked at here: the
     /// `holders` of this counter were made for it.
     pub async fn census(&self, query: &Query) -> Result<Census> {
-        self.census_watched(query, |_, _| ()).await
-    }
-
-    /// The same; `watch` is told the client and the day of every sighting that is evidence,
-    /// in the order of addresses.
-    pub async fn census_watched(
-        &self,
-        query: &Query,
-        mut watch: impl FnMut(&Client, Day) + Send,
-    ) -> Result<Census> {
-        let evidence = Evidence::of_use(&self.endpoints, query);
-        let mut clients = self.clients(&evidence, query).await?;
-        let mut holding = Holding::new(query, &*self.holders);
-        let engine = &self.engine;
-        let (clients, holding) = (&mut clients, &mut holding);
-        unique::count(engine, clients, &evidence, holding, query, &mut watch).await
+        let snapshot = Arc::new(self.lake.snapshot(Table::Sightings).await?);
+        let asked = parts(query).into_iter().map(|days| {
+            let part = Query { days, ..query.clone() };
+            self.part(part, Arc::clone(&snapshot))
+        });
+        let at_once = self.engine.partitions();
+        let counted: Vec<Arc<Part>> =
+            futures::stream::iter(asked).buffered(at_once).try_collect().await?;
+        Ok(unique::whole(query, counted.iter().map(Arc::as_ref)))
     }
 
     /// Weekly detection histories of `product` on `query.days`. Of `query`, the products,
@@ -102,7 +101,8 @@ impl Counter {
         }
         // Coverage first: a later append then shows as seen, never as looked at in vain.
         let covered = self.lake.coverage(query.days).await?;
-        let mut clients = self.clients(&evidence, query).await?;
+        let snapshot = self.lake.snapshot(Table::Sightings).await?;
+        let mut clients = Clients::open(&snapshot, &evidence, query.days);
         let mut holding = Holding::new(query, &*self.holders);
         let histories =
             panel::histories(&mut clients, &evidence, &mut holding, query, &covered);
@@ -153,7 +153,7 @@ impl Counter {
     /// The same counter, with addresses held by others.
     #[must_use]
     pub fn with_holders(self, holders: Arc<dyn Holders>) -> Self {
-        Self { holders, ..self }
+        Self { holders, counted: Counted::default(), ..self }
     }
 
     /// The same counter with other settings.
@@ -161,11 +161,44 @@ impl Counter {
         Ok(Self { engine: Engine::new(settings)?, ..self })
     }
 
-    /// The clients of the newest version of the lake.
-    async fn clients(&self, evidence: &Evidence<'_>, query: &Query) -> Result<Clients> {
-        let snapshot = self.lake.snapshot(Table::Sightings).await?;
-        Ok(Clients::open(&snapshot, evidence, query.days))
+    /// A part of a census, on a thread of its own, unless it was counted before on the same
+    /// files.
+    async fn part(&self, query: Query, snapshot: Arc<Snapshot>) -> Result<Arc<Part>> {
+        let key = Asked::of(&query, &snapshot);
+        if let Some(known) = self.counted.get(&key) {
+            return Ok(known);
+        }
+        let counter = self.clone();
+        // Ends with the question, should nobody wait for it any more.
+        let counting = SpawnedTask::spawn(async move {
+            let evidence = Evidence::of_use(&counter.endpoints, &query);
+            let mut clients = Clients::open(&snapshot, &evidence, query.days);
+            let mut holding = Holding::new(&query, &*counter.holders);
+            let (engine, clients, holding) =
+                (&counter.engine, &mut clients, &mut holding);
+            unique::count(engine, clients, &evidence, holding, &query).await
+        });
+        let stopped = |error: JoinError| {
+            self.engine.error("counting")(DataFusionError::External(error.into()))
+        };
+        let part = Arc::new(counting.await.map_err(stopped)??);
+        self.counted.keep(key, Arc::clone(&part));
+        Ok(part)
     }
+}
+
+/// The parts of the days of a question that have no cell in common: its months, if cells are
+/// made of months.
+fn parts(query: &Query) -> Vec<DayRange> {
+    if !query.by.contains(&Dimension::Month) {
+        return vec![query.days];
+    }
+    let (first, last) = (query.days.first(), query.days.last());
+    let month = |month| {
+        let days = DayRange::month(month);
+        DayRange::new(days.first().max(first), days.last().min(last))
+    };
+    query.days.months().filter_map(month).collect()
 }
 
 #[cfg(test)]

@@ -464,7 +464,7 @@ mod tests {
             })
             .collect();
         let query = Query { by: by.to_vec(), ..Query::new(days()) };
-        Census { query, cells, unattributed_share: 0.0 }
+        Census { query, cells, unattributed_share: 0.0, standings: BTreeMap::new() }
     }
 
     /// Sums `leaf` over all dimensions but those of `by`.
@@ -483,7 +483,7 @@ mod tests {
         let cells =
             sums.into_iter().map(|(key, n)| Cell { key, counts: counts(n) }).collect();
         let query = Query { by: by.to_vec(), ..leaf.query.clone() };
-        Census { query, cells, unattributed_share: 0.0 }
+        Census { query, cells, unattributed_share: 0.0, standings: BTreeMap::new() }
     }
 
     fn shown(release: &Release) -> Vec<(String, Option<u64>)> {
@@ -567,7 +567,12 @@ mod tests {
         };
         let query = Query { by: vec![Country], ..Query::new(days()) };
         let cells = vec![cell("EE", 6), cell("US", 40)];
-        let census = Census { query, cells, unattributed_share: 0.0 };
+        let census = Census {
+            query,
+            cells,
+            unattributed_share: 0.0,
+            standings: BTreeMap::new(),
+        };
         let table = Release::by(&Public::default(), census);
         let rule = BesideTables::new(Public::default(), [&table]);
         let of = |country: &str| {

@@ -10,7 +10,7 @@ use datafusion::common::HashMap;
 use tidegauge_model::count::{Dating, Dimension, Query};
 use tidegauge_model::{
     Address, Attribution, Client, Country, DayRange, Holders, NetworkKind, OrgId,
-    Organisation, SectorId, Shared, Tenure,
+    Organisation, SectorId, Shared, Standing, Tenure,
 };
 
 /// Numbers for values, in order of first appearance.
@@ -86,6 +86,8 @@ pub(crate) struct Holding<'a> {
     /// The run of addresses last asked about.
     run: Option<(Address, Address)>,
     spans: Vec<Span>,
+    /// Of each day of the question, how directly it is proven; `None` if not asked yet.
+    standings: Vec<Option<Standing>>,
 }
 
 impl<'a> Holding<'a> {
@@ -98,6 +100,7 @@ impl<'a> Holding<'a> {
             known: HashMap::default(),
             run: None,
             spans: Vec::new(),
+            standings: Vec::new(),
         }
     }
 
@@ -106,22 +109,46 @@ impl<'a> Holding<'a> {
         self.holders
     }
 
-    /// The spans of a client.
-    pub(crate) fn of(&mut self, client: &Client) -> &[Span] {
+    /// Turns to a client.
+    pub(crate) fn turn_to(&mut self, client: &Client) {
         let (address, global) = (client.address, client.site.is_none());
         let within =
             self.run.is_some_and(|(first, last)| first <= address && address <= last);
-        if !(global && within) {
-            let (tenures, last) = self.tenures(client);
-            self.run = global.then_some((address, last));
-            self.spans.clear();
-            for tenure in covering(tenures, self.query.days) {
-                let last = tenure.days.last().0 - self.query.days.first().0;
-                let facts = self.facts(&tenure.attribution);
-                self.spans.push(Span { last, facts });
-            }
+        if global && within {
+            return;
         }
-        &self.spans
+        let (tenures, last) = self.tenures(client);
+        self.run = global.then_some((address, last));
+        self.standings.clear();
+        self.standings.resize(self.query.days.days().count(), None);
+        self.spans.clear();
+        for tenure in covering(tenures, self.query.days) {
+            let last = tenure.days.last().0 - self.query.days.first().0;
+            let facts = self.facts(&tenure.attribution);
+            self.spans.push(Span { last, facts });
+        }
+    }
+
+    /// Who holds the client turned to on a day, given as days from the first. `span` is
+    /// where the last answer was found: days are asked for in order.
+    pub(crate) fn on(&self, day: i32, span: &mut usize) -> Option<Facts> {
+        while self.spans.get(*span).is_some_and(|span| span.last < day) {
+            *span += 1;
+        }
+        self.spans.get(*span).map(|span| span.facts)
+    }
+
+    /// How directly that is proven. `client` is the one turned to.
+    pub(crate) fn standing(&mut self, client: &Client, day: i32) -> Standing {
+        let on = match self.query.on {
+            Dating::Frozen(day) => day,
+            Dating::EachDay => self.query.days.first().plus(day),
+        };
+        let ask = || self.holders.standing(client, on);
+        match usize::try_from(day).ok().and_then(|day| self.standings.get_mut(day)) {
+            Some(known) => *known.get_or_insert_with(ask),
+            None => ask(),
+        }
     }
 
     /// What is known of an organisation that was held by somebody.

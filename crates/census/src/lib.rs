@@ -12,6 +12,7 @@
 //! knows neither packets nor HTTP, and it writes nothing.
 
 mod clients;
+mod counted;
 mod counter;
 pub mod coverage;
 pub mod disclosure;

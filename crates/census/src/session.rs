@@ -59,6 +59,11 @@ impl Engine {
         Ok(Self { settings, runtime })
     }
 
+    /// How many parts of a question are worked on at once.
+    pub(crate) fn partitions(&self) -> usize {
+        self.settings.partitions.max(1)
+    }
+
     /// A session without tables. Its names are its own; its memory is shared.
     pub(crate) fn session(&self) -> SessionContext {
         let config = SessionConfig::new()

@@ -10,11 +10,12 @@
 //! ```
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use datafusion::common::HashMap;
 use datafusion::execution::memory_pool::MemoryReservation;
 use tidegauge_model::count::{Cell, Census, Counts, Dimension, Query};
-use tidegauge_model::{Address, Client, Day};
+use tidegauge_model::{Address, Standing};
 
 use crate::Result;
 use crate::clients::{Clients, Group, Seen};
@@ -35,8 +36,16 @@ struct Key {
     vantage: u32,
 }
 
-/// Told of every sighting that is evidence: its client and day.
-pub(crate) type Watch<'a> = dyn FnMut(&Client, Day) + Send + 'a;
+/// The cells of a part of a question, and what is said of it as a whole.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Part {
+    pub(crate) cells: Vec<Cell>,
+    /// Address-days before the filters on organisations, one in two cells counted in both.
+    pub(crate) all_days: u64,
+    /// Those of nobody known.
+    pub(crate) unattributed: u64,
+    pub(crate) standings: BTreeMap<Standing, u64>,
+}
 
 /// Counts the cells of `query`.
 pub(crate) async fn count(
@@ -45,20 +54,11 @@ pub(crate) async fn count(
     evidence: &Evidence<'_>,
     holding: &mut Holding<'_>,
     query: &Query,
-    watch: &mut Watch<'_>,
-) -> Result<Census> {
+) -> Result<Part> {
     let mut tally = Tally::new(evidence, query, engine, clients)?;
-    let first = query.days.first();
-    let add = |group: Group<'_>| {
-        for seen in group.seen {
-            watch(group.client, first.plus(seen.day));
-        }
-        tally.add(&group)
-    };
-    clients.each(holding, add).await?;
+    clients.each(holding, |group| tally.add(&group)).await?;
     tally.end_of_network();
-    let unattributed_share = tally.unattributed_share();
-    let mut cells: Vec<_> = tally
+    let cells = tally
         .organisations()
         .into_iter()
         // Nobody in the others passed the filters.
@@ -72,8 +72,46 @@ pub(crate) async fn count(
             counts,
         })
         .collect();
-    cells.sort_by(|a, b| by_key(&a.key, &b.key));
-    Ok(Census { query: query.clone(), cells, unattributed_share })
+    let Tally { all_days, unattributed, standings, .. } = tally;
+    let told = Standing::ALL.iter().copied().zip(standings).filter(|told| told.1 > 0);
+    Ok(Part { cells, all_days, unattributed, standings: told.collect() })
+}
+
+/// Puts together parts that have no cell in common.
+pub(crate) fn whole<'a>(
+    query: &Query,
+    parts: impl IntoIterator<Item = &'a Part>,
+) -> Census {
+    let mut all = Part::default();
+    for part in parts {
+        all.cells.extend(part.cells.iter().cloned());
+        all.all_days += part.all_days;
+        all.unattributed += part.unattributed;
+        for (standing, sightings) in &part.standings {
+            *all.standings.entry(*standing).or_default() += sightings;
+        }
+    }
+    all.cells.sort_by(|a, b| by_key(&a.key, &b.key));
+    Census {
+        query: query.clone(),
+        unattributed_share: all.unattributed_share(),
+        cells: all.cells,
+        standings: all.standings,
+    }
+}
+
+impl Part {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a share of counts under 2^53 is exact enough; above, the loss is below \
+                  1e-15"
+    )]
+    fn unattributed_share(&self) -> f64 {
+        if self.all_days == 0 {
+            return 0.0;
+        }
+        self.unattributed as f64 / self.all_days as f64
+    }
 }
 
 /// The order of cells: by text, what is not known last.
@@ -83,6 +121,9 @@ fn by_key(a: &[Option<String>], b: &[Option<String>]) -> Ordering {
     };
     place(a).cmp(&place(b))
 }
+
+/// A cell, an organisation, and which 64 days from the first.
+type Held = (u32, u32, i32);
 
 /// The counts as they grow.
 struct Tally<'a> {
@@ -95,7 +136,9 @@ struct Tally<'a> {
     /// The cell found last: most sightings are of the cell of the one before.
     last: Option<(Key, u32)>,
     /// Of cell, organisation and 64 days from the first: the days, as bits.
-    days: HashMap<(u32, u32, i32), u64>,
+    days: HashMap<Held, u64>,
+    /// Days that are not in `days` yet: a client's sightings are mostly of one key.
+    held: Option<(Held, u64)>,
     /// What the network at hand is in: cell, site, and whether it is a consumer's.
     network: Option<i64>,
     touched: Vec<(u32, u32, bool)>,
@@ -103,6 +146,8 @@ struct Tally<'a> {
     /// Address-days before the filters on organisations, and those without one.
     all_days: u64,
     unattributed: u64,
+    /// Sightings, in the order of [`Standing::ALL`].
+    standings: Vec<u64>,
     engine: &'a Engine,
     memory: MemoryReservation,
     accounted: usize,
@@ -138,11 +183,13 @@ impl<'a> Tally<'a> {
             cells: Vec::new(),
             last: None,
             days: HashMap::default(),
+            held: None,
             network: None,
             touched: Vec::new(),
             today: Vec::new(),
             all_days: 0,
             unattributed: 0,
+            standings: vec![0; Standing::ALL.len()],
             engine,
             memory,
             accounted: 0,
@@ -171,6 +218,10 @@ impl<'a> Tally<'a> {
     }
 
     fn sighting(&mut self, site: u32, seen: &Seen) {
+        let place = Standing::ALL.iter().position(|s| *s == seen.standing);
+        if let Some(told) = place.and_then(|at| self.standings.get_mut(at)) {
+            *told += 1;
+        }
         let cell = self.cell(seen);
         let facts = seen.facts;
         let first_today = !self.today.contains(&cell);
@@ -189,9 +240,25 @@ impl<'a> Tally<'a> {
         if first_today {
             self.touched.push((cell, site, facts.consumer));
             if let Some(organisation) = facts.organisation {
-                let bits = self.days.entry((cell, organisation, seen.day / 64));
-                *bits.or_default() |= 1 << (seen.day % 64);
+                self.hold((cell, organisation, seen.day / 64), 1 << (seen.day % 64));
             }
+        }
+    }
+
+    /// Notes days of an organisation.
+    fn hold(&mut self, key: Held, bits: u64) {
+        match &mut self.held {
+            Some((held, there)) if *held == key => *there |= bits,
+            _ => {
+                self.note_held();
+                self.held = Some((key, bits));
+            }
+        }
+    }
+
+    fn note_held(&mut self) {
+        if let Some((key, bits)) = self.held.take() {
+            *self.days.entry(key).or_default() |= bits;
         }
     }
 
@@ -239,7 +306,8 @@ impl<'a> Tally<'a> {
     }
 
     /// The cells with their organisations.
-    fn organisations(&self) -> Vec<(Key, Counts)> {
+    fn organisations(&mut self) -> Vec<(Key, Counts)> {
+        self.note_held();
         let mut cells = self.cells.clone();
         let mut days: Vec<_> = self
             .days
@@ -261,7 +329,7 @@ impl<'a> Tally<'a> {
 
     /// Takes memory for what has grown.
     fn account(&mut self) -> Result<()> {
-        let entry = size_of::<((u32, u32, i32), u64)>() + 1;
+        let entry = size_of::<(Held, u64)>() + 1;
         let cell = size_of::<(Key, Counts)>() + size_of::<(Key, u32)>() + 1;
         let bytes = self.days.capacity() * entry + self.cells.capacity() * cell;
         if bytes > self.accounted {
@@ -270,18 +338,6 @@ impl<'a> Tally<'a> {
             self.accounted = bytes;
         }
         Ok(())
-    }
-
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a share of counts under 2^53 is exact enough; above, the loss is below \
-                  1e-15"
-    )]
-    fn unattributed_share(&self) -> f64 {
-        if self.all_days == 0 {
-            return 0.0;
-        }
-        self.unattributed as f64 / self.all_days as f64
     }
 
     /// A key's value for people.

@@ -13,8 +13,8 @@ use tidegauge_model::panel::{History, WeekCell};
 use tidegauge_model::{
     Address, Attribution, Client, Confidence, Country, Coverage, Day, DayRange,
     Endpoint, Grade, Holders, NetworkKind, OrgId, Organisation, Pattern, Prefix,
-    ProductId, Role, SectorId, Shared, Sighting, Signal, SiteId, Tenure, VantageId,
-    Weight,
+    ProductId, Role, SectorId, Shared, Sighting, Signal, SiteId, Standing, Tenure,
+    VantageId, Weight,
 };
 use tidegauge_store::{Batch, Fingerprint, Lake, RunRecord};
 
@@ -73,6 +73,13 @@ impl Holders for Table {
                 attribution: self.on(client, day),
             })
             .collect()
+    }
+
+    fn standing(&self, client: &Client, day: Day) -> Standing {
+        match self.on(client, day) {
+            Attribution::UNATTRIBUTED => Standing::Nobody,
+            _ => Standing::Dated,
+        }
     }
 
     fn organisation(&self, id: &OrgId) -> Option<Organisation> {

@@ -9,7 +9,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::word;
-use crate::{Address, Asn, Client, Country, DayRange, OrgId, Organisation};
+use crate::{
+    Address, Asn, Client, Country, Day, DayRange, OrgId, Organisation, Standing,
+};
 
 /// Who held an address on a day.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,6 +103,10 @@ pub trait Holders: Send + Sync {
     ) -> (Vec<Tenure>, Address) {
         (self.tenures(client, days), client.address)
     }
+
+    /// How directly it is proven who held `client` on `day`. Of clients without a site it is
+    /// the same for all addresses of a run.
+    fn standing(&self, client: &Client, day: Day) -> Standing;
 
     /// What is known of an organisation that a tenure named.
     fn organisation(&self, id: &OrgId) -> Option<Organisation>;

@@ -6,8 +6,11 @@
 use serde::Serialize;
 
 use crate::endpoint::word;
-use crate::{Country, Day, DayRange, NetworkKind, ProductId, Role, SectorId, Weight};
+use crate::{
+    Country, Day, DayRange, NetworkKind, ProductId, Role, SectorId, Standing, Weight,
+};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -151,6 +154,8 @@ pub struct Census {
     pub cells: Vec<Cell>,
     /// Share of address-days whose holder is not known, 0 to 1.
     pub unattributed_share: f64,
+    /// Of how many sightings the holder is how directly proven.
+    pub standings: BTreeMap<Standing, u64>,
 }
 
 /// A disclosure rule: decides which cells may be shown.

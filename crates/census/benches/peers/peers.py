@@ -1,10 +1,10 @@
 """Asks an engine what a census asks: `peers.py FOLDER LAKE PEER MODE QUESTION THREADS`.
 
-FOLDER has `holders.parquet` (`tidegauge atlas export`) and `endpoints.csv`; LAKE is the
+FOLDER has `holders.parquet` (`tidegauge atlas export`), `endpoints.csv` and `sites.csv`; LAKE is the
 folder of a lake. MODE is `dated` (the lake's own files of sightings, joined with holders by
 address and day) or `ready` (a file that the join has made before, in the order that suits
 the peer). QUESTION is `addresses` or `organisations`: distinct ones by month, country and
-sector. Prints one line: seconds, peak memory in KiB, rows of the answer, and a digest of it;
+sector. Prints one line: seconds, seconds of processor, peak memory in KiB, rows of the answer, and a digest of it;
 what is prepared before (`prepare`) is not in the time. The peer `tidegauge` is the binary that
 the variable TIDEGAUGE names; its time has its start in it, and it answers both questions at once.
 """
@@ -82,19 +82,21 @@ def joined():
     v4 = "ip_hi = -9223372036854775808"
     # The condition on the end stands outside: ASOF takes one inequality.
     part = lambda which, half: (
-        f"select month, day, ip_hi, ip_lo, case when ip_{half} <= last_{half} then number "
+        f"select month, day, site, ip_hi, ip_lo, case when ip_{half} <= last_{half} then number "
         f"end as number from (select * from seen where {which}) s asof left join (select * "
         f"from '{folder}/ranges.parquet' where {which.replace('ip_hi', 'first_hi')}) r on "
         f"s.ip_{half} >= r.first_{half}"
     )
     return (
-        f"with seen as (select strftime(day, '%Y-%m') as month, day, ip_hi, ip_lo from "
+        f"with seen as (select strftime(day, '%Y-%m') as month, day, site, ip_hi, ip_lo from "
         f"read_parquet('{files}', hive_partitioning = false) s join read_csv("
         f"'{folder}/endpoints.csv') e on s.endpoint = e.id and s.day between e.valid_from "
         f"and e.valid_to), placed as ({part(v4, 'lo')} union all "
-        f"{part('not ' + v4, 'hi')}) select month, country, sector, organisation, ip_hi, "
-        f"ip_lo from placed p left join '{folder}/tenures.parquet' t on p.number = t.number "
-        f"and p.day between t.valid_from and t.valid_to"
+        f"{part('not ' + v4, 'hi')}) select month, coalesce(v.country, t.country) as country, "
+        f"coalesce(v.sector, t.sector) as sector, coalesce(v.organisation, t.organisation) "
+        f"as organisation, ip_hi, ip_lo from placed p left join '{folder}/tenures.parquet' t "
+        f"on p.number = t.number and p.day between t.valid_from and t.valid_to left join "
+        f"read_csv('{folder}/sites.csv') v on p.site = v.site"
     )
 
 
@@ -133,7 +135,7 @@ def ask_chdb():
 
     def part(which, half):
         return (
-            f"select month, day, ip_hi, ip_lo, if(ip_{half} <= last_{half}, number, "
+            f"select month, day, site, ip_hi, ip_lo, if(ip_{half} <= last_{half}, number, "
             f"null) as number from (select * from seen where {which}) s asof left join "
             f"(select first_{half}, last_{half}, number, 1 as one from {ranges} where "
             f"{which.replace('ip_hi', 'first_hi')}) r on s.one = r.one and "
@@ -141,12 +143,14 @@ def ask_chdb():
         )
 
     dated = (
-        f"(with seen as (select formatDateTime(day, '%Y-%m') as month, day, ip_hi, ip_lo, 1 "
-        f"as one from file('{files}') s join file('{folder}/endpoints.csv') e on s.endpoint "
+        f"(with seen as (select formatDateTime(day, '%Y-%m') as month, day, s.site as site, ip_hi, ip_lo, 1 "
+        f"as one from file('{files}') s join file('{folder}/endpoints.csv', 'CSVWithNames') e on s.endpoint "
         f"= e.id where s.day between e.valid_from and e.valid_to), placed as "
-        f"({part(V4, 'lo')} union all {part('not ' + V4, 'hi')}) select month, country, "
-        f"sector, organisation, ip_hi, ip_lo from placed p left join {tenures} t on "
-        f"p.number = t.number and p.day >= t.valid_from and p.day <= t.valid_to)"
+        f"({part(V4, 'lo')} union all {part('not ' + V4, 'hi')}) select month, "
+        f"coalesce(v.country, t.country) as country, coalesce(v.sector, t.sector) as sector, "
+        f"coalesce(v.organisation, t.organisation) as organisation, ip_hi, ip_lo from placed "
+        f"p left join {tenures} t on p.number = t.number and p.day >= t.valid_from and p.day "
+        f"<= t.valid_to left join file('{folder}/sites.csv', 'CSVWithNames') v on p.site = v.site)"
     )
     text = ADDRESSES.replace("count(distinct", "uniqExact(") if question == "addresses" else (
         ORGANISATIONS.replace("count(distinct", "uniqExact(")
@@ -169,10 +173,10 @@ def ask_polars():
         ends = pl.scan_csv(f"{folder}/endpoints.csv", try_parse_dates=True)
         seen = (
             pl.scan_parquet(files, hive_partitioning=False)
-            .select("endpoint", "day", "ip_hi", "ip_lo")
+            .select("endpoint", "day", "site", "ip_hi", "ip_lo")
             .join(ends, left_on="endpoint", right_on="id")
             .filter(pl.col("day").is_between(pl.col("valid_from"), pl.col("valid_to")))
-            .select("day", "ip_hi", "ip_lo")
+            .select("day", "site", "ip_hi", "ip_lo")
         )
         ranges = pl.scan_parquet(f"{folder}/ranges.parquet")
         is_v4 = lambda name: pl.col(name) == -FLIP
@@ -186,7 +190,7 @@ def ask_polars():
                 .with_columns(
                     pl.when(pl.col(f"ip_{half}") <= pl.col(f"last_{half}")).then("number")
                 )
-                .select("day", "ip_hi", "ip_lo", "number")
+                .select("day", "site", "ip_hi", "ip_lo", "number")
             )
         tenures = pl.scan_parquet(f"{folder}/tenures.parquet")
         placed = pl.concat(parts).with_row_index("row")
@@ -196,8 +200,12 @@ def ask_polars():
             .filter(pl.col("day").is_between(pl.col("valid_from"), pl.col("valid_to")))
             .select("row", "country", "sector", "organisation")
         )
-        rows = placed.join(held, on="row", how="left").with_columns(
-            month=pl.col("day").dt.strftime("%Y-%m")
+        sites = pl.scan_csv(f"{folder}/sites.csv")
+        rows = placed.join(held, on="row", how="left").join(sites, on="site", how="left")
+        names = ("country", "sector", "organisation")
+        rows = rows.with_columns(
+            pl.col("day").dt.strftime("%Y-%m").alias("month"),
+            *(pl.coalesce(f"{name}_right", name).alias(name) for name in names),
         )
     by = ["month", "country", "sector"]
     if question == "addresses":
@@ -227,7 +235,9 @@ def ask_tidegauge():
     columns = (
         ["addresses_v4", "networks_v6"] if question == "addresses" else ["organisations"]
     )
-    key = lambda row: tuple(row[name] or None for name in ("month", "country", "sector"))
+    # What a census calls unattributed, others call null.
+    known = lambda value: None if value == "unattributed" else value or None
+    key = lambda row: tuple(known(row[name]) for name in ("month", "country", "sector"))
     found = [(*key(row), *(int(row[name]) for name in columns)) for row in rows]
     return [row for row in found if any(row[3:])]
 
@@ -235,16 +245,18 @@ def ask_tidegauge():
 if peer == "prepare":
     prepare()
     sys.exit()
-begun = time.perf_counter()
+used = lambda who: sum(resource.getrusage(who)[:2])
+who = resource.RUSAGE_CHILDREN if peer == "tidegauge" else resource.RUSAGE_SELF
+before, begun = used(who), time.perf_counter()
 answer = {
     "duckdb": ask_duckdb, "chdb": ask_chdb, "polars": ask_polars,
     "tidegauge": ask_tidegauge,
 }[peer]()
 seconds = time.perf_counter() - begun
-who = resource.RUSAGE_CHILDREN if peer == "tidegauge" else resource.RUSAGE_SELF
+processor = used(who) - before
 peak = resource.getrusage(who).ru_maxrss
 lines = sorted("\t".join("" if v is None else str(v) for v in row) for row in answer)
 digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 if len(sys.argv) > 7:
     Path(sys.argv[7]).write_text("\n".join(lines))
-print(seconds, peak, len(answer), digest)
+print(seconds, processor, peak, len(answer), digest)

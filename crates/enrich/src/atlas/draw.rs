@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use tidegauge_model::{
     Address, Attribution, Client, Day, DayRange, Gap, Holders, OrgId, Organisation,
-    Tenure,
+    Standing, Tenure,
 };
 
 use super::ask::DISPUTED_SHARE;
@@ -76,6 +76,10 @@ impl Holders for DrawnAtlas {
     ) -> (Vec<Tenure>, Address) {
         // What is drawn is drawn for a range of the index.
         (self.tenures(client, days), self.atlas.range_end(client.address))
+    }
+
+    fn standing(&self, client: &Client, day: Day) -> Standing {
+        self.atlas.standing(client, day)
     }
 
     fn organisation(&self, id: &OrgId) -> Option<Organisation> {

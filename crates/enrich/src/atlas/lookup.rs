@@ -186,17 +186,6 @@ impl Atlas {
         }
     }
 
-    /// How directly the answer for a client and a day is proven. Count it over sightings
-    /// to print the share that was decided by carrying a snapshot. A vantage's holder is
-    /// as good as dated: its file says whom private addresses belong to.
-    pub fn standing(&self, client: &Client, day: Day) -> Standing {
-        match &client.site {
-            Some(site) if self.sites.contains_key(site) => Standing::Dated,
-            Some(_) => Standing::Nobody,
-            None => self.held(client.address, day).standing(),
-        }
-    }
-
     fn at_site(&self, client: &Client) -> Attribution {
         let holder = client.site.as_ref().and_then(|site| self.sites.get(site));
         let Some(holder) = holder.and_then(|id| self.organisations.get(id)) else {
@@ -325,6 +314,16 @@ impl Holders for Atlas {
         days: DayRange,
     ) -> (Vec<Tenure>, Address) {
         (self.tenures(client, days), self.range_end(client.address))
+    }
+
+    /// A vantage's holder is as good as dated: its file says whom private addresses belong
+    /// to.
+    fn standing(&self, client: &Client, day: Day) -> Standing {
+        match &client.site {
+            Some(site) if self.sites.contains_key(site) => Standing::Dated,
+            Some(_) => Standing::Nobody,
+            None => self.held(client.address, day).standing(),
+        }
     }
 
     fn organisation(&self, id: &OrgId) -> Option<Organisation> {

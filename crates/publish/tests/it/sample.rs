@@ -73,7 +73,10 @@ pub(crate) fn release(
         })
         .collect();
     let query = Query { by: vec![dimension], on, ..Query::new(days) };
-    Release::by(&AtLeastTen, Census { query, cells, unattributed_share: 0.043 })
+    Release::by(
+        &AtLeastTen,
+        Census { query, cells, unattributed_share: 0.043, standings: BTreeMap::new() },
+    )
 }
 
 const MONTHLY: [u64; 12] = [
