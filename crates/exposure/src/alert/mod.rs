@@ -1,0 +1,3 @@
+//! Alerts.
+//!
+//! **Invariant:** none yet.
