@@ -227,8 +227,8 @@ fn keep_in_the_house(life: &mut Life) {
         step.said = None;
     }
     match life.state {
-        FindingState::Disputed => life.why = "disputed, to be decided".to_owned(),
-        FindingState::NotOurs => life.why = "decided: not the row's".to_owned(),
+        FindingState::Disputed => "disputed, to be decided".clone_into(&mut life.why),
+        FindingState::NotOurs => "decided: not the row's".clone_into(&mut life.why),
         _ => {}
     }
 }

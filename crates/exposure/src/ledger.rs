@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tidegauge_model::{Instant, ProductId};
+use tidegauge_model::{Day, Instant, ProductId};
 
 use crate::fact::Fact;
 use crate::id::Id;
@@ -144,6 +144,16 @@ impl Ledger {
     /// One finding.
     pub fn record(&self, finding: Id) -> Option<&Record> {
         self.records.get(&finding)
+    }
+
+    /// The last day that readers were told of.
+    pub fn as_of(&self) -> Option<Day> {
+        let facts = self.records.values().flat_map(Record::facts);
+        let day = |fact: &Fact| match fact {
+            Fact::Told(told) => Some(told.as_of),
+            _ => None,
+        };
+        facts.filter_map(day).max()
     }
 
     /// Adds a fact about the row `(key, name)` and a product; the line to be written, or

@@ -81,11 +81,11 @@ pub(crate) fn days() -> DayRange {
 /// When the first import was written.
 pub(crate) const RECORDED: Instant = Instant(1_712_000_000_000_000);
 
-pub(crate) fn settings<'a>(
-    products: &'a [ProductId],
+pub(crate) fn settings(
+    products: &[ProductId],
     days: DayRange,
     recorded: Instant,
-) -> Settings<'a> {
+) -> Settings<'_> {
     Settings { products, days, recorded, looked: &looked, combine: &combine }
 }
 

@@ -74,11 +74,10 @@ impl Change<'_> {
             )
         });
         let tier = subject.tier.map_or(String::new(), |tier| format!(", tier {tier}"));
-        let steps: String =
-            self.dossier.next_steps.iter().map(|step| format!("- {step}\n")).collect();
+        let steps = self.dossier.next_steps.join("\n- ");
         format!(
             "{}\nOn {}: {}; {}.\nSeen from {} to {}, on {}; confidence {}.\n\
-             {strongest}{}{tier}. Finding {}.\nNext:\n{steps}",
+             {strongest}{}{tier}. Finding {}.\nNext:\n- {steps}\n",
             self.title(),
             self.told.as_of,
             self.told.state,

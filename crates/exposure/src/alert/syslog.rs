@@ -38,13 +38,14 @@ fn line(facility: u8, host: Option<&str>, change: &Change<'_>) -> String {
         ("confidence", dossier.life.confidence.to_string()),
         ("lastSeen", dossier.life.last_seen.to_string()),
     ];
-    let data: String = values
+    let data: Vec<String> = values
         .iter()
-        .map(|(name, value)| format!(" {name}=\"{}\"", quoted(value)))
+        .map(|(name, value)| format!("{name}=\"{}\"", quoted(value)))
         .collect();
+    let data = data.join(" ");
     let text = one_line(&format!("{} ({})", change.title(), change.told.why));
     let line = format!(
-        "<{}>1 {} {} tidegauge - {} [{SD_ID}{data}] \u{feff}{text}",
+        "<{}>1 {} {} tidegauge - {} [{SD_ID} {data}] \u{feff}{text}",
         u32::from(facility) * 8 + severity,
         stamp::text(change.at()),
         host.unwrap_or("-"),

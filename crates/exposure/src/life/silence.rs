@@ -11,6 +11,7 @@
 use tidegauge_model::Day;
 
 use super::Facts;
+use crate::chance::Chance;
 use crate::fact::Quiet;
 
 /// Least weeks that show removal, however good each is: machines are switched off over
@@ -63,15 +64,12 @@ impl Silence {
 
     fn add(&mut self, quiet: &Quiet) {
         self.looked += 1;
-        match quiet.detection.map(crate::chance::Chance::value) {
-            Some(chance) => {
-                self.missed *= 1.0 - chance;
-                self.counting += usize::from(chance >= DETECTION_MIN);
-            }
-            None => {
-                let unknown = || "no estimate of visibility was given".to_owned();
-                self.unknown = Some(quiet.unknown.clone().unwrap_or_else(unknown));
-            }
+        if let Some(chance) = quiet.detection.map(Chance::value) {
+            self.missed *= 1.0 - chance;
+            self.counting += usize::from(chance >= DETECTION_MIN);
+        } else {
+            let unknown = || "no estimate of visibility was given".to_owned();
+            self.unknown = Some(quiet.unknown.clone().unwrap_or_else(unknown));
         }
     }
 

@@ -113,6 +113,7 @@ fn removal_is_verified_by_enough_weeks_that_would_have_seen_it() {
 
 #[test]
 fn what_comes_back_has_reappeared_and_what_was_told_stays() {
+    use FindingState as S;
     let mut facts = vec![seen("2024-01-03"), seen("2024-05-01"), seen("2024-05-20")];
     facts.extend(MONDAYS.map(|m| quiet(m, Some(0.9))));
     facts.push(Fact::Told(Told {
@@ -122,7 +123,6 @@ fn what_comes_back_has_reappeared_and_what_was_told_stays() {
     }));
     let life = at(&facts, "2024-05-21");
     let states: Vec<_> = life.moves.iter().map(|m| m.to).collect();
-    use FindingState as S;
     assert_eq!(states, [S::Open, S::Quiet, S::VerifiedRemoved, S::Reappeared]);
     assert!(life.why.contains("verified_removed"), "{}", life.why);
     assert_eq!(at(&facts, "2024-08-01").state, S::Quiet);

@@ -1,4 +1,4 @@
-//! DefectDojo's "Generic Findings Import" (JSON).
+//! The "Generic Findings Import" (JSON) of `DefectDojo`.
 //!
 //! **Invariant:** a finding is `active` until its removal is verified or it is decided not
 //! to be ours: silence closes nothing. `unique_id_from_tool` is the finding's stable id.

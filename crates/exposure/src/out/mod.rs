@@ -55,7 +55,12 @@ pub(crate) fn description(dossier: &Dossier) -> String {
 
 /// JSON values, one a line.
 fn lines(values: impl Iterator<Item = serde_json::Value>) -> String {
-    values.map(|value| format!("{value}\n")).collect()
+    let mut text = String::new();
+    for value in values {
+        text.push_str(&value.to_string());
+        text.push('\n');
+    }
+    text
 }
 
 #[cfg(test)]

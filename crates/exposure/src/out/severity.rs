@@ -51,7 +51,7 @@ impl Severity {
         )
     }
 
-    /// The word of DefectDojo.
+    /// The word of `DefectDojo`.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Info => "Info",

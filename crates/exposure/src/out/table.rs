@@ -3,7 +3,7 @@
 //! **Invariant:** text that begins like a formula gets an apostrophe in front, since
 //! spreadsheets run it and names come from strangers (OWASP, CSV injection).
 
-use crate::dossier::Dossier;
+use crate::dossier::{Dossier, Sight};
 use crate::out::severity::Severity;
 
 /// The columns, in order.
@@ -36,13 +36,13 @@ pub fn csv(dossiers: &[Dossier]) -> Result<String, csv::Error> {
     for dossier in dossiers {
         writer.write_record(row(dossier).map(|cell| guarded(&cell)))?;
     }
-    let bytes = writer.into_inner().map_err(|e| e.into_error())?;
+    let bytes = writer.into_inner().map_err(csv::IntoInnerError::into_error)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn row(dossier: &Dossier) -> [String; 19] {
     let Dossier { subject, life, .. } = dossier;
-    let seen: Vec<String> = dossier.evidence.iter().map(|s| s.in_words()).collect();
+    let seen: Vec<String> = dossier.evidence.iter().map(Sight::in_words).collect();
     let mut matched: Vec<&str> =
         dossier.evidence.iter().map(|s| s.matched.as_str()).collect();
     matched.sort_unstable();

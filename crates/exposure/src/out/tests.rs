@@ -107,7 +107,7 @@ fn silence_closes_nothing_elsewhere() {
     assert_eq!(activities, [2, 3, 1]);
 }
 
-/// What DefectDojo's own reader of this form takes (`GenericJSONParser`); it refuses a
+/// What the own reader of `DefectDojo` takes of this form (`GenericJSONParser`); it refuses a
 /// file with any other key.
 const DEFECTDOJO_TAKES: [&str; 24] = [
     "title",

@@ -84,10 +84,7 @@ impl Portfolio {
             if first == Some(&b'[') { json(bytes)? } else { portfolio.csv(bytes)? };
         let mut firsts = BTreeMap::new();
         for (place, at, row) in rows {
-            match row
-                .and_then(|row| row.subject())
-                .and_then(|s| fresh(s, at, &mut firsts))
-            {
+            match row.and_then(Row::subject).and_then(|s| fresh(s, at, &mut firsts)) {
                 Ok(subject) => portfolio.subjects.push(subject),
                 Err(problem) => {
                     portfolio.bad_rows.push(BadRow { place, at, problem });
@@ -191,13 +188,11 @@ fn fresh(
     at: u64,
     firsts: &mut BTreeMap<String, u64>,
 ) -> Result<Subject, Problem> {
-    match firsts.get(&subject.key) {
-        Some(first) => Err(Problem::SameKey { key: subject.key, first: *first }),
-        None => {
-            firsts.insert(subject.key.clone(), at);
-            Ok(subject)
-        }
+    if let Some(first) = firsts.get(&subject.key) {
+        return Err(Problem::SameKey { key: subject.key, first: *first });
     }
+    firsts.insert(subject.key.clone(), at);
+    Ok(subject)
 }
 
 #[cfg(test)]
