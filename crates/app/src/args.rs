@@ -511,6 +511,9 @@ pub(crate) enum ExposureVerb {
         /// Why
         #[arg(long, value_name = "TEXT")]
         why: String,
+        /// From which day it holds [default: the last day that findings were told of]
+        #[arg(long, value_name = "DATE")]
+        on: Option<Day>,
         #[command(flatten)]
         kept: Kept,
     },

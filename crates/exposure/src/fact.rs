@@ -84,7 +84,7 @@ pub struct Quiet {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Said {
-    /// When.
+    /// From when it holds; when it was written down is with the line.
     pub at: Instant,
     /// Who.
     pub who: String,

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tidegauge_model::{Day, Instant, ProductId};
 
-use crate::fact::Fact;
+use crate::fact::{Fact, Said, Verdict};
 use crate::id::Id;
 
 /// Version of a line's shape.
@@ -179,6 +179,28 @@ impl Ledger {
         self.insert(entry.clone()).then_some(entry)
     }
 
+    /// Notes what somebody says of a finding, as of `on`; the line to be written, or `None`
+    /// if there is no such finding. Of two things said of one day the later holds.
+    pub fn say(
+        &mut self,
+        finding: Id,
+        (who, verdict, why): (&str, Verdict, &str),
+        on: Day,
+        recorded: Instant,
+    ) -> Option<Entry> {
+        let record = self.records.get(&finding)?;
+        let said = record.facts().filter_map(|fact| match fact {
+            Fact::Said(said) if said.at.day() == on => Some(said.at.0 + 1),
+            _ => None,
+        });
+        let at = Instant(said.max().unwrap_or(on.start().0));
+        let (subject, name) = (record.subject.clone(), record.name().to_owned());
+        let product = record.product.clone();
+        let (who, why) = (who.to_owned(), why.to_owned());
+        let fact = Fact::Said(Said { at, who, verdict, why });
+        self.add((&subject, &name), &product, recorded, fact)
+    }
+
     /// The text that must be appended to the file to keep `entries`.
     pub fn lines(&self, entries: &[Entry]) -> String {
         let mut text = String::new();
@@ -250,7 +272,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::fact::{Said, Verdict};
 
     fn said(why: &str) -> Fact {
         let who = "analyst".to_owned();

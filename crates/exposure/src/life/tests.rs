@@ -171,6 +171,41 @@ fn confidence_halves_by_its_half_life_and_falls_faster_where_it_was_looked() {
     assert!((of(&again, "2024-03-01") - 0.8).abs() < 1e-4, "it starts anew");
 }
 
+#[test]
+fn the_reference_names_every_state_move_and_constant() {
+    let page = include_str!("../../../../docs/reference/findings.md");
+    for state in FindingState::ALL {
+        assert!(page.contains(&format!("`{state}`")), "{state}");
+    }
+    for (from, by, to) in table::MOVES {
+        let by = serde_json::to_value(by).unwrap();
+        let by = format!("`{}`", by.as_str().unwrap());
+        let row = page.lines().find(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            let [_, before, trigger, after, _] = cells.as_slice() else { return false };
+            let before = match from {
+                None => *before == "–",
+                Some(from) if before.starts_with("any but") => {
+                    !before.contains(&format!("`{from}`"))
+                }
+                Some(from) => before.contains(&format!("`{from}`")),
+            };
+            let after =
+                after.contains(&format!("`{to}`")) || after.contains("evidence");
+            before && *trigger == by && after
+        });
+        assert!(row.is_some(), "no row of the table has {from:?} by {by} to {to}");
+    }
+    let half_life = format!("The half-life is {} days", confidence::HALF_LIFE_DAYS);
+    let weeks = format!("at least {} such weeks", silence::WEEKS_MIN);
+    let chance = format!("a chance of {} or more", silence::DETECTION_MIN);
+    let missed = format!("is at most {}", silence::MISSED_MAX);
+    let quiet = format!("not for {CONTACT_DAYS} days");
+    for text in [half_life, weeks, chance, missed, quiet] {
+        assert!(page.contains(&text), "{text}");
+    }
+}
+
 /// A Monday.
 const START: Day = Day(19_723);
 

@@ -129,6 +129,22 @@ fn not_ours_holds_against_new_evidence_and_comes_back_when_ours() {
     assert!(states(&ledger, "2024-03-29").contains(&("hq".to_owned(), S::NotOurs)));
 }
 
+#[test]
+fn of_two_things_said_of_one_day_the_later_holds() {
+    let (mut ledger, _) = imported();
+    let id = Id::of_finding("hq", "kaspersky");
+    let on = day("2024-03-31");
+    let mut say = |verdict| ledger.say(id, ("ana", verdict, "so"), on, LATER).unwrap();
+    let said = [Verdict::NotOurs, Verdict::Ours, Verdict::Disputed].map(&mut say);
+    assert_eq!(Ledger::read(ledger.lines(&said).as_bytes()).bad_lines, []);
+    assert!(states(&ledger, "2024-03-31").contains(&("hq".to_owned(), S::Disputed)));
+    // It is told with the next import of the same days.
+    let news = import(&mut ledger, contacts(), days());
+    assert_eq!(news.entries.len(), 1, "{:?}", news.entries);
+    assert_eq!(import(&mut ledger, contacts(), days()).entries, []);
+    assert!(ledger.say(Id::OURS, ("ana", Verdict::Note, "so"), on, LATER).is_none());
+}
+
 fn any_evidence() -> impl Strategy<Value = Evidence> {
     let addresses = ["192.0.2.77", "192.0.2.9", "198.51.100.7", "2001:db8:1::5"];
     let address = prop::sample::select(addresses.to_vec());

@@ -13,7 +13,6 @@ use anyhow::{Context, bail};
 use futures::TryStreamExt;
 use tidegauge_enrich::score;
 use tidegauge_exposure::dossier::{Audience, Dossier, without_contacts};
-use tidegauge_exposure::fact::{Fact, Said};
 use tidegauge_exposure::id::Id;
 use tidegauge_exposure::matching::{Index, Matches};
 use tidegauge_exposure::{
@@ -104,22 +103,18 @@ pub(crate) fn portfolio(path: &Path) -> anyhow::Result<Portfolio> {
 
 /// Notes what somebody says of a finding that the ledger has.
 fn say(said: &args::ExposureVerb, settings: &Settings) -> anyhow::Result<Outcome> {
-    let args::ExposureVerb::Say { finding, verdict, who, why, kept } = said;
+    let args::ExposureVerb::Say { finding, verdict, who, why, on, kept } = said;
     let path = journal::ledger_path(kept.ledger.as_deref(), settings)?;
     let mut file = Journal::open(&path)?;
     let mut ledger = Ledger::read(&file.read()?);
     journal::tell(&path, &ledger.bad_lines);
-    let Some(record) = ledger.record(*finding) else {
+    let on = on.or(ledger.as_of()).unwrap_or_else(clock::today);
+    let said = ledger.say(*finding, (who, *verdict, why), on, clock::now());
+    let Some(entry) = said else {
         bail!("{} has no finding {finding}", path.display());
     };
-    let (subject, product) = (record.subject.clone(), record.product.clone());
-    let name = record.name().to_owned();
-    let (at, verdict) = (clock::now(), *verdict);
-    let fact = Fact::Said(Said { at, who: who.clone(), verdict, why: why.clone() });
-    let entries: Vec<_> =
-        ledger.add((&subject, &name), &product, at, fact).into_iter().collect();
-    file.append(&ledger.lines(&entries))?;
-    tracing::info!("{name} × {product}: noted");
+    file.append(&ledger.lines(std::slice::from_ref(&entry)))?;
+    tracing::info!("{} × {}: noted, from {on}", entry.name, entry.product);
     Ok(Outcome::Done)
 }
 
