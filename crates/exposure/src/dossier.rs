@@ -4,7 +4,7 @@
 //! **Invariant:** addresses of others are networks, whoever reads it; those of our own are
 //! too, unless it stays in the house. Dossiers come sorted by name and product.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tidegauge_model::finding::{Finding, FindingState};
@@ -297,11 +297,11 @@ fn widen(there: &mut Seen, seen: &Seen) {
 
 fn sight(key: Alike, seen: &BTreeMap<(Day, Prefix), Seen>) -> Option<Sight> {
     let (signal, grade, role, endpoint, vantage, network, by, organisation, asn) = key;
-    let days: BTreeSet<Day> = seen.keys().map(|(day, _)| *day).collect();
-    let on = |day: &Day| -> u64 {
-        let networks = seen.iter().filter(|((d, _), _)| d == day);
-        networks.map(|(_, s)| s.addresses).fold(0, u64::saturating_add)
-    };
+    let mut days: BTreeMap<Day, u64> = BTreeMap::new();
+    for ((day, _), seen) in seen {
+        let addresses = days.entry(*day).or_default();
+        *addresses = addresses.saturating_add(seen.addresses);
+    }
     Some(Sight {
         signal,
         grade,
@@ -315,7 +315,7 @@ fn sight(key: Alike, seen: &BTreeMap<(Day, Prefix), Seen>) -> Option<Sight> {
         first: seen.values().map(|s| s.first).min()?,
         last: seen.values().map(|s| s.last).max()?,
         days: u32::try_from(days.len()).unwrap_or(u32::MAX),
-        addresses: days.iter().map(on).max()?,
+        addresses: days.into_values().max()?,
         contacts: seen.values().map(|s| s.contacts).fold(0, u64::saturating_add),
         probability: seen.values().map(|s| s.probability).max()?,
     })

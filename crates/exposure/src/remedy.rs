@@ -32,11 +32,11 @@ pub fn next_steps(situation: Situation<'_>) -> Vec<String> {
             steps.push(match kind {
                 Kind::Asset => format!(
                     "Find the hosts: ask the resolver, proxy or firewall log for the \
-                     endpoints below on the days given, then the software inventory for \
+                     endpoints of the evidence on its days, then the software inventory for \
                      {product} and for products that embed its engine."
                 ),
                 Kind::Supplier => format!(
-                    "Ask the supplier for the hosts behind the networks below, and whether \
+                    "Ask the supplier for the hosts behind the networks of the evidence, and whether \
                      {product} or a product that embeds its engine is on systems that serve \
                      you."
                 ),
@@ -59,7 +59,7 @@ pub fn next_steps(situation: Situation<'_>) -> Vec<String> {
             "Nothing to do. Keep the row in the portfolio: a return is told.".to_owned(),
         ),
         FindingState::Disputed => steps.push(
-            "Decide the dispute with the evidence below: uphold it, or say that it is not \
+            "Decide the dispute with its evidence: uphold it, or say that it is not \
              theirs and except the network in the portfolio."
                 .to_owned(),
         ),
@@ -136,7 +136,7 @@ fn closing(role: Role, signal: Signal, product: &str) -> String {
     let unserved = matches!(signal, Signal::Attempted) && role == Role::Update;
     let mut text = format!(
         "Remove {product} and its agents, replace the protection it gave before it goes, \
-         and block the endpoints below afterwards so that what was forgotten shows itself."
+         and block the endpoints of the evidence afterwards so that what was forgotten shows itself."
     );
     if unserved {
         text.push_str(

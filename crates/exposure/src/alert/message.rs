@@ -3,7 +3,7 @@
 //! **Invariant:** the key of a message follows from the change it tells and the channel,
 //! so that asking again gives the same keys; what was delivered is not given again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use tidegauge_model::{Day, Instant};
@@ -134,8 +134,8 @@ pub fn messages(
 ) -> Vec<Message> {
     let mut messages = Vec::new();
     for channel in &rules.channels {
-        let mut single: BTreeMap<Id, Change<'_>> = BTreeMap::new();
-        let mut digest: BTreeMap<Id, Change<'_>> = BTreeMap::new();
+        let mut single: Vec<(Id, Change<'_>)> = Vec::new();
+        let mut digest: Vec<(Id, Change<'_>)> = Vec::new();
         for change in changes(dossiers, since) {
             let key = change.key(&channel.name);
             let mut takers = rules.rules.iter().filter(|rule| {
@@ -148,9 +148,9 @@ pub fn messages(
                 continue;
             }
             if first.digest && takers.all(|rule| rule.digest) {
-                digest.insert(key, change);
+                digest.push((key, change));
             } else {
-                single.insert(key, change);
+                single.push((key, change));
             }
         }
         messages
