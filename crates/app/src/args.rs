@@ -456,9 +456,9 @@ pub(crate) struct Assess {
 pub(crate) struct Exposure {
     #[command(subcommand)]
     pub(crate) verb: Option<ExposureVerb>,
-    /// Assets and suppliers: CSV with a header (name, and any of id, kind, domains,
-    /// prefixes, except, asn, organisations, sites, cloud_accounts, tags, tier, parent,
-    /// contact), or JSON
+    /// Assets and suppliers: CSV with a header (`name`, and any of `id`, `kind`, `domains`,
+    /// `prefixes`, `except`, `asn`, `organisations`, `sites`, `cloud_accounts`, `tags`,
+    /// `tier`, `parent`, `contact`), or JSON
     #[arg(long, value_name = "FILE", required = true)]
     pub(crate) portfolio: Option<PathBuf>,
     #[command(flatten)]
@@ -503,7 +503,7 @@ pub(crate) enum ExposureVerb {
     Say {
         /// Id of the finding
         finding: tidegauge_exposure::id::Id,
-        /// disputed, upheld, not_ours, ours or note
+        /// `disputed`, `upheld`, `not_ours`, `ours` or `note`
         verdict: tidegauge_exposure::fact::Verdict,
         /// Who says it
         #[arg(long, value_name = "NAME")]
