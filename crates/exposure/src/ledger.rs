@@ -242,12 +242,18 @@ fn entry(line: &[u8]) -> Result<Entry, LineProblem> {
     if line.len() > LINE_BYTES_MAX {
         return Err(LineProblem::TooLong);
     }
-    let shape = |e: serde_json::Error| LineProblem::Shape(e.to_string());
-    let version: Version = serde_json::from_slice(line).map_err(shape)?;
-    if version.schema_version != SCHEMA_VERSION {
-        return Err(LineProblem::Version(version.schema_version));
+    let entry: Entry = serde_json::from_slice(line).map_err(|error| {
+        // A later version may have other keys; it is told as what it is.
+        match serde_json::from_slice(line) {
+            Ok(Version { schema_version }) if schema_version != SCHEMA_VERSION => {
+                LineProblem::Version(schema_version)
+            }
+            _ => LineProblem::Shape(error.to_string()),
+        }
+    })?;
+    if entry.schema_version != SCHEMA_VERSION {
+        return Err(LineProblem::Version(entry.schema_version));
     }
-    let entry: Entry = serde_json::from_slice(line).map_err(shape)?;
     if entry.subject.is_empty() || entry.product.as_str().is_empty() {
         return Err(LineProblem::Impossible("a finding has a subject and a product"));
     }
@@ -261,7 +267,7 @@ fn entry(line: &[u8]) -> Result<Entry, LineProblem> {
     Ok(entry)
 }
 
-/// Read first, so that a later version is told as such.
+/// What every version has.
 #[derive(Deserialize)]
 struct Version {
     schema_version: u32,
@@ -307,24 +313,44 @@ mod tests {
         let (ledger, text) = written(&["a", "b"]);
         let good: Vec<&str> = text.lines().collect();
         let later = good[0].replace("\"schema_version\":1", "\"schema_version\":2");
+        let later = later.replace("\"why\"", "\"cause\"");
         let edited = good[1].replace("\"why\":\"b\"", "\"why\":\"c\"");
         let other = good[1].replace("\"subject\":\"alpha\"", "\"subject\":\"beta\"");
+        let finding = good[1].replace(
+            &Id::of_finding("alpha", "kaspersky").to_string(),
+            &Id::of_finding("beta", "kaspersky").to_string(),
+        );
         let more = good[1].replace("\"why\"", "\"more\":1,\"why\"");
         let long = "x".repeat(LINE_BYTES_MAX + 1);
         let file = [
-            good[0], "{", &later, "\u{fffd}", &edited, &other, &more, &long, "",
-            good[1],
+            good[0], "{", &later, "\u{fffd}", &edited, &other, &finding, &more, &long,
+            "", good[1],
         ]
         .join("\n");
         let read = Ledger::read(file.as_bytes());
         assert_eq!(read.records, ledger.records);
         let bad: Vec<String> = read.bad_lines.iter().map(ToString::to_string).collect();
-        assert_eq!(bad.len(), 7, "{bad:#?}");
+        assert_eq!(bad.len(), 8, "{bad:#?}");
         assert!(bad[0].starts_with("line 2: not a line of a ledger"), "{}", bad[0]);
         assert!(bad[1].starts_with("line 3: schema version 2"), "{}", bad[1]);
         assert!(bad[3].starts_with("line 5: the ids do not follow"), "{}", bad[3]);
         assert!(bad[4].starts_with("line 6: the ids do not follow"), "{}", bad[4]);
-        assert!(bad[6].starts_with("line 8: longer than"), "{}", bad[6]);
+        assert!(bad[5].starts_with("line 7: the ids do not follow"), "{}", bad[5]);
+        assert!(bad[7].starts_with("line 9: longer than"), "{}", bad[7]);
+    }
+
+    #[test]
+    fn of_two_lines_about_one_fact_the_earlier_counts() {
+        let (_, early) = written(&["a"]);
+        let late = early.replace("\"recorded\":1,", "\"recorded\":9,");
+        let late = late.replace("\"name\":\"Alpha\"", "\"name\":\"Omega\"");
+        assert_ne!(early, late);
+        for file in [format!("{early}{late}"), format!("{late}{early}")] {
+            let read = Ledger::read(file.as_bytes());
+            let (_, record) = read.records().next().unwrap();
+            assert_eq!(record.recorded(), Some((Instant(1), Instant(1))));
+            assert_eq!(record.name(), "Alpha");
+        }
     }
 
     #[test]

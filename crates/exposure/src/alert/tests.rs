@@ -236,6 +236,10 @@ fn waits_grow_and_end() {
         deliveries.add(&attempt(message, 7, Outcome::Failed));
     }
     assert_eq!(deliveries.due(message.key, now(1 << 40)), Due::Never(Outcome::Failed));
+    let mut deliveries = Deliveries::default();
+    deliveries.add(&attempt(message, 0, Outcome::Sent));
+    deliveries.add(&attempt(message, 1, Outcome::Failed));
+    assert_eq!(deliveries.due(message.key, now(9)), Due::Never(Outcome::Sent));
     assert_eq!(Outcome::of_status(204), Outcome::Sent);
     assert_eq!(Outcome::of_status(410), Outcome::Refused);
     assert_eq!(Outcome::of_status(429), Outcome::Failed);

@@ -97,11 +97,6 @@ impl<'a> Facts<'a> {
                 _ => {}
             }
         }
-        // A contact that came to light later takes the week's silence back.
-        let days = &sorted.days;
-        sorted
-            .quiet
-            .retain(|week, _| days.range(*week..=week.plus(6)).next().is_none());
         sorted.said.sort_by_key(|said| order(said));
         sorted
     }

@@ -46,7 +46,8 @@ impl Silence {
         silence
     }
 
-    /// The day after which the weeks after `last` show removal, before the next contact.
+    /// The day after which the weeks after `last` show removal. Weeks from the next contact
+    /// on say nothing about it: a contact that comes to light later takes silence back.
     pub(super) fn shown_on(facts: &Facts<'_>, last: Day) -> Option<Day> {
         let next = facts.days.range(last.plus(1)..).next();
         let mut silence = Self { looked: 0, counting: 0, missed: 1.0, unknown: None };

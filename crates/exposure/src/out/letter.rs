@@ -76,7 +76,7 @@ body{font:11pt/1.45 Georgia,serif;max-width:42em;margin:2em auto;padding:0 1em;\
 color:#1a1a1a;background:#fff}h1{font-size:1.35em}h2{font-size:1.1em;margin-top:1.6em}\
 table{border-collapse:collapse;width:100%;font:9pt/1.35 system-ui,sans-serif}\
 th,td{text-align:left;vertical-align:top;border-bottom:1px solid #999;padding:.3em .4em;\
-overflow-wrap:anywhere}small{color:#444}section{break-inside:avoid-page}\
+overflow-wrap:break-word}small{color:#444}section{break-inside:avoid-page}\
 @page{size:A4;margin:20mm}@media print{body{margin:0;max-width:none;padding:0}}";
 
 fn page(about: &About, dossiers: &[&Dossier], sender: &Sender) -> String {

@@ -135,9 +135,22 @@ fn of_two_things_said_of_one_day_the_later_holds() {
     let id = Id::of_finding("hq", "kaspersky");
     let on = day("2024-03-31");
     let mut say = |verdict| ledger.say(id, ("ana", verdict, "so"), on, LATER).unwrap();
-    let said = [Verdict::NotOurs, Verdict::Ours, Verdict::Disputed].map(&mut say);
+    let verdicts = [
+        Verdict::NotOurs,
+        Verdict::Ours,
+        Verdict::Note,
+        Verdict::Upheld,
+        Verdict::Note,
+        Verdict::Disputed,
+    ];
+    let said = verdicts.map(&mut say);
     assert_eq!(Ledger::read(ledger.lines(&said).as_bytes()).bad_lines, []);
     assert!(states(&ledger, "2024-03-31").contains(&("hq".to_owned(), S::Disputed)));
+    let all =
+        dossiers(&portfolio(), &ledger, day("2024-03-31"), Audience::House, &combine);
+    let hq = all.iter().find(|d| d.subject.key == "hq").unwrap();
+    let order: Vec<_> = hq.said.iter().map(|said| said.verdict).collect();
+    assert_eq!(order, verdicts);
     // It is told with the next import of the same days.
     let news = import(&mut ledger, contacts(), days());
     assert_eq!(news.entries.len(), 1, "{:?}", news.entries);
