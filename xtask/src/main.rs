@@ -9,13 +9,15 @@
 //! * `fuzz [--smoke | INPUTS] [TARGET…]`: every decoder against hostile bytes
 //!   ([`fuzz`]); ten million inputs each unless told;
 //! * `bench`: measures, and prints rows for `docs/benchmarks.md` (not in CI);
-//!   `bench live [BINARY]`: the collector beside others over loopback ([`live`]).
+//!   `bench live [BINARY]`: the collector beside others over loopback ([`live`]);
+//!   `bench census [EYEBALL]`: a census beside other engines on the same lake ([`census`]).
 //!
 //! **Invariant:** std only, so that it builds in seconds on a fresh machine.
 
 mod bench;
 mod browser;
 mod calibrate;
+mod census;
 mod docs;
 mod fuzz;
 mod live;
@@ -38,10 +40,11 @@ fn main() -> ExitCode {
         ["calibrate"] => calibrate::calibrate(),
         ["worlds", rest @ ..] => worlds::worlds(rest),
         ["bench"] => bench::bench(),
+        ["bench", "census", rest @ ..] => census::census(rest),
         ["bench", "live"] => live::live(&run::target().join("release/tidegauge")),
         ["bench", "live", binary] => live::live(std::path::Path::new(binary)),
         ["fuzz", words @ ..] => fuzz::fuzz(words),
-        _ => Err("usage: cargo xtask test | tidy | docs [--check] | calibrate | worlds | fuzz | bench [live]"
+        _ => Err("usage: cargo xtask test | tidy | docs [--check] | calibrate | worlds | fuzz | bench [live | census]"
             .into()),
     };
     match outcome {

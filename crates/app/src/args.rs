@@ -298,6 +298,17 @@ pub(crate) enum Atlas {
         #[command(flatten)]
         map: MapRules,
     },
+    /// Write the map out: every range of addresses, who held it, and on which of the days
+    Export {
+        /// First day
+        #[arg(long, value_name = "DATE")]
+        from: Day,
+        /// Last day, included
+        #[arg(long, value_name = "DATE")]
+        to: Day,
+        #[command(flatten)]
+        map: MapRules,
+    },
 }
 
 /// How the map of holders is made of what the tables said.

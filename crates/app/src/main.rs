@@ -121,7 +121,12 @@ fn start_log(format: LogFormat, verbose: u8) {
 /// A reader that has seen enough (`| head`) is no failure.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let broken = |cause: &(dyn std::error::Error + 'static)| {
-        let io = cause.downcast_ref::<std::io::Error>();
+        // An error of csv does not name its cause.
+        let of_csv = cause.downcast_ref::<csv::Error>().map(csv::Error::kind);
+        let io = match of_csv {
+            Some(csv::ErrorKind::Io(io)) => Some(io),
+            _ => cause.downcast_ref::<std::io::Error>(),
+        };
         io.is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
     };
     error.chain().any(broken)

@@ -16,7 +16,7 @@ use tidegauge_enrich::catalog::Catalog;
 use tidegauge_model::count::{Census, Dating, Query, Release};
 use tidegauge_model::estimate::{Estimate, ReleasedEstimate};
 use tidegauge_model::{
-    Day, DayRange, Endpoint, EndpointId, ProductId, Sighting, Standing, Weight,
+    Client, Day, DayRange, Endpoint, EndpointId, ProductId, Sighting, Standing, Weight,
 };
 use tidegauge_store::Lake;
 
@@ -132,8 +132,20 @@ impl Opened {
         Ok(())
     }
 
-    /// What a reader of the counts of `query` must know besides them.
-    pub(crate) async fn doubts(&self, query: &Query) -> anyhow::Result<Vec<String>> {
+    /// The counts of `query`, and what a reader of them must know besides them.
+    pub(crate) async fn census(
+        &self,
+        query: &Query,
+    ) -> anyhow::Result<(Census, Vec<String>)> {
+        let mut standings: BTreeMap<Standing, u64> = BTreeMap::new();
+        let watch = |client: &Client, day: Day| {
+            let on = match query.on {
+                Dating::Frozen(day) => day,
+                Dating::EachDay => day,
+            };
+            *standings.entry(self.atlas.standing(client, on)).or_default() += 1;
+        };
+        let census = self.counter.census_watched(query, watch).await?;
         let mut doubts = Vec::new();
         let outside = self.covered.is_none_or(|c| {
             query.days.last() < c.first() || c.last() < query.days.first()
@@ -141,7 +153,7 @@ impl Opened {
         if outside {
             doubts.push(format!("the lake has nothing of {}", query.days));
         }
-        doubts.extend(self.standing(query).await?);
+        doubts.extend(told_standings(&standings, self.map));
         let is_control =
             |p: &ProductId| self.catalog.product(p.as_str()).is_some_and(|p| p.control);
         if query.products.is_empty() || query.products.iter().any(is_control) {
@@ -154,7 +166,7 @@ impl Opened {
                 ));
             }
         }
-        Ok(doubts)
+        Ok((census, doubts))
     }
 
     /// The sightings of `query`, as the counter takes them: of the products asked for,
@@ -181,22 +193,6 @@ impl Opened {
             }
         }
         Ok(())
-    }
-
-    /// How directly the holders behind the counts of `query` are proven: the shares of
-    /// sightings that a rule decided, and by which.
-    async fn standing(&self, query: &Query) -> anyhow::Result<Option<String>> {
-        let mut standings: BTreeMap<Standing, u64> = BTreeMap::new();
-        self.each_sighting(query, |sighting| {
-            let on = match query.on {
-                Dating::Frozen(day) => day,
-                Dating::EachDay => sighting.day,
-            };
-            let standing = self.atlas.standing(&sighting.client, on);
-            *standings.entry(standing).or_default() += 1;
-        })
-        .await?;
-        Ok(told_standings(&standings, self.map))
     }
 
     /// The query that the evidence flags ask over `days`.

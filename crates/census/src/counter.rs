@@ -10,13 +10,16 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use tidegauge_model::count::{Census, Query};
 use tidegauge_model::panel::Panel;
-use tidegauge_model::{CoverageSummary, DayRange, Endpoint, Holders, ProductId};
+use tidegauge_model::{
+    Client, CoverageSummary, Day, DayRange, Endpoint, Holders, ProductId,
+};
 use tidegauge_store::{Lake, Table};
 
-use crate::evidence::{self, Calendar, Evidence};
+use crate::clients::Clients;
+use crate::evidence::{self, Evidence};
+use crate::holding::Holding;
 use crate::session::{Engine, Settings};
-use crate::unique::Question;
-use crate::{Error, Result, coverage, panel, sql, tenure, unique};
+use crate::{Error, Result, coverage, panel, sql, unique};
 
 /// Counts what is in a lake.
 #[derive(Clone)]
@@ -68,11 +71,22 @@ impl Counter {
     /// both. `query.known` is not looked at here: the
     /// `holders` of this counter were made for it.
     pub async fn census(&self, query: &Query) -> Result<Census> {
+        self.census_watched(query, |_, _| ()).await
+    }
+
+    /// The same; `watch` is told the client and the day of every sighting that is evidence,
+    /// in the order of addresses.
+    pub async fn census_watched(
+        &self,
+        query: &Query,
+        mut watch: impl FnMut(&Client, Day) + Send,
+    ) -> Result<Census> {
         let evidence = Evidence::of_use(&self.endpoints, query);
-        self.ask(query, &evidence, async |question| {
-            unique::count(question, query).await
-        })
-        .await
+        let mut clients = self.clients(&evidence, query).await?;
+        let mut holding = Holding::new(query, &*self.holders);
+        let engine = &self.engine;
+        let (clients, holding) = (&mut clients, &mut holding);
+        unique::count(engine, clients, &evidence, holding, query, &mut watch).await
     }
 
     /// Weekly detection histories of `product` on `query.days`. Of `query`, the products,
@@ -88,10 +102,12 @@ impl Counter {
         }
         // Coverage first: a later append then shows as seen, never as looked at in vain.
         let covered = self.lake.coverage(query.days).await?;
-        self.ask(query, &evidence, async |question| {
-            panel::panel(question, product, query, &covered, &*self.holders).await
-        })
-        .await
+        let mut clients = self.clients(&evidence, query).await?;
+        let mut holding = Holding::new(query, &*self.holders);
+        let histories =
+            panel::histories(&mut clients, &evidence, &mut holding, query, &covered);
+        let histories = histories.await?;
+        Ok(Panel { product: product.clone(), days: query.days, histories })
     }
 
     /// What each vantage read in each month of `days`.
@@ -145,21 +161,10 @@ impl Counter {
         Ok(Self { engine: Engine::new(settings)?, ..self })
     }
 
-    /// Fills a session for one question and asks it.
-    async fn ask<T>(
-        &self,
-        query: &Query,
-        evidence: &Evidence<'_>,
-        ask: impl AsyncFnOnce(&Question<'_>) -> Result<T>,
-    ) -> Result<T> {
-        let (engine, session) = (&self.engine, &self.engine.session());
+    /// The clients of the newest version of the lake.
+    async fn clients(&self, evidence: &Evidence<'_>, query: &Query) -> Result<Clients> {
         let snapshot = self.lake.snapshot(Table::Sightings).await?;
-        engine.add_lake(session, &snapshot)?;
-        let calendar = &Calendar::new(query.days);
-        let _memory =
-            [evidence.add_to(engine, session)?, calendar.add_to(engine, session)?];
-        let held = &tenure::hold(engine, session, &*self.holders, query).await?;
-        ask(&Question { engine, session, evidence, calendar, held }).await
+        Ok(Clients::open(&snapshot, evidence, query.days))
     }
 }
 

@@ -8,21 +8,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Date32Array, Int32Array, RecordBatch, StringArray};
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::execution::memory_pool::MemoryReservation;
-use datafusion::prelude::SessionContext;
-use tidegauge_model::count::Query;
+use datafusion::common::HashMap;
+use tidegauge_model::count::{Dimension, Query};
 use tidegauge_model::{
     Day, DayRange, Endpoint, EndpointId, Month, ProductId, Week, Weight,
 };
-use tidegauge_store::Table;
-use tidegauge_store::schema::column::{
-    CONTACTS, DAY, ENDPOINT, IP_HI, IP_LO, MONTH, SIGNAL, SITE, VANTAGE,
-};
 
-use crate::session::Engine;
-use crate::tenure::HOLDERS;
+use crate::holding::Codes;
 use crate::{Error, Result};
 
 /// The endpoints that count in a question, and what a sighting of each is.
@@ -32,12 +24,41 @@ pub(crate) struct Evidence<'a> {
     products: Vec<&'a ProductId>,
 }
 
-#[derive(Debug)]
-struct Row<'a> {
+/// An endpoint that counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row<'a> {
     endpoint: &'a Endpoint,
-    product: i32,
-    seen: bool,
-    control: bool,
+    /// The number of its product.
+    pub(crate) product: u32,
+    /// It counts as use.
+    pub(crate) seen: bool,
+    /// It counts as a control.
+    pub(crate) control: bool,
+}
+
+/// Finds the row of the evidence that a sighting is of.
+#[derive(Clone, Debug)]
+pub(crate) struct Finder(Arc<Found>);
+
+#[derive(Debug, Default)]
+struct Found {
+    ids: HashMap<String, u32>,
+    /// Of each id, its days and rows.
+    entries: Vec<Vec<(DayRange, u32)>>,
+}
+
+impl Finder {
+    /// The number of an endpoint that counts.
+    pub(crate) fn endpoint(&self, id: &str) -> Option<u32> {
+        self.0.ids.get(id).copied()
+    }
+
+    /// The row that holds for it on a day.
+    pub(crate) fn entry(&self, endpoint: u32, day: Day) -> Option<u32> {
+        let entries = self.0.entries.get(usize::try_from(endpoint).ok()?)?;
+        let holds = entries.iter().find(|(days, _)| days.contains(day))?;
+        Some(holds.1)
+    }
 }
 
 impl<'a> Evidence<'a> {
@@ -73,8 +94,8 @@ impl<'a> Evidence<'a> {
             }
             let product = *codes.entry(&endpoint.product).or_insert_with(|| {
                 evidence.products.push(&endpoint.product);
-                i32::try_from(evidence.products.len() - 1)
-                    .expect("fewer products than 2^31")
+                u32::try_from(evidence.products.len() - 1)
+                    .expect("fewer products than 2^32")
             });
             evidence.rows.push(Row { endpoint, product, seen, control });
         }
@@ -86,39 +107,33 @@ impl<'a> Evidence<'a> {
         self.rows.iter().any(|r| r.seen)
     }
 
-    /// The product of a code.
-    pub(crate) fn product(&self, code: i64) -> Option<&ProductId> {
+    /// A row by its number.
+    pub(crate) fn row(&self, entry: u32) -> Option<&Row<'a>> {
+        self.rows.get(usize::try_from(entry).ok()?)
+    }
+
+    /// The product of a number.
+    pub(crate) fn product(&self, code: u32) -> Option<&ProductId> {
         self.products.get(usize::try_from(code).ok()?).copied()
     }
 
-    /// Puts the endpoints into a session as `catalog`.
-    pub(crate) fn add_to(
-        &self,
-        engine: &Engine,
-        session: &SessionContext,
-    ) -> Result<MemoryReservation> {
-        let rows = &self.rows;
-        let day = |of: fn(DayRange) -> Day| {
-            rows.iter().map(|r| Some(of(r.endpoint.valid).0)).collect::<Date32Array>()
-        };
-        let number = |of: fn(&Row<'_>) -> i32| {
-            rows.iter().map(|r| Some(of(r))).collect::<Int32Array>()
-        };
-        let ids: StringArray =
-            rows.iter().map(|r| Some(r.endpoint.id.as_str())).collect();
-        let batch = RecordBatch::try_new(
-            catalog_schema(),
-            vec![
-                Arc::new(ids),
-                Arc::new(number(|r| r.product)),
-                Arc::new(number(|r| r.seen.into())),
-                Arc::new(number(|r| r.control.into())),
-                Arc::new(day(DayRange::first)),
-                Arc::new(day(DayRange::last)),
-            ],
-        )
-        .map_err(|e| engine.error("listing endpoints")(e.into()))?;
-        engine.add_rows(session, "catalog", catalog_schema(), vec![batch])
+    /// What finds the rows of sightings.
+    pub(crate) fn finder(&self) -> Finder {
+        let mut found = Found::default();
+        for (entry, row) in (0u32..).zip(&self.rows) {
+            let next = u32::try_from(found.entries.len()).unwrap_or(u32::MAX);
+            let id = row.endpoint.id.as_str();
+            let at = *found.ids.entry_ref(id).or_insert(next);
+            if at == next {
+                found.entries.push(Vec::new());
+            }
+            let entries =
+                usize::try_from(at).ok().and_then(|at| found.entries.get_mut(at));
+            if let Some(entries) = entries {
+                entries.push((row.endpoint.valid, entry));
+            }
+        }
+        Finder(Arc::new(found))
     }
 }
 
@@ -146,105 +161,46 @@ fn is_use(endpoint: &Endpoint, query: &Query) -> bool {
         && endpoint.weight > Weight::Nothing
 }
 
-fn catalog_schema() -> SchemaRef {
-    let must = |name: &str, data_type| Field::new(name, data_type, false);
-    Arc::new(Schema::new(vec![
-        must(ENDPOINT, DataType::Utf8),
-        must("product", DataType::Int32),
-        must("seen", DataType::Int32),
-        must("control", DataType::Int32),
-        must("valid_from", DataType::Date32),
-        must("valid_to", DataType::Date32),
-    ]))
-}
-
-/// Days with their months and weeks, as numbers: the engine does no calendar arithmetic.
+/// The periods that cells are made of: what of month, week and day a question asks for.
 #[derive(Debug)]
 pub(crate) struct Calendar {
-    months: Vec<Month>,
-    weeks: Vec<Week>,
-    days: DayRange,
+    /// Of each day of the question, the number of its period.
+    of_day: Vec<u32>,
+    periods: Codes<Period>,
+}
+
+/// A period of a cell; `None` where it is not asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Period {
+    pub(crate) month: Option<Month>,
+    pub(crate) week: Option<Week>,
+    pub(crate) day: Option<Day>,
 }
 
 impl Calendar {
-    /// The days of a question.
-    pub(crate) fn new(days: DayRange) -> Self {
-        Self { months: days.months().collect(), weeks: days.weeks().collect(), days }
-    }
-
-    /// Puts the days into a session as `calendar`.
-    pub(crate) fn add_to(
-        &self,
-        engine: &Engine,
-        session: &SessionContext,
-    ) -> Result<MemoryReservation> {
-        let code = |at: std::result::Result<usize, usize>| {
-            i32::try_from(at.unwrap_or(0)).expect("fewer months and weeks than days")
+    /// The periods of a question.
+    pub(crate) fn new(query: &Query) -> Self {
+        let by = |dimension| query.by.contains(&dimension);
+        let mut periods = Codes::default();
+        let mut period = |day: Day| {
+            periods.code(&Period {
+                month: by(Dimension::Month).then(|| day.month()),
+                week: by(Dimension::Week).then(|| day.week()),
+                day: by(Dimension::Day).then_some(day),
+            })
         };
-        let days: Vec<_> = self.days.days().collect();
-        let numbers = |of: &dyn Fn(&Day) -> i32| {
-            days.iter().map(|d| Some(of(d))).collect::<Int32Array>()
-        };
-        let dates: Date32Array = days.iter().map(|d| Some(d.0)).collect();
-        let must = |name: &str, data_type| Field::new(name, data_type, false);
-        let schema = Arc::new(Schema::new(vec![
-            must(DAY, DataType::Date32),
-            must("day_code", DataType::Int32),
-            must("month_code", DataType::Int32),
-            must("week_code", DataType::Int32),
-        ]));
-        let month = |d: &Day| code(self.months.binary_search(&d.month()));
-        let week = |d: &Day| code(self.weeks.binary_search(&d.week()));
-        let batch = RecordBatch::try_new(
-            Arc::clone(&schema),
-            vec![
-                Arc::new(dates),
-                Arc::new(numbers(&|d| d.0)),
-                Arc::new(numbers(&month)),
-                Arc::new(numbers(&week)),
-            ],
-        )
-        .map_err(|e| engine.error("listing days")(e.into()))?;
-        engine.add_rows(session, "calendar", schema, vec![batch])
+        let of_day = query.days.days().map(&mut period).collect();
+        Self { of_day, periods }
     }
 
-    /// The month of a code.
-    pub(crate) fn month(&self, code: i64) -> Option<Month> {
-        self.months.get(usize::try_from(code).ok()?).copied()
+    /// The number of the period of a day, given as days from the first.
+    pub(crate) fn period(&self, day: i32) -> u32 {
+        let at = usize::try_from(day).unwrap_or(usize::MAX);
+        self.of_day.get(at).copied().unwrap_or(0)
     }
 
-    /// The week of a code.
-    pub(crate) fn week(&self, code: i64) -> Option<Week> {
-        self.weeks.get(usize::try_from(code).ok()?).copied()
+    /// The period of a number.
+    pub(crate) fn value(&self, code: u32) -> Option<&Period> {
+        self.periods.value(code)
     }
-}
-
-/// The sightings of `days`, as SQL. The month skips whole files.
-pub(crate) fn sightings_sql(days: DayRange) -> String {
-    let (first, last) = (days.first(), days.last());
-    let (first_month, last_month) = (first.month(), last.month());
-    let table = Table::Sightings.name();
-    format!(
-        "(SELECT {IP_HI}, {IP_LO}, COALESCE({SITE}, '') AS {SITE}, {ENDPOINT}, {DAY}, \
-         {CONTACTS}, {SIGNAL}, {VANTAGE} FROM {table} \
-         WHERE {DAY} BETWEEN DATE '{first}' AND DATE '{last}' \
-         AND {MONTH} BETWEEN '{first_month}' AND '{last_month}')"
-    )
-}
-
-/// The sightings of the catalog in the session, with period and holder, as SQL: `s` the
-/// sighting, `c` its endpoint, `k` its calendar day, `h` its holder that day. The small
-/// side of each join stands first: the engine builds its hash table from it.
-pub(crate) fn evidence_sql(days: DayRange, columns: &str, filter: &str) -> String {
-    let sightings = sightings_sql(days);
-    format!(
-        "SELECT {columns} FROM {HOLDERS} h JOIN (\
-           calendar k JOIN (\
-             catalog c JOIN {sightings} s ON c.{ENDPOINT} = s.{ENDPOINT} \
-               AND s.{DAY} BETWEEN c.valid_from AND c.valid_to\
-           ) ON k.{DAY} = s.{DAY}\
-         ) ON h.{IP_HI} = s.{IP_HI} AND h.{IP_LO} = s.{IP_LO} AND h.{SITE} = s.{SITE} \
-           AND s.{DAY} BETWEEN h.valid_from AND h.valid_to \
-         WHERE {filter}"
-    )
 }

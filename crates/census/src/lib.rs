@@ -2,25 +2,27 @@
 //! control.
 //!
 //! ```text
-//! lake ─► provider ─► evidence ─┬─► unique ─► Census ─► disclosure ─► Release
-//! catalog, calendar ─►          └─► panel  ─► Panel
-//! holders ─► tenure ─►
+//! lake ─► clients ─┬─► unique ─► Census ─► disclosure ─► Release
+//! catalog ─► evidence ─► └─► panel  ─► Panel
+//! holders ─► holding ─►
+//! lake ─► provider ─► sql (the operator's own questions)
 //! ```
 //!
 //! **Invariant:** only this crate and the binary link the engine (Apache `DataFusion`); it
 //! knows neither packets nor HTTP, and it writes nothing.
 
+mod clients;
 mod counter;
 pub mod coverage;
 pub mod disclosure;
 mod error;
 mod evidence;
+mod holding;
 mod panel;
 mod provider;
 mod read;
 mod session;
 mod sql;
-mod tenure;
 mod unique;
 #[cfg(test)]
 mod world;

@@ -11,21 +11,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use datafusion::common::HashMap;
 use tidegauge_model::count::Query;
-use tidegauge_model::panel::{History, Panel, WeekCell};
+use tidegauge_model::panel::{History, WeekCell};
 use tidegauge_model::{
-    Coverage, Day, Holders, OrgId, Prefix, ProductId, VantageId, Week,
+    Address, Coverage, Day, Holders, OrgId, Prefix, VantageId, Week,
 };
-use tidegauge_store::schema::column::{DAY, VANTAGE};
 
 use crate::Result;
-use crate::evidence::evidence_sql;
-use crate::read::Columns;
-use crate::tenure::{Block, stands_and_passes};
-use crate::unique::Question;
+use crate::clients::{Clients, Group};
+use crate::evidence::Evidence;
+use crate::holding::Holding;
 
-/// An organisation's code in the table of holders.
-type OrgCode = i64;
+/// An organisation's number among those held.
+type OrgCode = u32;
 
 /// Days of one organisation at one vantage.
 #[derive(Debug, Default)]
@@ -38,31 +37,49 @@ struct Days {
 #[derive(Debug, Default)]
 struct Networks {
     global: BTreeSet<Prefix>,
-    /// Vantages at which it was sighted by private addresses.
-    private_at: BTreeSet<VantageId>,
+    /// Vantages at which it was sighted by private addresses, by number.
+    private_at: BTreeSet<u32>,
 }
 
-/// Makes the panel of `product`.
-pub(crate) async fn panel(
-    question: &Question<'_>,
-    product: &ProductId,
+/// What the sightings say.
+#[derive(Debug, Default)]
+struct Sighted {
+    days: HashMap<(OrgCode, u32), Days>,
+    networks: HashMap<OrgCode, Networks>,
+}
+
+/// Makes the histories of a panel.
+pub(crate) async fn histories(
+    clients: &mut Clients,
+    evidence: &Evidence<'_>,
+    holding: &mut Holding<'_>,
     query: &Query,
     coverage: &[Coverage],
-    holders: &dyn Holders,
-) -> Result<Panel> {
-    let mut days = sighting_days(question, query).await?;
-    days.retain(|_, d| !d.seen.is_empty());
-    let networks = known_networks(question, query).await?;
+) -> Result<Vec<History>> {
+    let first = query.days.first();
+    let mut sighted = Sighted::default();
+    let take = |group: Group<'_>| {
+        sighted.add(&group, evidence, first);
+        Ok(())
+    };
+    clients.each(holding, take).await?;
+    let Sighted { days, networks } = sighted;
+    let named = days.into_iter().filter(|(_, d)| !d.seen.is_empty());
+    let named = named.filter_map(|((code, vantage), days)| {
+        let id = clients.vantage(vantage)?;
+        Some(((code, id), (vantage, days)))
+    });
+    let days: BTreeMap<(OrgCode, VantageId), (u32, Days)> = named.collect();
     let visible = visible_days(&days, &networks, coverage);
     let none = BTreeSet::new();
     let mut histories: Vec<_> = days
         .iter()
-        .filter_map(|((code, vantage), days)| {
-            let organisation = question.held.organisations.value(*code)?.clone();
+        .filter_map(|((code, vantage), (_, days))| {
+            let organisation = holding.organisations.value(*code)?.clone();
             let visible = visible.get(&(*code, vantage)).unwrap_or(&none);
-            let known = question.held.organisation(&organisation);
+            let known = holding.organisation(&organisation);
             Some(History {
-                family: family(&organisation, holders),
+                family: family(&organisation, holding.holders()),
                 country: known.and_then(|o| o.country),
                 sector: known.and_then(|o| o.sector.clone()),
                 organisation,
@@ -74,99 +91,55 @@ pub(crate) async fn panel(
     histories.sort_by(|a, b| {
         (&a.organisation, &a.vantage).cmp(&(&b.organisation, &b.vantage))
     });
-    Ok(Panel { product: product.clone(), days: query.days, histories })
+    Ok(histories)
 }
 
-/// The days on which each organisation was seen from each vantage.
-async fn sighting_days(
-    question: &Question<'_>,
-    query: &Query,
-) -> Result<BTreeMap<(OrgCode, VantageId), Days>> {
-    let columns = format!(
-        "h.organisation AS organisation, s.{VANTAGE} AS vantage, s.{DAY} AS d, \
-         c.seen AS seen, c.control AS control"
-    );
-    let rows = evidence_sql(query.days, &columns, &stands_and_passes());
-    let sql = format!(
-        "SELECT organisation, vantage, d, MAX(seen) AS seen, MAX(control) AS control \
-         FROM ({rows}) GROUP BY organisation, vantage, d"
-    );
-    let mut out: BTreeMap<(OrgCode, VantageId), Days> = BTreeMap::new();
-    question
-        .read("reading sighting-days", &sql, |batch| {
-            let columns = Columns(batch);
-            let (codes, days) =
-                (columns.numbers("organisation")?, columns.numbers("d")?);
-            let (seen, control) =
-                (columns.numbers("seen")?, columns.numbers("control")?);
-            let vantages = columns.texts("vantage")?;
-            for row in 0..batch.num_rows() {
-                let day = days.get(row).and_then(|d| i32::try_from(d).ok()).map(Day);
-                let (Some(code), Some(vantage), Some(day)) =
-                    (codes.get(row), vantages.get(row), day)
-                else {
-                    continue;
-                };
-                let entry = out.entry((code, VantageId::new(vantage))).or_default();
-                if seen.count(row) > 0 {
-                    entry.seen.insert(day);
-                }
-                if control.count(row) > 0 {
-                    entry.control.insert(day);
-                }
+impl Sighted {
+    /// Adds a client.
+    fn add(&mut self, group: &Group<'_>, evidence: &Evidence<'_>, first: Day) {
+        let block = block(group);
+        let mut last = None;
+        for seen in group.seen {
+            let facts = seen.facts;
+            let Some(code) = facts.organisation.filter(|_| facts.passes) else {
+                continue;
+            };
+            let Some(row) = evidence.row(seen.entry) else { continue };
+            let days = self.days.entry((code, seen.vantage)).or_default();
+            let day = first.plus(seen.day);
+            if row.seen {
+                days.seen.insert(day);
             }
-            Ok(())
-        })
-        .await?;
-    Ok(out)
+            if row.control {
+                days.control.insert(day);
+            }
+            if last.replace((code, seen.vantage)) == Some((code, seen.vantage)) {
+                continue;
+            }
+            let networks = self.networks.entry(code).or_default();
+            match block {
+                Some(block) => _ = networks.global.insert(block),
+                None => _ = networks.private_at.insert(seen.vantage),
+            }
+        }
+    }
 }
 
-/// The networks in which clients of each organisation were sighted.
-async fn known_networks(
-    question: &Question<'_>,
-    query: &Query,
-) -> Result<BTreeMap<OrgCode, Networks>> {
-    let columns = format!(
-        "h.organisation AS organisation, h.block AS block, s.{VANTAGE} AS vantage"
-    );
-    let rows = evidence_sql(query.days, &columns, &stands_and_passes());
-    let sql = format!(
-        "SELECT organisation, block, vantage FROM ({rows}) \
-         GROUP BY organisation, block, vantage"
-    );
-    let mut out: BTreeMap<OrgCode, Networks> = BTreeMap::new();
-    question
-        .read("reading known networks", &sql, |batch| {
-            let columns = Columns(batch);
-            let codes = columns.numbers("organisation")?;
-            let blocks = columns.numbers("block")?;
-            let vantages = columns.texts("vantage")?;
-            for row in 0..batch.num_rows() {
-                let block =
-                    blocks.get(row).and_then(|code| question.held.blocks.value(code));
-                let (Some(code), Some(vantage), Some(block)) =
-                    (codes.get(row), vantages.get(row), block)
-                else {
-                    continue;
-                };
-                let networks = out.entry(code).or_default();
-                match block {
-                    Block::Global(prefix) => _ = networks.global.insert(*prefix),
-                    Block::Private => {
-                        networks.private_at.insert(VantageId::new(vantage));
-                    }
-                }
-            }
-            Ok(())
-        })
-        .await?;
-    Ok(out)
+/// The /24 or /48 by which a footprint knows a client; `None` for a private address, which
+/// is seen wherever its vantage looked.
+fn block(group: &Group<'_>) -> Option<Prefix> {
+    let address: Address = group.client.address;
+    if group.site != 0 || !address.is_global() {
+        return None;
+    }
+    let length = if address.is_v4() { 96 + 24 } else { 48 };
+    Some(Prefix::containing(address, length))
 }
 
 /// The days on which each history's organisation could have been seen.
 fn visible_days<'a>(
-    days: &'a BTreeMap<(OrgCode, VantageId), Days>,
-    networks: &BTreeMap<OrgCode, Networks>,
+    days: &'a BTreeMap<(OrgCode, VantageId), (u32, Days)>,
+    networks: &HashMap<OrgCode, Networks>,
     coverage: &[Coverage],
 ) -> BTreeMap<(OrgCode, &'a VantageId), BTreeSet<Day>> {
     let mut by_vantage: BTreeMap<&VantageId, Vec<&Coverage>> = BTreeMap::new();
@@ -174,10 +147,10 @@ fn visible_days<'a>(
         by_vantage.entry(&day.vantage).or_default().push(day);
     }
     let none = Networks::default();
-    days.keys()
-        .map(|(code, vantage)| {
+    days.iter()
+        .map(|((code, vantage), (number, _))| {
             let networks = networks.get(code).unwrap_or(&none);
-            let private = networks.private_at.contains(vantage);
+            let private = networks.private_at.contains(number);
             let looked = by_vantage.get(vantage).map_or(&[][..], Vec::as_slice);
             let visible = looked
                 .iter()
@@ -230,6 +203,7 @@ fn family(organisation: &OrgId, holders: &dyn Holders) -> OrgId {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tidegauge_model::ProductId;
 
     use super::*;
     use crate::Error;

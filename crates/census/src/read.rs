@@ -49,11 +49,6 @@ impl Numbers {
     pub(crate) fn get(&self, row: usize) -> Option<i64> {
         self.0.is_valid(row).then(|| self.0.value(row))
     }
-
-    /// A count in a row; null is 0.
-    pub(crate) fn count(&self, row: usize) -> u64 {
-        self.get(row).and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
-    }
 }
 
 impl Texts {

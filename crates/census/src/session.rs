@@ -92,6 +92,18 @@ impl Engine {
         self.add(session, snapshot.table.name(), Arc::new(table))
     }
 
+    /// Takes memory from the pool until the reservation is dropped.
+    pub(crate) fn memory(
+        &self,
+        doing: &'static str,
+        bytes: usize,
+    ) -> Result<MemoryReservation> {
+        let reservation =
+            MemoryConsumer::new(doing).register(&self.runtime.memory_pool);
+        reservation.try_grow(bytes).map_err(self.error(doing))?;
+        Ok(reservation)
+    }
+
     /// Puts rows into a session. They count towards the pool until the returned
     /// reservation is dropped.
     pub(crate) fn add_rows(
@@ -102,9 +114,8 @@ impl Engine {
         batches: Vec<RecordBatch>,
     ) -> Result<MemoryReservation> {
         let doing = "keeping rows in memory";
-        let reservation = MemoryConsumer::new(name).register(&self.runtime.memory_pool);
         let bytes = batches.iter().map(RecordBatch::get_array_memory_size).sum();
-        reservation.try_grow(bytes).map_err(self.error(doing))?;
+        let reservation = self.memory(doing, bytes)?;
         let table =
             MemTable::try_new(schema, vec![batches]).map_err(self.error(doing))?;
         self.add(session, name, Arc::new(table))?;

@@ -21,10 +21,13 @@ use tidegauge_model::{
 use tidegauge_store::schema::column as c;
 use tidegauge_store::{Lake, Table};
 
+use crate::holding::covering;
 use crate::read::Columns;
 use crate::session::Engine;
-use crate::tenure::{self, HOLDERS};
 use crate::{Error, Result};
+
+/// Name of the table of holders in a session.
+const HOLDERS: &str = "holders";
 
 /// Tables that are shown as they lie in the lake.
 const AS_STORED: [Table; 7] = [
@@ -294,7 +297,7 @@ impl HolderRows {
     fn add_client(&mut self, client: &Client, days: DayRange, holders: &dyn Holders) {
         let (hi, lo) = client.address.halves();
         let address = client.address.to_string();
-        for held in tenure::covering(holders.tenures(client, days), days) {
+        for held in covering(holders.tenures(client, days), days) {
             let who = held.attribution;
             let organisation =
                 who.organisation.as_ref().and_then(|id| holders.organisation(id));

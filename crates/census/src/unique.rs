@@ -1,76 +1,79 @@
 //! Distinct counts.
 //!
-//! **Invariant:** a distinct count is GROUP BY upon GROUP BY, never `COUNT(DISTINCT)`:
-//! that form spills to disk, and beside a second aggregate it is fifty times as fast.
+//! **Invariant:** a client comes once ([`Clients`]), so that nothing has to remember which
+//! addresses were counted. What is remembered is the days of each organisation in each
+//! cell, and the networks of one /64.
 //!
 //! ```text
-//! addresses:     sightings ─► cell × client × day ─► cell × address ─► cell
-//! organisations: sightings ─► cell × organisation × day ─► cell × organisation ─► cell
+//! addresses:     clients ─► cells of a client ─► counts
+//! organisations: clients ─► cell × organisation × day ─► cell × organisation ─► counts
 //! ```
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
-use datafusion::arrow::array::RecordBatch;
-use datafusion::error::DataFusionError;
-use datafusion::prelude::SessionContext;
-use futures::TryStreamExt;
+use datafusion::common::HashMap;
+use datafusion::execution::memory_pool::MemoryReservation;
 use tidegauge_model::count::{Cell, Census, Counts, Dimension, Query};
-use tidegauge_model::{Day, NetworkKind};
-use tidegauge_store::schema::column::{CONTACTS, DAY, SIGNAL, VANTAGE};
+use tidegauge_model::{Address, Client, Day};
 
 use crate::Result;
-use crate::evidence::{Calendar, Evidence, evidence_sql};
-use crate::read::Columns;
+use crate::clients::{Clients, Group, Seen};
+use crate::evidence::{Calendar, Evidence};
+use crate::holding::Holding;
 use crate::session::Engine;
-use crate::tenure::{Held, stands_and_passes, traits};
 
-/// A session filled with everything that a census joins.
-pub(crate) struct Question<'a> {
-    pub(crate) engine: &'a Engine,
-    pub(crate) session: &'a SessionContext,
-    pub(crate) evidence: &'a Evidence<'a>,
-    pub(crate) calendar: &'a Calendar,
-    pub(crate) held: &'a Held,
+/// Memory that every count needs.
+const MEMORY_BYTES: usize = 1 << 20;
+
+/// What a cell is made of, as numbers; 0 where it is not asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Key {
+    product: u32,
+    period: u32,
+    place: u32,
+    signal: u32,
+    vantage: u32,
 }
 
-/// A cell's key as the engine returns it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Value {
-    Unknown,
-    Code(i64),
-    Text(String),
-}
+/// Told of every sighting that is evidence: its client and day.
+pub(crate) type Watch<'a> = dyn FnMut(&Client, Day) + Send + 'a;
 
 /// Counts the cells of `query`.
-pub(crate) async fn count(question: &Question<'_>, query: &Query) -> Result<Census> {
-    let mut cells: BTreeMap<Vec<Value>, Counts> = BTreeMap::new();
-    let mut shares = Shares::default();
-    let by = &query.by;
-
-    let doing = "counting addresses";
-    question
-        .read(doing, &addresses_sql(query), |batch| {
-            addresses(batch, by, &mut cells, &mut shares)
-        })
-        .await?;
-    let doing = "counting organisations";
-    question
-        .read(doing, &organisations_sql(query), |batch| {
-            organisations(batch, by, &mut cells)
-        })
-        .await?;
-
-    let mut cells: Vec<_> = cells
+pub(crate) async fn count(
+    engine: &Engine,
+    clients: &mut Clients,
+    evidence: &Evidence<'_>,
+    holding: &mut Holding<'_>,
+    query: &Query,
+    watch: &mut Watch<'_>,
+) -> Result<Census> {
+    let mut tally = Tally::new(evidence, query, engine, clients)?;
+    let first = query.days.first();
+    let add = |group: Group<'_>| {
+        for seen in group.seen {
+            watch(group.client, first.plus(seen.day));
+        }
+        tally.add(&group)
+    };
+    clients.each(holding, add).await?;
+    tally.end_of_network();
+    let unattributed_share = tally.unattributed_share();
+    let mut cells: Vec<_> = tally
+        .organisations()
         .into_iter()
-        .map(|(values, counts)| Cell { key: question.words(by, &values), counts })
+        // Nobody in the others passed the filters.
+        .filter(|(_, counts)| counts.address_days > 0)
+        .map(|(key, counts)| Cell {
+            key: query
+                .by
+                .iter()
+                .map(|d| tally.word(*d, key, clients, holding))
+                .collect(),
+            counts,
+        })
         .collect();
     cells.sort_by(|a, b| by_key(&a.key, &b.key));
-    Ok(Census {
-        query: query.clone(),
-        cells,
-        unattributed_share: shares.unattributed(),
-    })
+    Ok(Census { query: query.clone(), cells, unattributed_share })
 }
 
 /// The order of cells: by text, what is not known last.
@@ -81,234 +84,241 @@ fn by_key(a: &[Option<String>], b: &[Option<String>]) -> Ordering {
     place(a).cmp(&place(b))
 }
 
-/// Address-days before the filters on organisations.
-#[derive(Debug, Default)]
-struct Shares {
-    address_days: u64,
+/// The counts as they grow.
+struct Tally<'a> {
+    evidence: &'a Evidence<'a>,
+    query: &'a Query,
+    calendar: Calendar,
+    axes: Axes,
+    numbers: HashMap<Key, u32>,
+    cells: Vec<(Key, Counts)>,
+    /// The cell found last: most sightings are of the cell of the one before.
+    last: Option<(Key, u32)>,
+    /// Of cell, organisation and 64 days from the first: the days, as bits.
+    days: HashMap<(u32, u32, i32), u64>,
+    /// What the network at hand is in: cell, site, and whether it is a consumer's.
+    network: Option<i64>,
+    touched: Vec<(u32, u32, bool)>,
+    today: Vec<u32>,
+    /// Address-days before the filters on organisations, and those without one.
+    all_days: u64,
     unattributed: u64,
+    engine: &'a Engine,
+    memory: MemoryReservation,
+    accounted: usize,
 }
 
-impl Shares {
-    fn unattributed(&self) -> f64 {
-        if self.address_days == 0 {
-            return 0.0;
+/// The dimensions of which a key is made.
+#[derive(Clone, Copy, Debug)]
+struct Axes {
+    product: bool,
+    signal: bool,
+    vantage: bool,
+}
+
+impl<'a> Tally<'a> {
+    fn new(
+        evidence: &'a Evidence<'a>,
+        query: &'a Query,
+        engine: &'a Engine,
+        clients: &Clients,
+    ) -> Result<Self> {
+        let memory = engine.memory("counting", MEMORY_BYTES + clients.bytes())?;
+        let by = |dimension| query.by.contains(&dimension);
+        Ok(Self {
+            evidence,
+            query,
+            calendar: Calendar::new(query),
+            axes: Axes {
+                product: by(Dimension::Product),
+                signal: by(Dimension::Signal),
+                vantage: by(Dimension::Vantage),
+            },
+            numbers: HashMap::default(),
+            cells: Vec::new(),
+            last: None,
+            days: HashMap::default(),
+            network: None,
+            touched: Vec::new(),
+            today: Vec::new(),
+            all_days: 0,
+            unattributed: 0,
+            engine,
+            memory,
+            accounted: 0,
+        })
+    }
+
+    /// Adds a client.
+    fn add(&mut self, group: &Group<'_>) -> Result<()> {
+        let network = network(group.client.address);
+        if network.is_none() || network != self.network {
+            self.end_of_network();
+            self.network = network;
         }
-        ratio(self.unattributed, self.address_days)
-    }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a share of counts under 2^53 is exact enough; above, the loss is below 1e-15"
-)]
-fn ratio(part: u64, whole: u64) -> f64 {
-    part as f64 / whole as f64
-}
-
-fn addresses_sql(query: &Query) -> String {
-    let Groups { axes, names } = Groups::of(query);
-    let columns = format!(
-        "{axes}, h.client AS client, s.{DAY} AS d, h.network AS network, \
-         h.traits AS traits, s.{CONTACTS} AS contacts"
-    );
-    let rows = evidence_sql(query.days, &columns, "TRUE");
-    let is = |bit: i32| format!("CASE WHEN (traits & {bit}) <> 0 THEN 1 ELSE 0 END");
-    let (v4, consumer) = (is(traits::V4), is(traits::CONSUMER));
-    let (passes, unattributed) = (is(traits::PASSES), is(traits::UNATTRIBUTED));
-    format!(
-        "SELECT {names}, SUM(v4) AS addresses_v4, SUM(v6) AS networks_v6, \
-           SUM(v4_consumer) AS addresses_v4_consumer, SUM(address_days) AS address_days, \
-           SUM(contacts) AS contacts, SUM(all_days) AS all_days, \
-           SUM(unattributed) AS unattributed \
-         FROM (SELECT {names}, network, MAX(v4 * passes) AS v4, \
-             MAX((1 - v4) * passes) AS v6, MAX(v4 * consumer * passes) AS v4_consumer, \
-             SUM(passes) AS address_days, SUM(contacts * passes) AS contacts, \
-             COUNT(*) AS all_days, SUM(unattributed) AS unattributed \
-           FROM (SELECT {names}, network, contacts, {v4} AS v4, {consumer} AS consumer, \
-               {passes} AS passes, {unattributed} AS unattributed \
-             FROM (SELECT {names}, client, d, MAX(network) AS network, \
-                 MAX(traits) AS traits, SUM(contacts) AS contacts \
-               FROM ({rows}) GROUP BY {names}, client, d)) \
-           GROUP BY {names}, network) \
-         GROUP BY {names}"
-    )
-}
-
-fn organisations_sql(query: &Query) -> String {
-    let Groups { axes, names } = Groups::of(query);
-    let columns = format!("{axes}, h.organisation AS organisation, s.{DAY} AS d");
-    let rows = evidence_sql(query.days, &columns, &stands_and_passes());
-    let active_days_min = query.active_days_min;
-    format!(
-        "SELECT {names}, COUNT(*) AS organisations, \
-           SUM(CASE WHEN days >= {active_days_min} THEN 1 ELSE 0 END) AS active \
-         FROM (SELECT {names}, organisation, COUNT(*) AS days \
-           FROM (SELECT {names}, organisation, d FROM ({rows}) \
-             GROUP BY {names}, organisation, d) \
-           GROUP BY {names}, organisation) \
-         GROUP BY {names}"
-    )
-}
-
-/// The columns that cells are made of: `g0`, `g1`, … in the order of the query.
-struct Groups {
-    /// `c.product AS g0, …`
-    axes: String,
-    /// `g0, …`
-    names: String,
-}
-
-impl Groups {
-    fn of(query: &Query) -> Self {
-        let mut axes: Vec<_> = query.by.iter().map(|d| axis(*d)).collect();
-        if axes.is_empty() {
-            // One cell for everything. A constant keeps the queries of one form, and no
-            // rows then mean no cell.
-            axes.push("CAST(0 AS INT)".to_owned());
-        }
-        let names: Vec<_> = (0..axes.len()).map(|at| format!("g{at}")).collect();
-        let axes: Vec<_> = axes
-            .iter()
-            .zip(&names)
-            .map(|(axis, name)| format!("{axis} AS {name}"))
-            .collect();
-        Self { axes: axes.join(", "), names: names.join(", ") }
-    }
-}
-
-fn axis(dimension: Dimension) -> String {
-    match dimension {
-        Dimension::Product => "c.product".to_owned(),
-        Dimension::Month => "k.month_code".to_owned(),
-        Dimension::Week => "k.week_code".to_owned(),
-        Dimension::Day => "k.day_code".to_owned(),
-        Dimension::Country => "h.country".to_owned(),
-        Dimension::Sector => "h.sector".to_owned(),
-        Dimension::Kind => "h.kind".to_owned(),
-        Dimension::Signal => format!("s.{SIGNAL}"),
-        Dimension::Vantage => format!("s.{VANTAGE}"),
-    }
-}
-
-fn addresses(
-    batch: &RecordBatch,
-    by: &[Dimension],
-    cells: &mut BTreeMap<Vec<Value>, Counts>,
-    shares: &mut Shares,
-) -> std::result::Result<(), DataFusionError> {
-    let columns = Columns(batch);
-    let keys = keys(&columns, by)?;
-    let v4 = columns.numbers("addresses_v4")?;
-    let v6 = columns.numbers("networks_v6")?;
-    let consumer = columns.numbers("addresses_v4_consumer")?;
-    let address_days = columns.numbers("address_days")?;
-    let contacts = columns.numbers("contacts")?;
-    let all_days = columns.numbers("all_days")?;
-    let unattributed = columns.numbers("unattributed")?;
-    for (row, key) in keys.into_iter().enumerate() {
-        shares.address_days += all_days.count(row);
-        shares.unattributed += unattributed.count(row);
-        if address_days.count(row) == 0 {
-            // Nobody in it passed the filters.
-            continue;
-        }
-        let counts = cells.entry(key).or_default();
-        counts.addresses_v4 = v4.count(row);
-        counts.networks_v6 = v6.count(row);
-        counts.addresses_v4_consumer = consumer.count(row);
-        counts.address_days = address_days.count(row);
-        counts.contacts = contacts.count(row);
-    }
-    Ok(())
-}
-
-fn organisations(
-    batch: &RecordBatch,
-    by: &[Dimension],
-    cells: &mut BTreeMap<Vec<Value>, Counts>,
-) -> std::result::Result<(), DataFusionError> {
-    let columns = Columns(batch);
-    let organisations = columns.numbers("organisations")?;
-    let active = columns.numbers("active")?;
-    for (row, key) in keys(&columns, by)?.into_iter().enumerate() {
-        let counts = cells.entry(key).or_default();
-        counts.organisations = organisations.count(row);
-        counts.organisations_active = active.count(row);
-    }
-    Ok(())
-}
-
-/// The key of each row.
-fn keys(
-    columns: &Columns<'_>,
-    by: &[Dimension],
-) -> std::result::Result<Vec<Vec<Value>>, DataFusionError> {
-    let mut keys = vec![Vec::with_capacity(by.len()); columns.0.num_rows()];
-    for (at, dimension) in by.iter().enumerate() {
-        let name = format!("g{at}");
-        if matches!(dimension, Dimension::Signal | Dimension::Vantage) {
-            let texts = columns.texts(&name)?;
-            for (row, key) in keys.iter_mut().enumerate() {
-                let text = texts.get(row).map(str::to_owned);
-                key.push(text.map_or(Value::Unknown, Value::Text));
+        let mut day = None;
+        for seen in group.seen {
+            if day != Some(seen.day) {
+                day = Some(seen.day);
+                self.today.clear();
             }
-        } else {
-            let codes = columns.numbers(&name)?;
-            for (row, key) in keys.iter_mut().enumerate() {
-                key.push(codes.get(row).map_or(Value::Unknown, Value::Code));
+            self.sighting(group.site, seen);
+        }
+        if network.is_none() {
+            self.end_of_network();
+        }
+        self.account()
+    }
+
+    fn sighting(&mut self, site: u32, seen: &Seen) {
+        let cell = self.cell(seen);
+        let facts = seen.facts;
+        let first_today = !self.today.contains(&cell);
+        if first_today {
+            self.today.push(cell);
+            self.all_days += 1;
+            self.unattributed += u64::from(facts.unattributed);
+        }
+        if !facts.passes {
+            return;
+        }
+        if let Some((_, counts)) = self.cells.get_mut(at(cell)) {
+            counts.contacts = counts.contacts.saturating_add(seen.contacts);
+            counts.address_days += u64::from(first_today);
+        }
+        if first_today {
+            self.touched.push((cell, site, facts.consumer));
+            if let Some(organisation) = facts.organisation {
+                let bits = self.days.entry((cell, organisation, seen.day / 64));
+                *bits.or_default() |= 1 << (seen.day % 64);
             }
         }
     }
-    Ok(keys)
-}
 
-impl Question<'_> {
-    /// Runs a query and hands over its batches.
-    pub(crate) async fn read(
-        &self,
-        doing: &'static str,
-        sql: &str,
-        mut take: impl FnMut(&RecordBatch) -> std::result::Result<(), DataFusionError>,
-    ) -> Result<()> {
-        let mut stream = self.engine.run(self.session, doing, sql).await?;
-        while let Some(batch) =
-            stream.try_next().await.map_err(self.engine.error(doing))?
+    /// The cell that a sighting is in.
+    fn cell(&mut self, seen: &Seen) -> u32 {
+        let product = || self.evidence.row(seen.entry).map_or(0, |row| row.product);
+        let key = Key {
+            product: if self.axes.product { product() } else { 0 },
+            period: self.calendar.period(seen.day),
+            place: seen.facts.place,
+            signal: if self.axes.signal { seen.signal } else { 0 },
+            vantage: if self.axes.vantage { seen.vantage } else { 0 },
+        };
+        if let Some((last, cell)) = self.last
+            && last == key
         {
-            take(&batch).map_err(self.engine.error(doing))?;
+            return cell;
+        }
+        let next = u32::try_from(self.cells.len()).unwrap_or(u32::MAX);
+        let cell = *self.numbers.entry(key).or_insert(next);
+        if cell == next {
+            self.cells.push((key, Counts::default()));
+        }
+        self.last = Some((key, cell));
+        cell
+    }
+
+    /// Counts the addresses of the network at hand: one for each cell and site.
+    fn end_of_network(&mut self) {
+        self.touched.sort_unstable();
+        let same =
+            |a: &(u32, u32, bool), b: &(u32, u32, bool)| (a.0, a.1) == (b.0, b.1);
+        for touched in self.touched.chunk_by(same) {
+            // Sorted: if it was a consumer's on any day, it is so in the last.
+            let Some((cell, _, consumer)) = touched.last().copied() else { continue };
+            let Some((_, counts)) = self.cells.get_mut(at(cell)) else { continue };
+            if self.network.is_some() {
+                counts.networks_v6 += 1;
+            } else {
+                counts.addresses_v4 += 1;
+                counts.addresses_v4_consumer += u64::from(consumer);
+            }
+        }
+        self.touched.clear();
+    }
+
+    /// The cells with their organisations.
+    fn organisations(&self) -> Vec<(Key, Counts)> {
+        let mut cells = self.cells.clone();
+        let mut days: Vec<_> = self
+            .days
+            .iter()
+            .map(|((cell, organisation, _), bits)| (*cell, *organisation, bits))
+            .collect();
+        days.sort_unstable();
+        for held in days.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            let active: u32 = held.iter().map(|(.., bits)| bits.count_ones()).sum();
+            let cell = held.first().and_then(|(cell, ..)| cells.get_mut(at(*cell)));
+            if let Some((_, counts)) = cell {
+                counts.organisations += 1;
+                counts.organisations_active +=
+                    u64::from(active >= self.query.active_days_min);
+            }
+        }
+        cells
+    }
+
+    /// Takes memory for what has grown.
+    fn account(&mut self) -> Result<()> {
+        let entry = size_of::<((u32, u32, i32), u64)>() + 1;
+        let cell = size_of::<(Key, Counts)>() + size_of::<(Key, u32)>() + 1;
+        let bytes = self.days.capacity() * entry + self.cells.capacity() * cell;
+        if bytes > self.accounted {
+            let more = bytes - self.accounted;
+            self.memory.try_grow(more).map_err(self.engine.error("counting"))?;
+            self.accounted = bytes;
         }
         Ok(())
     }
 
-    fn words(&self, by: &[Dimension], values: &[Value]) -> Vec<Option<String>> {
-        by.iter()
-            .zip(values)
-            .map(|(dimension, value)| self.word(*dimension, value))
-            .collect()
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a share of counts under 2^53 is exact enough; above, the loss is below \
+                  1e-15"
+    )]
+    fn unattributed_share(&self) -> f64 {
+        if self.all_days == 0 {
+            return 0.0;
+        }
+        self.unattributed as f64 / self.all_days as f64
     }
 
     /// A key's value for people.
-    fn word(&self, dimension: Dimension, value: &Value) -> Option<String> {
-        let code = match value {
-            Value::Unknown => return None,
-            Value::Text(text) => return Some(text.clone()),
-            Value::Code(code) => *code,
-        };
+    fn word(
+        &self,
+        dimension: Dimension,
+        key: Key,
+        clients: &Clients,
+        holding: &Holding<'_>,
+    ) -> Option<String> {
+        let period = self.calendar.value(key.period)?;
+        let place = holding.places.value(key.place);
         match dimension {
-            Dimension::Product => self.evidence.product(code).map(ToString::to_string),
-            Dimension::Month => self.calendar.month(code).map(|m| m.to_string()),
-            Dimension::Week => self.calendar.week(code).map(|w| w.to_string()),
-            Dimension::Day => i32::try_from(code).ok().map(|d| Day(d).to_string()),
-            Dimension::Country => {
-                self.held.countries.value(code).map(ToString::to_string)
-            }
-            Dimension::Sector => self.held.sectors.value(code).map(ToString::to_string),
-            Dimension::Kind => usize::try_from(code)
-                .ok()
-                .and_then(|at| NetworkKind::ALL.get(at))
-                .map(ToString::to_string),
-            Dimension::Signal | Dimension::Vantage => None,
+            Dimension::Product => self.evidence.product(key.product).map(text),
+            Dimension::Month => period.month.map(text),
+            Dimension::Week => period.week.map(text),
+            Dimension::Day => period.day.map(text),
+            Dimension::Country => place?.country.map(text),
+            Dimension::Sector => place?.sector.as_ref().map(text),
+            Dimension::Kind => place?.kind.map(text),
+            Dimension::Signal => clients.signal(key.signal),
+            Dimension::Vantage => clients.vantage(key.vantage).map(text),
         }
     }
+}
+
+fn text(value: impl ToString) -> String {
+    value.to_string()
+}
+
+fn at(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// What counts as one address beside itself: the /64 of an IPv6 address.
+fn network(address: Address) -> Option<i64> {
+    (!address.is_v4()).then(|| address.halves().0)
 }
 
 #[cfg(test)]

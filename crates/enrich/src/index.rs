@@ -104,6 +104,12 @@ impl RangeIndex {
         at.copied().unwrap_or(0)
     }
 
+    /// The last address of the stretch, or gap, that `address` lies in.
+    pub fn end(&self, address: Address) -> u128 {
+        let after = self.starts.partition_point(|start| *start <= address.bits());
+        self.starts.get(after).map_or(u128::MAX, |next| next - 1)
+    }
+
     /// Every stretch that has a value, in order: first and last address, and the value.
     /// Neighbours with one value are one.
     pub fn ranges(&self) -> impl Iterator<Item = (u128, u128, u32)> {
@@ -300,6 +306,13 @@ mod tests {
             let mut each = Vec::new();
             index.find_each(&asked, &mut each);
             prop_assert_eq!(&each, &expected);
+            for (address, value) in asked.iter().zip(&expected) {
+                let ends = [index.start(*address), index.end(*address)];
+                prop_assert!(ends[0] <= address.bits() && address.bits() <= ends[1]);
+                for end in ends {
+                    prop_assert_eq!(&scan(&segments, Address::from_bits(end)), value);
+                }
+            }
             let mut joined = Vec::new();
             for (run, value) in index.join(&asked) {
                 prop_assert_eq!(run.start, joined.len());

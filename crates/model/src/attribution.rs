@@ -9,7 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::word;
-use crate::{Asn, Client, Country, DayRange, OrgId, Organisation};
+use crate::{Address, Asn, Client, Country, DayRange, OrgId, Organisation};
 
 /// Who held an address on a day.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,6 +90,17 @@ pub struct Tenure {
 pub trait Holders: Send + Sync {
     /// The tenures of `client` that cover `days` wholly, in order, without overlap.
     fn tenures(&self, client: &Client, days: DayRange) -> Vec<Tenure>;
+
+    /// The same of a client without a site, and the last address, from the client's on, of
+    /// a run of addresses that all have these tenures: whoever asks in the order of
+    /// addresses asks once for each run.
+    fn tenures_of_run(
+        &self,
+        client: &Client,
+        days: DayRange,
+    ) -> (Vec<Tenure>, Address) {
+        (self.tenures(client, days), client.address)
+    }
 
     /// What is known of an organisation that a tenure named.
     fn organisation(&self, id: &OrgId) -> Option<Organisation>;

@@ -1,7 +1,8 @@
 //! One append: what was made from a set of inputs, and how it is named.
 //!
-//! **Invariant:** sightings are sorted by endpoint, address and day within each month, so
-//! that the same batch gives the same rows in the same order, however it was made.
+//! **Invariant:** sightings are sorted by address and day within each month: counting merges
+//! files in this order; and the same batch gives the same rows in the same order, however
+//! it was made.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -198,12 +199,13 @@ fn by_month(sightings: Vec<Sighting>) -> BTreeMap<Month, Vec<Sighting>> {
     months
 }
 
-/// Endpoint (so product, for ids begin with it), address, day; the rest only so that the
-/// order does not depend on how the rows came.
+/// Address, day; the rest only so that the order does not depend on how the rows came.
 fn stored_order(a: &Sighting, b: &Sighting) -> Ordering {
-    let rest = |s: &Sighting| (s.day, s.grade, s.signal);
-    endpoint_order(&a.endpoint, &b.endpoint)
-        .then_with(|| a.client.address.cmp(&b.client.address))
+    let first = |s: &Sighting| (s.client.address, s.day);
+    let rest = |s: &Sighting| (s.grade, s.signal);
+    first(a)
+        .cmp(&first(b))
+        .then_with(|| endpoint_order(&a.endpoint, &b.endpoint))
         .then_with(|| rest(a).cmp(&rest(b)))
         .then_with(|| a.client.site.cmp(&b.client.site))
         .then_with(|| a.vantage.cmp(&b.vantage))

@@ -25,11 +25,11 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result, access};
 use crate::log::{Log, readable, sync};
 use crate::object::ObjectReader;
-use crate::{DataFile, Snapshot, Table};
+use crate::{DataFile, Snapshot, Table, by_address};
 
-/// Rows in a row group: the engine's unit of parallel work and of skipping. A million is
-/// what the format's own documents advise for scans.
-const ROW_GROUP_ROWS: usize = 1 << 20;
+/// Rows in a row group: the unit of parallel work, of skipping, and of what a reader holds
+/// of a file. As many as `DuckDB` writes, rounded to a power of two.
+const ROW_GROUP_ROWS: usize = 1 << 17;
 /// Rows in a file, so that encoding one needs little memory: about 150 MB of Parquet.
 const FILE_ROWS_MAX: usize = 4 << 20;
 /// Of zstd: level 3 is its default; higher ones cost more time than they save room.
@@ -128,6 +128,7 @@ fn encode(rows: &RecordBatch) -> parquet::errors::Result<Vec<u8>> {
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_sorting_columns(by_address::order_of(rows))
         .set_created_by(concat!("tidegauge ", env!("CARGO_PKG_VERSION")).to_owned())
         .build();
     let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties))?;
@@ -171,20 +172,8 @@ pub(crate) fn read(
     file: &DataFile,
 ) -> BoxStream<'static, Result<RecordBatch>> {
     let table = snapshot.table;
-    let damaged = {
-        let path = readable_file(snapshot, file);
-        move |error: &dyn std::fmt::Display| Error::Damaged {
-            table: table.name(),
-            path: path.clone(),
-            reason: error.to_string(),
-            hint: "restore the file from a backup",
-        }
-    };
-    let reader = ObjectReader {
-        store: Arc::clone(&snapshot.store),
-        path: file.path.clone(),
-        size: file.size,
-    };
+    let damaged = damaged(snapshot, file);
+    let reader = reader(snapshot, file);
     let month = file.partition_month.clone();
     let open = async move {
         let opened = ParquetRecordBatchStreamBuilder::new(reader)
@@ -197,6 +186,29 @@ pub(crate) fn read(
         }))
     };
     futures::stream::once(open).try_flatten().boxed()
+}
+
+/// What reads the bytes of a file.
+pub(crate) fn reader(snapshot: &Snapshot, file: &DataFile) -> ObjectReader {
+    ObjectReader {
+        store: Arc::clone(&snapshot.store),
+        path: file.path.clone(),
+        size: file.size,
+    }
+}
+
+/// Says that a file is damaged, and why.
+pub(crate) fn damaged(
+    snapshot: &Snapshot,
+    file: &DataFile,
+) -> impl Fn(&dyn std::fmt::Display) -> Error + Clone + Send + 'static {
+    let (table, path) = (snapshot.table.name(), readable_file(snapshot, file));
+    move |error| Error::Damaged {
+        table,
+        path: path.clone(),
+        reason: error.to_string(),
+        hint: "restore the file from a backup",
+    }
 }
 
 /// The path of a file, for people.

@@ -9,6 +9,7 @@
 //! crash leaves all of an append or none of it. Nothing here knows SQL or what a count means.
 
 mod batch;
+pub mod by_address;
 mod checkpoint;
 mod error;
 mod files;

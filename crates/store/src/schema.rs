@@ -273,9 +273,9 @@ impl Table {
     pub(crate) fn sort_columns(self) -> &'static [&'static str] {
         match self {
             Self::Sightings => {
-                &[c::ENDPOINT, c::IP_HI, c::IP_LO, c::DAY, c::GRADE, c::SIGNAL]
+                &[c::IP_HI, c::IP_LO, c::DAY, c::ENDPOINT, c::GRADE, c::SIGNAL]
             }
-            Self::State => &[c::ENDPOINT, c::IP_HI, c::IP_LO],
+            Self::State => &[c::IP_HI, c::IP_LO],
             Self::Coverage => &[c::VANTAGE, c::DAY],
             Self::Resolutions => &[c::ENDPOINT, c::IP_HI, c::IP_LO, c::DAY],
             Self::Atlas => &[c::SOURCE, c::SNAPSHOT, c::FIRST_HI, c::FIRST_LO],

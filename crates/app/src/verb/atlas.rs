@@ -9,7 +9,9 @@ use futures::TryStreamExt;
 use tidegauge_enrich::atlas::{
     Atlas, Confidence, Explained, Ground, Opinion, SourceKind, Turnover, grounds, load,
 };
-use tidegauge_model::{Client, Day, Observation, OrgId, SourceId, Tenure};
+use tidegauge_model::{
+    Attribution, Client, Day, DayRange, Holders, Observation, OrgId, SourceId, Tenure,
+};
 use tidegauge_store::fingerprint::Hashing;
 use tidegauge_store::{Appended, Lake};
 use tidegauge_wire::Inflate;
@@ -21,7 +23,7 @@ use crate::{Outcome, args, clock, knowledge, opened};
 /// How many lost rows of a table are told one by one; the others are only counted.
 const TOLD_MAX: u64 = 3;
 
-/// Imports, looks up or compares.
+/// Imports, looks up, compares or writes out.
 pub(crate) async fn run(
     verb: &args::Atlas,
     settings: &Settings,
@@ -55,6 +57,13 @@ pub(crate) async fn run(
                 diff(&lake, &atlas, *from, *to).await?
             };
             rows.print(settings.format)?;
+            Ok(Outcome::Done)
+        }
+        args::Atlas::Export { from, to, map } => {
+            let days = DayRange::new(*from, *to)
+                .with_context(|| format!("{to} is before {from}"))?;
+            let atlas = opened::atlas(&lake, settings, *map).await?;
+            exported(&atlas, days).print(settings.format)?;
             Ok(Outcome::Done)
         }
     }
@@ -218,9 +227,55 @@ fn told(opinion: &Opinion) -> String {
     }
 }
 
+/// Every range of the map with its tenures; what nobody is known to have held is left out.
+fn exported(atlas: &Atlas, days: DayRange) -> Rows {
+    let mut rows = Rows::new(
+        "atlas_export",
+        [
+            "first",
+            "last",
+            "valid_from",
+            "valid_to",
+            "organisation",
+            "name",
+            "country",
+            "addr_country",
+            "sector",
+            "kind",
+            "shared",
+            "confidence",
+        ],
+    );
+    for (first, last, tenures) in atlas.ranges(days) {
+        for Tenure { days, attribution: who } in tenures {
+            if who == Attribution::UNATTRIBUTED {
+                continue;
+            }
+            let organisation = who.organisation.as_ref();
+            let known = organisation.and_then(|id| atlas.organisation(id));
+            let country = who.org_country.or(known.as_ref().and_then(|o| o.country));
+            rows.push(vec![
+                Value::text(first),
+                Value::text(last),
+                Value::text(days.first()),
+                Value::text(days.last()),
+                Value::optional(organisation),
+                Value::optional(known.as_ref().map(|o| &o.name)),
+                Value::optional(country.filter(|_| organisation.is_some())),
+                Value::optional(who.addr_country),
+                Value::optional(known.as_ref().and_then(|o| o.sector.as_ref())),
+                Value::text(who.kind),
+                Value::text(who.shared),
+                Value::Float(f64::from(who.confidence), 3),
+            ]);
+        }
+    }
+    rows
+}
+
 /// What changed hands among the lake's clients.
 async fn diff(lake: &Lake, atlas: &Atlas, from: Day, to: Day) -> anyhow::Result<Rows> {
-    let always = tidegauge_model::DayRange::new(Day(i32::MIN / 2), Day(i32::MAX / 2))
+    let always = DayRange::new(Day(i32::MIN / 2), Day(i32::MAX / 2))
         .context("all days are in order")?;
     let mut clients: BTreeSet<Client> = BTreeSet::new();
     let mut sightings = lake.sightings(always).await?;

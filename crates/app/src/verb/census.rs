@@ -33,14 +33,14 @@ pub(crate) async fn run(
         bail!("--by names {twice} twice");
     }
     let mut audience = Audience::new(verb.evidence.internal);
-    let census = opened.counter.census(&query).await?;
+    let (census, doubts) = opened.census(&query).await?;
     let mut rows = rows(&audience.release(census)?);
-    rows.notes.extend(opened.doubts(&query).await?);
+    rows.notes.extend(doubts);
     if verb.evidence.on.is_none() && query.by.iter().copied().any(is_time) {
         let each_day = Query { on: Dating::EachDay, ..query.clone() };
-        let census = opened.counter.census(&each_day).await?;
+        let (census, doubts) = opened.census(&each_day).await?;
         let mut followed = self::rows(&audience.release(census)?);
-        followed.notes.extend(opened.doubts(&each_day).await?);
+        followed.notes.extend(doubts);
         rows = side_by_side([(query.on, rows), (each_day.on, followed)]);
     }
     rows.print(settings.format)?;

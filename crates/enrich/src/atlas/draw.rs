@@ -69,6 +69,15 @@ impl Holders for DrawnAtlas {
         tenures
     }
 
+    fn tenures_of_run(
+        &self,
+        client: &Client,
+        days: DayRange,
+    ) -> (Vec<Tenure>, Address) {
+        // What is drawn is drawn for a range of the index.
+        (self.tenures(client, days), self.atlas.range_end(client.address))
+    }
+
     fn organisation(&self, id: &OrgId) -> Option<Organisation> {
         self.atlas.organisation(id)
     }

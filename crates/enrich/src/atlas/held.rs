@@ -244,6 +244,23 @@ impl Atlas {
         self.index().index.start(address)
     }
 
+    /// The last address of the range of the index that `address` lies in.
+    pub(super) fn range_end(&self, address: Address) -> Address {
+        Address::from_bits(self.index().index.end(address))
+    }
+
+    /// Every range of addresses that a table names, in order: its first and last address,
+    /// and its tenures that cover `days`.
+    pub fn ranges(
+        &self,
+        days: DayRange,
+    ) -> impl Iterator<Item = (Address, Address, Vec<Tenure>)> {
+        self.index().index.ranges().map(move |(first, last, _)| {
+            let first = Address::from_bits(first);
+            (first, Address::from_bits(last), self.tenures_of(first, days))
+        })
+    }
+
     /// Every range of the index, in order, with what is held there on two days.
     pub(super) fn ranges_on(
         &self,

@@ -319,6 +319,14 @@ impl Holders for Atlas {
         self.tenures_of(client.address, days)
     }
 
+    fn tenures_of_run(
+        &self,
+        client: &Client,
+        days: DayRange,
+    ) -> (Vec<Tenure>, Address) {
+        (self.tenures(client, days), self.range_end(client.address))
+    }
+
     fn organisation(&self, id: &OrgId) -> Option<Organisation> {
         let told = self.organisations.get(id).cloned();
         self.identity.describe(id, told.or_else(|| self.networks.organisation(id)))

@@ -1,0 +1,250 @@
+"""Asks an engine what a census asks: `peers.py FOLDER LAKE PEER MODE QUESTION THREADS`.
+
+FOLDER has `holders.parquet` (`tidegauge atlas export`) and `endpoints.csv`; LAKE is the
+folder of a lake. MODE is `dated` (the lake's own files of sightings, joined with holders by
+address and day) or `ready` (a file that the join has made before, in the order that suits
+the peer). QUESTION is `addresses` or `organisations`: distinct ones by month, country and
+sector. Prints one line: seconds, peak memory in KiB, rows of the answer, and a digest of it;
+what is prepared before (`prepare`) is not in the time. The peer `tidegauge` is the binary that
+the variable TIDEGAUGE names; its time has its start in it, and it answers both questions at once.
+"""
+
+import csv
+import hashlib
+import ipaddress
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+
+folder, lake, peer, mode, question, threads = sys.argv[1:7]
+folder, threads = Path(folder), int(threads)
+files = f"{lake}/sightings/*/*.parquet"
+FLIP = 1 << 63
+FIRST, LAST = "2024-01-01", "2024-12-31"
+
+
+def prepare():
+    """Ranges and tenures as numbers, in the form of the lake: two signed halves."""
+    base = duckdb.connect()
+    rows = base.execute(
+        f"select first, last, valid_from, valid_to, organisation, country, addr_country, "
+        f"sector, kind, shared from '{folder}/holders.parquet'"
+    ).fetchall()
+    ranges, tenures = {}, []
+    for first, last, *rest in rows:
+        if first not in ranges:
+            ends = [int(ipaddress.ip_address(a)) for a in (first, last)]
+            if ipaddress.ip_address(first).version == 4:
+                ends = [0xFFFF_0000_0000 + end for end in ends]
+            halves = [half - FLIP for end in ends for half in (end >> 64, end & (2 * FLIP - 1))]
+            ranges[first] = (len(ranges), *halves)
+        number = ranges[first][0]
+        country = rest[3] or rest[4]
+        own = rest[2] if rest[6] == "own" and rest[7] == "no" else None
+        tenures.append((number, rest[0], rest[1], own, country, rest[5]))
+    base.execute(
+        "create table ranges (number int, first_hi bigint, first_lo bigint, last_hi bigint, "
+        "last_lo bigint)"
+    )
+    base.execute(
+        "create table tenures (number int, valid_from date, valid_to date, organisation "
+        "text, country text, sector text)"
+    )
+    import pandas
+
+    frame = pandas.DataFrame(
+        list(ranges.values()), columns=["number", "fh", "fl", "lh", "ll"]
+    )
+    base.execute("insert into ranges select * from frame")
+    frame = pandas.DataFrame(tenures, columns=["number", "f", "t", "o", "c", "s"])
+    base.execute("insert into tenures select number, f::date, t::date, o, c, s from frame")
+    base.execute(f"copy (select * from ranges order by first_hi, first_lo) to '{folder}/ranges.parquet'")
+    base.execute(f"copy (select * from tenures order by number, valid_from) to '{folder}/tenures.parquet'")
+    # The join once, for the mode `ready`: sorted as each address comes once in a group.
+    base.execute(f"set threads = {threads}")
+    base.execute(
+        f"copy (select month, country, sector, organisation, ip_hi, ip_lo from "
+        f"({joined()}) order by month, country, sector, ip_hi, ip_lo) "
+        f"to '{folder}/ready.parquet'"
+    )
+
+
+def joined():
+    """The dated join, as DuckDB does it best: by the nearest range, then by its tenure.
+
+    IPv4 is joined by the lower half, IPv6 by the upper: no range cuts a /64.
+    """
+    v4 = "ip_hi = -9223372036854775808"
+    # The condition on the end stands outside: ASOF takes one inequality.
+    part = lambda which, half: (
+        f"select month, day, ip_hi, ip_lo, case when ip_{half} <= last_{half} then number "
+        f"end as number from (select * from seen where {which}) s asof left join (select * "
+        f"from '{folder}/ranges.parquet' where {which.replace('ip_hi', 'first_hi')}) r on "
+        f"s.ip_{half} >= r.first_{half}"
+    )
+    return (
+        f"with seen as (select strftime(day, '%Y-%m') as month, day, ip_hi, ip_lo from "
+        f"read_parquet('{files}', hive_partitioning = false) s join read_csv("
+        f"'{folder}/endpoints.csv') e on s.endpoint = e.id and s.day between e.valid_from "
+        f"and e.valid_to), placed as ({part(v4, 'lo')} union all "
+        f"{part('not ' + v4, 'hi')}) select month, country, sector, organisation, ip_hi, "
+        f"ip_lo from placed p left join '{folder}/tenures.parquet' t on p.number = t.number "
+        f"and p.day between t.valid_from and t.valid_to"
+    )
+
+
+V4 = "ip_hi = -9223372036854775808"
+ADDRESSES = (
+    "select month, country, sector, count(distinct case when {v4} then ip_lo end) as v4, "
+    "count(distinct case when {v4} then null else ip_hi end) as v6 from {rows} "
+    "group by month, country, sector"
+)
+# Two steps of grouping are faster than distinct counts in DuckDB.
+ADDRESSES_TWICE = (
+    "select month, country, sector, sum(case when v4 then 1 else 0 end)::bigint as v4, "
+    "sum(case when v4 then 0 else 1 end)::bigint as v6 from (select distinct month, "
+    "country, sector, {v4} as v4, case when {v4} then ip_lo else ip_hi end as address from "
+    "{rows}) group by month, country, sector"
+)
+ORGANISATIONS = (
+    "select month, country, sector, count(distinct organisation) as organisations from "
+    "{rows} where organisation is not null group by month, country, sector"
+)
+
+
+def ask_duckdb():
+    base = duckdb.connect()
+    base.execute(f"set threads = {threads}")
+    rows = f"({joined()})" if mode == "dated" else f"'{folder}/ready.parquet'"
+    text = ADDRESSES_TWICE if question == "addresses" else ORGANISATIONS
+    return base.execute(text.format(rows=rows, v4=V4)).fetchall()
+
+
+def ask_chdb():
+    import chdb
+
+    ready = f"file('{folder}/ready.parquet')"
+    ranges, tenures = f"file('{folder}/ranges.parquet')", f"file('{folder}/tenures.parquet')"
+
+    def part(which, half):
+        return (
+            f"select month, day, ip_hi, ip_lo, if(ip_{half} <= last_{half}, number, "
+            f"null) as number from (select * from seen where {which}) s asof left join "
+            f"(select first_{half}, last_{half}, number, 1 as one from {ranges} where "
+            f"{which.replace('ip_hi', 'first_hi')}) r on s.one = r.one and "
+            f"s.ip_{half} >= r.first_{half}"
+        )
+
+    dated = (
+        f"(with seen as (select formatDateTime(day, '%Y-%m') as month, day, ip_hi, ip_lo, 1 "
+        f"as one from file('{files}') s join file('{folder}/endpoints.csv') e on s.endpoint "
+        f"= e.id where s.day between e.valid_from and e.valid_to), placed as "
+        f"({part(V4, 'lo')} union all {part('not ' + V4, 'hi')}) select month, country, "
+        f"sector, organisation, ip_hi, ip_lo from placed p left join {tenures} t on "
+        f"p.number = t.number and p.day >= t.valid_from and p.day <= t.valid_to)"
+    )
+    text = ADDRESSES.replace("count(distinct", "uniqExact(") if question == "addresses" else (
+        ORGANISATIONS.replace("count(distinct", "uniqExact(")
+    )
+    rows = dated if mode == "dated" else ready
+    settings = f" settings max_threads = {threads}, join_use_nulls = 1"
+    got = chdb.query(text.format(rows=rows, v4=V4) + settings, "JSONCompactEachRow")
+    import json
+
+    lines = [json.loads(line) for line in str(got).splitlines()]
+    return [tuple(int(v) if at >= 3 else v for at, v in enumerate(line)) for line in lines]
+
+
+def ask_polars():
+    import polars as pl
+
+    if mode == "ready":
+        rows = pl.scan_parquet(f"{folder}/ready.parquet")
+    else:
+        ends = pl.scan_csv(f"{folder}/endpoints.csv", try_parse_dates=True)
+        seen = (
+            pl.scan_parquet(files, hive_partitioning=False)
+            .select("endpoint", "day", "ip_hi", "ip_lo")
+            .join(ends, left_on="endpoint", right_on="id")
+            .filter(pl.col("day").is_between(pl.col("valid_from"), pl.col("valid_to")))
+            .select("day", "ip_hi", "ip_lo")
+        )
+        ranges = pl.scan_parquet(f"{folder}/ranges.parquet")
+        is_v4 = lambda name: pl.col(name) == -FLIP
+        parts = []
+        for half, keep in (("lo", is_v4), ("hi", lambda name: ~is_v4(name))):
+            held = ranges.filter(keep("first_hi")).sort(f"first_{half}")
+            parts.append(
+                seen.filter(keep("ip_hi"))
+                .sort(f"ip_{half}")
+                .join_asof(held, left_on=f"ip_{half}", right_on=f"first_{half}")
+                .with_columns(
+                    pl.when(pl.col(f"ip_{half}") <= pl.col(f"last_{half}")).then("number")
+                )
+                .select("day", "ip_hi", "ip_lo", "number")
+            )
+        tenures = pl.scan_parquet(f"{folder}/tenures.parquet")
+        placed = pl.concat(parts).with_row_index("row")
+        # An equi-join, then the days: rows whose number has no tenure that day stay.
+        held = (
+            placed.join(tenures, on="number")
+            .filter(pl.col("day").is_between(pl.col("valid_from"), pl.col("valid_to")))
+            .select("row", "country", "sector", "organisation")
+        )
+        rows = placed.join(held, on="row", how="left").with_columns(
+            month=pl.col("day").dt.strftime("%Y-%m")
+        )
+    by = ["month", "country", "sector"]
+    if question == "addresses":
+        v4 = pl.col("ip_hi") == -FLIP
+        rows = (
+            rows.select(*by, v4.alias("v4"), pl.when(v4).then("ip_lo").otherwise("ip_hi").alias("a"))
+            .unique()
+            .group_by(by)
+            .agg(pl.col("v4").sum().cast(pl.Int64), (~pl.col("v4")).sum().cast(pl.Int64).alias("v6"))
+        )
+    else:
+        rows = (
+            rows.filter(pl.col("organisation").is_not_null())
+            .group_by(by)
+            .agg(pl.col("organisation").n_unique().cast(pl.Int64))
+        )
+    return rows.collect(engine="streaming").rows()
+
+
+def ask_tidegauge():
+    command = [
+        os.environ["TIDEGAUGE"], "--lake", lake, "--format", "csv", "census", "--internal",
+        "--by", "month,country,sector", "--on", "each-day", "--from", FIRST, "--to", LAST,
+    ]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    rows = list(csv.DictReader(text.splitlines()))
+    columns = (
+        ["addresses_v4", "networks_v6"] if question == "addresses" else ["organisations"]
+    )
+    key = lambda row: tuple(row[name] or None for name in ("month", "country", "sector"))
+    found = [(*key(row), *(int(row[name]) for name in columns)) for row in rows]
+    return [row for row in found if any(row[3:])]
+
+
+if peer == "prepare":
+    prepare()
+    sys.exit()
+begun = time.perf_counter()
+answer = {
+    "duckdb": ask_duckdb, "chdb": ask_chdb, "polars": ask_polars,
+    "tidegauge": ask_tidegauge,
+}[peer]()
+seconds = time.perf_counter() - begun
+who = resource.RUSAGE_CHILDREN if peer == "tidegauge" else resource.RUSAGE_SELF
+peak = resource.getrusage(who).ru_maxrss
+lines = sorted("\t".join("" if v is None else str(v) for v in row) for row in answer)
+digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+if len(sys.argv) > 7:
+    Path(sys.argv[7]).write_text("\n".join(lines))
+print(seconds, peak, len(answer), digest)

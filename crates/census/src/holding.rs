@@ -1,0 +1,259 @@
+//! Who held an address, as numbers: what counting needs of an attribution.
+//!
+//! **Invariant:** asked in the order of addresses, holders are asked once for each run of
+//! addresses with the same tenures: the merge of two sorted sequences. The spans of an
+//! address cover the days of the question wholly, in order, without overlap.
+
+use std::hash::Hash;
+
+use datafusion::common::HashMap;
+use tidegauge_model::count::{Dating, Dimension, Query};
+use tidegauge_model::{
+    Address, Attribution, Client, Country, DayRange, Holders, NetworkKind, OrgId,
+    Organisation, SectorId, Shared, Tenure,
+};
+
+/// Numbers for values, in order of first appearance.
+#[derive(Debug)]
+pub(crate) struct Codes<T> {
+    codes: HashMap<T, u32>,
+    values: Vec<T>,
+}
+
+impl<T> Default for Codes<T> {
+    fn default() -> Self {
+        Self { codes: HashMap::default(), values: Vec::new() }
+    }
+}
+
+impl<T: Clone + Eq + Hash> Codes<T> {
+    /// The number of a value.
+    pub(crate) fn code(&mut self, value: &T) -> u32 {
+        if let Some(code) = self.codes.get(value) {
+            return *code;
+        }
+        let code = u32::try_from(self.values.len())
+            .expect("2^32 distinct values do not fit into memory");
+        self.codes.insert(value.clone(), code);
+        self.values.push(value.clone());
+        code
+    }
+
+    /// The value of a number.
+    pub(crate) fn value(&self, code: u32) -> Option<&T> {
+        self.values.get(usize::try_from(code).ok()?)
+    }
+}
+
+/// What cells can be made of, of an attribution; `None` where it is not asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
+    pub(crate) country: Option<Country>,
+    pub(crate) sector: Option<SectorId>,
+    pub(crate) kind: Option<NetworkKind>,
+}
+
+/// An attribution as numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    /// The organisation that the client stands for.
+    pub(crate) organisation: Option<u32>,
+    /// A number of [`Holding::places`].
+    pub(crate) place: u32,
+    /// It is in an eyeball or mobile network.
+    pub(crate) consumer: bool,
+    /// The filters of the question let it through.
+    pub(crate) passes: bool,
+    /// Nobody is known to hold it.
+    pub(crate) unattributed: bool,
+}
+
+/// Facts up to a day, from the end of the span before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    /// The last day, as days from the first of the question.
+    pub(crate) last: i32,
+    pub(crate) facts: Facts,
+}
+
+/// The holders, asked for one question.
+pub(crate) struct Holding<'a> {
+    query: &'a Query,
+    holders: &'a dyn Holders,
+    pub(crate) organisations: Codes<OrgId>,
+    pub(crate) places: Codes<Place>,
+    known: HashMap<OrgId, Option<Organisation>>,
+    /// The run of addresses last asked about.
+    run: Option<(Address, Address)>,
+    spans: Vec<Span>,
+}
+
+impl<'a> Holding<'a> {
+    pub(crate) fn new(query: &'a Query, holders: &'a dyn Holders) -> Self {
+        Self {
+            query,
+            holders,
+            organisations: Codes::default(),
+            places: Codes::default(),
+            known: HashMap::default(),
+            run: None,
+            spans: Vec::new(),
+        }
+    }
+
+    /// Whom it asks.
+    pub(crate) fn holders(&self) -> &'a dyn Holders {
+        self.holders
+    }
+
+    /// The spans of a client.
+    pub(crate) fn of(&mut self, client: &Client) -> &[Span] {
+        let (address, global) = (client.address, client.site.is_none());
+        let within =
+            self.run.is_some_and(|(first, last)| first <= address && address <= last);
+        if !(global && within) {
+            let (tenures, last) = self.tenures(client);
+            self.run = global.then_some((address, last));
+            self.spans.clear();
+            for tenure in covering(tenures, self.query.days) {
+                let last = tenure.days.last().0 - self.query.days.first().0;
+                let facts = self.facts(&tenure.attribution);
+                self.spans.push(Span { last, facts });
+            }
+        }
+        &self.spans
+    }
+
+    /// What is known of an organisation that was held by somebody.
+    pub(crate) fn organisation(&self, id: &OrgId) -> Option<&Organisation> {
+        self.known.get(id).and_then(Option::as_ref)
+    }
+
+    fn tenures(&self, client: &Client) -> (Vec<Tenure>, Address) {
+        let days = self.query.days;
+        let ask = |days| match client.site {
+            None => self.holders.tenures_of_run(client, days),
+            Some(_) => (self.holders.tenures(client, days), client.address),
+        };
+        match self.query.on {
+            Dating::EachDay => ask(days),
+            Dating::Frozen(day) => {
+                let on = DayRange::new(day, day).expect("a day is not before itself");
+                let (held, last) = ask(on);
+                let held = held.into_iter().next();
+                (held.map(|t| Tenure { days, ..t }).into_iter().collect(), last)
+            }
+        }
+    }
+
+    fn facts(&mut self, attribution: &Attribution) -> Facts {
+        let organisation = attribution.organisation.as_ref().and_then(|id| {
+            let find = || self.holders.organisation(id);
+            self.known.entry(id.clone()).or_insert_with(find).clone()
+        });
+        let org_country = attribution
+            .org_country
+            .or(organisation.as_ref().and_then(|o| o.country))
+            .filter(|_| attribution.organisation.is_some());
+        let sector = organisation.as_ref().and_then(|o| o.sector.as_ref());
+        let others = organisation.as_ref().map_or(&[][..], |o| &o.other_sectors);
+        let (countries, sectors) = (&self.query.countries, &self.query.sectors);
+        let passes = (countries.is_empty()
+            || org_country.is_some_and(|c| countries.contains(&c)))
+            && (sectors.is_empty()
+                || sector.into_iter().chain(others).any(|s| sectors.contains(s)));
+        let by = |dimension| self.query.by.contains(&dimension);
+        let kind = attribution.kind;
+        let place = Place {
+            country: org_country
+                .or(attribution.addr_country)
+                .filter(|_| by(Dimension::Country)),
+            sector: sector.filter(|_| by(Dimension::Sector)).cloned(),
+            kind: Some(kind)
+                .filter(|kind| by(Dimension::Kind) && *kind != NetworkKind::Unknown),
+        };
+        let stands = stands_for_organisation(attribution, self.query);
+        let stands_for = attribution.organisation.as_ref().filter(|_| stands);
+        Facts {
+            organisation: stands_for.map(|id| self.organisations.code(id)),
+            place: self.places.code(&place),
+            consumer: matches!(kind, NetworkKind::Eyeball | NetworkKind::Mobile),
+            passes,
+            unattributed: attribution.organisation.is_none(),
+        }
+    }
+}
+
+/// Whether an address so attributed stands for its organisation.
+pub(crate) fn stands_for_organisation(
+    attribution: &Attribution,
+    query: &Query,
+) -> bool {
+    attribution.shared == Shared::No
+        && query.organisation_kinds.contains(&attribution.kind)
+}
+
+/// `tenures` cut to `days`, without overlap (the earlier one stands), with nobody known
+/// in what they leave open.
+pub(crate) fn covering(tenures: Vec<Tenure>, days: DayRange) -> Vec<Tenure> {
+    let nobody = |from, to| {
+        let days = DayRange::new(from, to)?;
+        Some(Tenure { days, attribution: Attribution::UNATTRIBUTED })
+    };
+    let mut out = Vec::with_capacity(tenures.len().max(1));
+    let mut open = days.first();
+    for tenure in tenures {
+        let from = tenure.days.first().max(open);
+        let to = tenure.days.last().min(days.last());
+        let Some(held) = DayRange::new(from, to) else { continue };
+        out.extend(nobody(open, from.plus(-1)));
+        out.push(Tenure { days: held, attribution: tenure.attribution });
+        open = to.plus(1);
+    }
+    out.extend(nobody(open, days.last()));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(a: &str, b: &str) -> DayRange {
+        DayRange::new(a.parse().unwrap(), b.parse().unwrap()).unwrap()
+    }
+
+    fn of(days: DayRange, id: &str) -> Tenure {
+        let organisation = Some(OrgId::new(id));
+        let attribution = Attribution { organisation, ..Attribution::UNATTRIBUTED };
+        Tenure { days, attribution }
+    }
+
+    #[test]
+    fn gaps_are_nobodys_and_overlaps_go_to_the_earlier() {
+        let days = range("2024-04-01", "2024-04-30");
+        let tenures = vec![
+            of(range("2024-03-01", "2024-04-02"), "a"),
+            of(range("2024-04-02", "2024-04-05"), "b"),
+            of(range("2024-04-10", "2024-04-12"), "c"),
+        ];
+        let covered: Vec<_> = covering(tenures, days)
+            .into_iter()
+            .map(|t| {
+                let id =
+                    t.attribution.organisation.map_or("-".into(), |o| o.to_string());
+                format!("{id} {}", t.days)
+            })
+            .collect();
+        assert_eq!(
+            covered,
+            [
+                "a 2024-04-01 to 2024-04-02",
+                "b 2024-04-03 to 2024-04-05",
+                "- 2024-04-06 to 2024-04-09",
+                "c 2024-04-10 to 2024-04-12",
+                "- 2024-04-13 to 2024-04-30",
+            ]
+        );
+        assert_eq!(covering(Vec::new(), days).len(), 1);
+    }
+}

@@ -1,0 +1,237 @@
+//! Sightings in the order of their addresses: what counting reads.
+//!
+//! **Invariant:** the rows of a file come in the order of their addresses, whatever order
+//! they are stored in. A file that says it is so stored is read as it stands, and refused
+//! as damaged where it is not; any other (of an older version of this program, or of
+//! another tool) is sorted in memory, whole.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array};
+use arrow::compute::{
+    SortColumn, cast, concat_batches, lexsort_to_indices, take_record_batch,
+};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
+use parquet::file::metadata::{ParquetMetaData, SortingColumn};
+
+use crate::error::{Error, Result};
+use crate::schema::column as c;
+use crate::{DataFile, Snapshot, files};
+
+/// The columns that are read, in this order. Names are dictionaries: a reader looks at each
+/// once.
+pub fn schema() -> SchemaRef {
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+        let name = || {
+            DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+        };
+        Arc::new(Schema::new(vec![
+            Field::new(c::IP_HI, DataType::Int64, false),
+            Field::new(c::IP_LO, DataType::Int64, false),
+            Field::new(c::SITE, name(), true),
+            Field::new(c::ENDPOINT, name(), false),
+            Field::new(c::VANTAGE, name(), false),
+            Field::new(c::SIGNAL, name(), false),
+            Field::new(c::DAY, DataType::Date32, false),
+            Field::new(c::CONTACTS, DataType::Int64, false),
+        ]))
+    });
+    Arc::clone(&SCHEMA)
+}
+
+/// The rows of one file of sightings, at most `rows` of them in a batch, with the columns of
+/// [`schema`].
+pub fn read(
+    snapshot: &Snapshot,
+    file: &DataFile,
+    rows: usize,
+) -> BoxStream<'static, Result<RecordBatch>> {
+    let damaged = files::damaged(snapshot, file);
+    let mut reader = files::reader(snapshot, file);
+    let open = async move {
+        let failed = damaged.clone();
+        let options = ArrowReaderOptions::new();
+        let found = ArrowReaderMetadata::load_async(&mut reader, options)
+            .await
+            .map_err(|e| failed(&e))?;
+        let sorted = says_sorted(found.metadata());
+        let options = ArrowReaderOptions::new().with_schema(wanted(found.schema()));
+        let metadata =
+            ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), options)
+                .map_err(|e| failed(&e))?;
+        let names = schema();
+        let names = names.fields().iter().map(|f| f.name().as_str());
+        let mask = ProjectionMask::columns(metadata.parquet_schema(), names);
+        let batches =
+            ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata)
+                .with_projection(mask)
+                .with_batch_size(rows)
+                .build()
+                .map_err(|e| failed(&e))?;
+        let batches = batches.map(move |batch| {
+            let batch = batch.map_err(|error| damaged(&error))?;
+            adapt(&batch).map_err(|error| damaged(&error))
+        });
+        Ok::<_, Error>(if sorted {
+            checked(batches.boxed(), failed)
+        } else {
+            sort(batches.boxed(), rows, failed).await?
+        })
+    };
+    futures::stream::once(open).try_flatten().boxed()
+}
+
+/// How `rows` are sorted, for the file's own record of it: by address, if they are.
+pub(crate) fn order_of(rows: &RecordBatch) -> Option<Vec<SortingColumn>> {
+    let at = |name: &str| rows.schema().index_of(name).ok();
+    let (hi, lo) = (at(c::IP_HI)?, at(c::IP_LO)?);
+    is_sorted(rows.column(hi), rows.column(lo), None).ok()?;
+    let by = |column| {
+        let column_idx = i32::try_from(column).ok()?;
+        Some(SortingColumn { column_idx, descending: false, nulls_first: false })
+    };
+    Some(vec![by(hi)?, by(lo)?])
+}
+
+/// Whether every row group says that it is sorted by address.
+fn says_sorted(metadata: &ParquetMetaData) -> bool {
+    let names = metadata.file_metadata().schema_descr();
+    metadata.row_groups().iter().all(|group| {
+        let by = group.sorting_columns().map_or(&[][..], Vec::as_slice);
+        let named = |by: &SortingColumn, name: &str| {
+            let at = usize::try_from(by.column_idx).ok();
+            let column = at.and_then(|at| names.columns().get(at));
+            !by.descending && column.is_some_and(|column| column.name() == name)
+        };
+        match by {
+            [hi, lo, ..] => named(hi, c::IP_HI) && named(lo, c::IP_LO),
+            _ => false,
+        }
+    })
+}
+
+/// The schema of a file, with dictionaries where we want them.
+fn wanted(there: &Schema) -> SchemaRef {
+    let ours = schema();
+    let fields =
+        there.fields().iter().map(|field| match ours.field_with_name(field.name()) {
+            Ok(our) if *field.data_type() == DataType::Utf8 => {
+                Arc::new(field.as_ref().clone().with_data_type(our.data_type().clone()))
+            }
+            _ => Arc::clone(field),
+        });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// Our columns of a batch: what an older version lacks is null, where it may be.
+fn adapt(
+    batch: &RecordBatch,
+) -> std::result::Result<RecordBatch, arrow::error::ArrowError> {
+    let schema = schema();
+    let columns =
+        schema.fields().iter().map(|field| match batch.column_by_name(field.name()) {
+            Some(column) if column.data_type() == field.data_type() => {
+                Ok(Arc::clone(column))
+            }
+            Some(column) => cast(column, field.data_type()),
+            None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+        });
+    let columns = columns.collect::<std::result::Result<Vec<_>, _>>()?;
+    RecordBatch::try_new(schema, columns)
+}
+
+/// Batches as they come, refused where an address is below the one before it.
+fn checked(
+    batches: BoxStream<'static, Result<RecordBatch>>,
+    damaged: impl Fn(&dyn std::fmt::Display) -> Error + Send + 'static,
+) -> BoxStream<'static, Result<RecordBatch>> {
+    let mut last = None;
+    batches
+        .and_then(move |batch| {
+            let said = is_sorted(batch.column(0), batch.column(1), last);
+            std::future::ready(match said {
+                Ok(now) => {
+                    last = now;
+                    Ok(batch)
+                }
+                Err(()) => {
+                    Err(damaged(&"it says that it is sorted by address, and is not"))
+                }
+            })
+        })
+        .boxed()
+}
+
+/// Whether addresses are in order, after `last`; the last of them.
+fn is_sorted(
+    hi: &ArrayRef,
+    lo: &ArrayRef,
+    mut last: Option<(i64, i64)>,
+) -> std::result::Result<Option<(i64, i64)>, ()> {
+    let (Some(hi), Some(lo)) =
+        (hi.as_primitive_opt::<Int64Type>(), lo.as_primitive_opt::<Int64Type>())
+    else {
+        return Err(());
+    };
+    for address in hi.values().iter().copied().zip(lo.values().iter().copied()) {
+        if last.is_some_and(|last| address < last) {
+            return Err(());
+        }
+        last = Some(address);
+    }
+    Ok(last)
+}
+
+/// All rows of a file, sorted.
+async fn sort(
+    batches: BoxStream<'static, Result<RecordBatch>>,
+    rows: usize,
+    damaged: impl Fn(&dyn std::fmt::Display) -> Error,
+) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let batches: Vec<_> = batches.try_collect().await?;
+    let sorted = concat_batches(&schema(), &batches).and_then(|all| {
+        drop(batches);
+        let keys = all
+            .columns()
+            .iter()
+            .take(2)
+            .map(|values| SortColumn { values: Arc::clone(values), options: None });
+        let order = lexsort_to_indices(&keys.collect::<Vec<_>>(), None)?;
+        take_record_batch(&all, &order)
+    });
+    let sorted = sorted.map_err(|error| damaged(&error))?;
+    let count = sorted.num_rows();
+    let slices = (0..count)
+        .step_by(rows.max(1))
+        .map(move |at| Ok(sorted.slice(at, rows.max(1).min(count - at))));
+    Ok(futures::stream::iter(slices).boxed())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Int64Array;
+
+    use super::*;
+
+    fn column(values: &[i64]) -> ArrayRef {
+        Arc::new(Int64Array::from(values.to_vec()))
+    }
+
+    #[test]
+    fn order_is_that_of_both_halves_and_goes_on_from_the_batch_before() {
+        let hi = column(&[1, 1, 2]);
+        assert_eq!(is_sorted(&hi, &column(&[5, 6, 0]), None), Ok(Some((2, 0))));
+        assert_eq!(is_sorted(&hi, &column(&[5, 5, 0]), Some((1, 5))), Ok(Some((2, 0))));
+        assert_eq!(is_sorted(&hi, &column(&[5, 4, 0]), None), Err(()));
+        assert_eq!(is_sorted(&hi, &column(&[5, 6, 0]), Some((1, 6))), Err(()));
+        assert_eq!(
+            is_sorted(&column(&[]), &column(&[]), Some((1, 6))),
+            Ok(Some((1, 6)))
+        );
+    }
+}
