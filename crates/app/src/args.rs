@@ -108,6 +108,8 @@ pub(crate) enum Verb {
     Assess(Assess),
     /// Which of our assets and suppliers are still in contact
     Exposure(Exposure),
+    /// Tell what changed of findings: webhooks, chat, mail, syslog
+    Watch(Watch),
     /// Write a self-contained report with figures and tables
     Report(Report),
     /// Serve the same figures live
@@ -461,10 +463,17 @@ pub(crate) struct Assess {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Exposure {
-    /// CSV with the columns name, domain, prefixes, asn
-    #[arg(long, value_name = "FILE")]
-    pub(crate) portfolio: PathBuf,
+    #[command(subcommand)]
+    pub(crate) verb: Option<ExposureVerb>,
+    /// Assets and suppliers: CSV with a header (`name`, and any of `id`, `kind`, `domains`,
+    /// `prefixes`, `except`, `asn`, `organisations`, `sites`, `cloud_accounts`, `tags`,
+    /// `tier`, `parent`, `contact`), or JSON
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(crate) portfolio: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) kept: Kept,
     #[command(flatten)]
     pub(crate) evidence: Evidence,
     /// First day [default: the first in the lake]
@@ -473,6 +482,79 @@ pub(crate) struct Exposure {
     /// Last day [default: the last in the lake]
     #[arg(long, value_name = "DATE")]
     pub(crate) to: Option<Day>,
+    /// Chance, 0 to 1, that a user whose network is looked at for a whole week is seen in
+    /// it; without it silence never becomes `verified_removed`
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) detection: Option<f64>,
+    /// Only show; keep nothing in the ledger or the lake
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Also write every form here: CSV, JSON, STIX, MISP, DefectDojo, ECS, OCSF, letters
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Who writes the letters and publishes the MISP event
+    #[arg(long, default_value = "the security team", value_name = "NAME")]
+    pub(crate) sender: String,
+    /// Where answers to letters go
+    #[arg(long, default_value = "", value_name = "ADDRESS")]
+    pub(crate) reply_to: String,
+}
+
+/// Where findings are kept.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Kept {
+    /// The ledger of findings [default: LAKE.findings.jsonl]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ledger: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExposureVerb {
+    /// Say something about a finding: a dispute, its end, or a note
+    Say {
+        /// Id of the finding
+        finding: tidegauge_exposure::id::Id,
+        /// `disputed`, `upheld`, `not_ours`, `ours` or `note`
+        verdict: tidegauge_exposure::fact::Verdict,
+        /// Who says it
+        #[arg(long, value_name = "NAME")]
+        who: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+        /// From which day it holds [default: the last day that findings were told of]
+        #[arg(long, value_name = "DATE")]
+        on: Option<Day>,
+        #[command(flatten)]
+        kept: Kept,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// Rule file: docs/reference/findings.md
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rules: PathBuf,
+    /// Assets and suppliers, for their tiers and tags
+    #[arg(long, value_name = "FILE")]
+    pub(crate) portfolio: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) kept: Kept,
+    /// What was sent and what failed [default: the ledger's name with .deliveries.jsonl]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) deliveries: Option<PathBuf>,
+    /// Only what was told on this day or later
+    #[arg(long, value_name = "DATE")]
+    pub(crate) since: Option<Day>,
+    /// Only check the rules and the environment
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Only show what would be sent
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do it again after so many seconds, until interrupted [default: once]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) every: Option<std::num::NonZeroU64>,
 }
 
 #[derive(Debug, Args)]

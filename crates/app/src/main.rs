@@ -10,6 +10,7 @@ mod args;
 mod clock;
 mod collect;
 mod feed;
+mod journal;
 mod knowledge;
 mod live;
 mod opened;
@@ -18,6 +19,7 @@ mod pipeline;
 mod progress;
 mod rank;
 mod reference;
+mod sending;
 mod settings;
 mod source;
 mod targets;
@@ -84,6 +86,7 @@ async fn run(verb: Verb, settings: &Settings) -> anyhow::Result<Outcome> {
         Verb::Panel(panel) => verb::panel::run(&panel, settings).await,
         Verb::Assess(assess) => verb::assess::run(&assess, settings).await,
         Verb::Exposure(exposure) => verb::exposure::run(&exposure, settings).await,
+        Verb::Watch(watch) => verb::watch::run(&watch, settings).await,
         Verb::Report(report) => verb::report::run(&report, settings).await,
         Verb::Serve(serve) => verb::serve::run(&serve, settings).await,
         Verb::Simulate(simulate) => verb::simulate::run(&simulate, settings),

@@ -186,6 +186,18 @@ impl Footprint {
         }
     }
 
+    /// Whether any network of `prefix`, or one around it, was seen.
+    pub fn touches(&self, prefix: Prefix) -> bool {
+        let (first, last) = (prefix.first(), prefix.last());
+        match (first.v4(), last.v4()) {
+            (Some(first), Some(last)) => {
+                let blocks = first.to_bits() >> 8..=last.to_bits() >> 8;
+                self.v4.range_cardinality(blocks) > 0
+            }
+            _ => self.v6.range_cardinality(v6_block(first)..=v6_block(last)) > 0,
+        }
+    }
+
     /// Adds what `other` saw.
     pub fn merge(&mut self, other: &Self) {
         self.v4 |= &other.v4;
@@ -222,6 +234,16 @@ mod tests {
         assert!(footprint.contains("192.0.2.99".parse().unwrap()));
         assert!(footprint.contains("2001:db8:1:ffff::".parse().unwrap()));
         assert!(!footprint.contains("192.0.3.1".parse().unwrap()));
+        let touches = |prefix: &str| footprint.touches(prefix.parse().unwrap());
+        for seen in
+            ["192.0.0.0/16", "192.0.2.128/25", "2001:db8::/32", "2001:db8:1:9::/64"]
+        {
+            assert!(touches(seen), "{seen}");
+        }
+        for unseen in ["192.0.3.0/24", "192.0.1.0/24", "2001:db8:2::/48", "10.0.0.0/8"]
+        {
+            assert!(!touches(unseen), "{unseen}");
+        }
         let prefixes: Vec<_> = footprint.prefixes().map(|p| p.to_string()).collect();
         assert_eq!(prefixes, ["192.0.2.0/24", "2001:db8:1::/48"]);
     }

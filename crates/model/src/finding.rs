@@ -2,8 +2,12 @@
 //!
 //! **Invariant:** a finding says what was seen and when, never that a rule was broken.
 
-use serde::Serialize;
+use std::fmt;
+use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
+use crate::endpoint::word;
 use crate::{Day, ProductId};
 
 /// What is known about one row of a portfolio and one product.
@@ -31,18 +35,27 @@ pub struct Finding {
     pub confidence: f32,
 }
 
-/// Where an exposure stands at the end of the days looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FindingState {
-    /// Seen in the last 28 days.
-    InContact,
-    /// Seen before, not in the last 28 days.
-    NoLongerSeen,
-    /// Never seen although its networks were in the footprint.
-    NotSeen,
-    /// Its networks were never in the footprint, so nothing can be said.
-    NotVisible,
-    /// The row gives nothing that can be matched (a domain alone).
-    NotCheckable,
+word! {
+    /// Where an exposure stands at the end of the days looked at. The first six are states
+    /// of a finding; the others say that there is none, and why.
+    FindingState {
+        /// Seen in the last four weeks.
+        Open = "open",
+        /// Seen before, then not for four weeks. That it is gone is not shown.
+        Quiet = "quiet",
+        /// Not seen for so many weeks in which it would have been that it is gone.
+        VerifiedRemoved = "verified_removed",
+        /// Seen again after it was quiet or verified removed.
+        Reappeared = "reappeared",
+        /// Somebody says that it is wrong, and nobody has decided yet.
+        Disputed = "disputed",
+        /// Decided: what was seen is not the row's.
+        NotOurs = "not_ours",
+        /// Never seen although its networks were in the footprint.
+        NotSeen = "not_seen",
+        /// Its networks were never in the footprint, so nothing can be said.
+        NotVisible = "not_visible",
+        /// The row gives nothing that can be matched (a domain alone).
+        NotCheckable = "not_checkable",
+    }
 }

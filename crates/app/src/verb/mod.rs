@@ -17,3 +17,4 @@ pub(crate) mod report;
 pub(crate) mod serve;
 pub(crate) mod simulate;
 pub(crate) mod sql;
+pub(crate) mod watch;

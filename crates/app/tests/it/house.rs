@@ -34,7 +34,9 @@ fn completions_and_manual_name_every_verb() {
     let house = House::new();
     let script = house.done(&["completions", "bash"]);
     let manual = house.done(&["man"]);
-    for verb in ["ingest", "census", "assess", "exposure", "report", "serve", "demo"] {
+    for verb in
+        ["ingest", "census", "assess", "exposure", "watch", "report", "serve", "demo"]
+    {
         assert!(script.contains(verb), "completions lack {verb}");
         assert!(manual.contains(verb), "the manual lacks {verb}");
     }

@@ -289,10 +289,65 @@ fn suppliers_are_told_apart() {
         "kaspersky",
     ]);
     let state = |subject: &str| count(&rows, ("subject", subject), "state");
-    assert_eq!(state("Stayer"), "in contact");
-    assert_eq!(state("Leaver"), "no longer seen");
-    assert_eq!(state("Elsewhere"), "not visible");
-    assert_eq!(state("Domain only"), "not checkable");
+    assert_eq!(state("Stayer"), "open");
+    assert_eq!(state("Leaver"), "quiet");
+    assert_eq!(state("Elsewhere"), "not_visible");
+    assert_eq!(state("Domain only"), "not_checkable");
+    let ledger = std::fs::read(house.path("lake.findings.jsonl")).unwrap();
+    house.rows(&[
+        "exposure",
+        "--portfolio",
+        "suppliers.csv",
+        "--product",
+        "kaspersky",
+        "--out",
+        "findings",
+    ]);
+    let again = std::fs::read(house.path("lake.findings.jsonl")).unwrap();
+    assert_eq!(ledger, again, "the same import twice adds nothing");
+    for form in ["findings.csv", "stix.json", "misp.json", "defectdojo.json"] {
+        assert!(house.path("findings").join(form).is_file(), "{form}");
+    }
+    let finding = count(&rows, ("subject", "Leaver"), "finding");
+    let finding = finding.as_str().unwrap();
+    house.done(&[
+        "exposure", "say", finding, "not_ours", "--who", "me", "--why", "sold",
+    ]);
+    let rows = house.rows(&[
+        "exposure",
+        "--portfolio",
+        "suppliers.csv",
+        "--product",
+        "kaspersky",
+        "--dry-run",
+    ]);
+    assert_eq!(count(&rows, ("subject", "Leaver"), "state"), "not_ours");
+}
+
+#[test]
+fn what_changed_of_findings_is_told_once() {
+    let house = filled();
+    house.file(
+        "suppliers.csv",
+        "name,prefixes\nStayer,198.18.0.0/24\nLeaver,198.18.41.0/24\n",
+    );
+    house.file(
+        "rules.toml",
+        "schema_version = 1\n\
+         [[channel]]\nname = \"log\"\nkind = \"syslog\"\n\
+         address = \"127.0.0.1:9\"\n\
+         [[rule]]\nname = \"all\"\non = [\"new\", \"quiet\"]\nchannels = [\"log\"]\n",
+    );
+    house.done(&["exposure", "--portfolio", "suppliers.csv", "--product", "kaspersky"]);
+    house.done(&["watch", "--rules", "rules.toml", "--check"]);
+    let would = house.rows(&["watch", "--rules", "rules.toml", "--dry-run"]);
+    assert_eq!(would.len(), 2);
+    let sent = |rows: &[_]| count(rows, ("what", "sent"), "count");
+    assert_eq!(sent(&house.rows(&["watch", "--rules", "rules.toml"])), 2);
+    assert_eq!(sent(&house.rows(&["watch", "--rules", "rules.toml"])), 0);
+    house.file("rules.toml", "schema_version = 1\nrules = 3\n");
+    let ended = house.run(&["watch", "--rules", "rules.toml", "--check"]);
+    assert_eq!(ended.code, 2, "{}", ended.words);
 }
 
 #[test]

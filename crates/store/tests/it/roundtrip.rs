@@ -261,7 +261,7 @@ async fn releases_and_findings_are_kept_once() {
         id: "f".to_owned(),
         subject: "Example AG".to_owned(),
         product: "kaspersky".into(),
-        state: FindingState::InContact,
+        state: FindingState::Open,
         first_seen: Some(made::day("2024-04-01")),
         last_seen: None,
         days: 3,

@@ -1,0 +1,75 @@
+//! How far each week was looked at for a row of the portfolio.
+//!
+//! **Invariant:** a day counts for a row if a network it lists was in a footprint, or if a
+//! vantage of a site it lists read anything. A row that is known by organisation or AS
+//! alone cannot be compared with networks, so its silence shows nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidegauge_exposure::{Looked, Subject};
+use tidegauge_model::{Coverage, Day, DayRange, Footprint, SiteId, VantageId, Week};
+
+use crate::opened::Opened;
+
+/// What every vantage saw on every day.
+pub(super) struct Sights {
+    by_day: BTreeMap<Day, Vec<Coverage>>,
+    /// Everything that was seen on any day.
+    all: Footprint,
+    site_of: BTreeMap<VantageId, SiteId>,
+}
+
+impl Sights {
+    pub(super) async fn new(opened: &Opened, days: DayRange) -> anyhow::Result<Self> {
+        let mut by_day: BTreeMap<Day, Vec<Coverage>> = BTreeMap::new();
+        let mut all = Footprint::default();
+        for coverage in opened.lake.coverage(days).await? {
+            all.merge(&coverage.footprint);
+            by_day.entry(coverage.day).or_default().push(coverage);
+        }
+        let vantages = opened.lake.vantages().await?;
+        let site_of = vantages.into_iter().map(|v| (v.id, v.site)).collect();
+        Ok(Self { by_day, all, site_of })
+    }
+
+    /// The days of a week on which a row was looked at, and who looked. The chance of
+    /// detection is the one that was given, or it is not known.
+    pub(super) fn looked(
+        &self,
+        subject: &Subject,
+        week: Week,
+        detection: Option<f64>,
+    ) -> Looked {
+        let mut days: BTreeSet<Day> = BTreeSet::new();
+        let mut vantages: BTreeSet<VantageId> = BTreeSet::new();
+        let monday = week.monday();
+        for (day, coverages) in self.by_day.range(monday..=monday.plus(6)) {
+            for coverage in coverages.iter().filter(|c| self.sees(c, subject)) {
+                days.insert(*day);
+                vantages.insert(coverage.vantage.clone());
+            }
+        }
+        let unknown = || "no chance of detection was given (--detection)".to_owned();
+        Looked {
+            days: u8::try_from(days.len()).unwrap_or(7),
+            vantages: vantages.into_iter().collect(),
+            detection: detection.ok_or_else(unknown),
+        }
+    }
+
+    /// Whether a row was in sight on any day.
+    pub(super) fn any(&self, subject: &Subject) -> bool {
+        subject.prefixes.iter().any(|prefix| self.all.touches(*prefix))
+            || self.by_day.values().flatten().any(|c| self.at_site(c, subject))
+    }
+
+    fn sees(&self, coverage: &Coverage, subject: &Subject) -> bool {
+        subject.prefixes.iter().any(|prefix| coverage.footprint.touches(*prefix))
+            || self.at_site(coverage, subject)
+    }
+
+    fn at_site(&self, coverage: &Coverage, subject: &Subject) -> bool {
+        let site = self.site_of.get(&coverage.vantage);
+        coverage.flows > 0 && site.is_some_and(|site| subject.sites.contains(site))
+    }
+}

@@ -1,0 +1,49 @@
+//! Every form of the findings, as files of a folder.
+//!
+//! **Invariant:** what is for others (STIX, MISP, letters) is made from masked dossiers.
+
+use std::path::Path;
+
+use anyhow::Context;
+use tidegauge_exposure::out::letter::{Masked, Sender, letters};
+use tidegauge_exposure::out::{defectdojo, document, ecs, misp, ocsf, stix, table};
+use tidegauge_exposure::{Dossier, Ledger, Portfolio, id::Id};
+use tidegauge_model::Day;
+
+use super::combine;
+use crate::args;
+
+/// Writes them all.
+pub(super) fn forms(
+    folder: &Path,
+    portfolio: &Portfolio,
+    ledger: &Ledger,
+    house: &[Dossier],
+    as_of: Day,
+    verb: &args::Exposure,
+) -> anyhow::Result<()> {
+    let masked = Masked::new(portfolio, ledger, as_of, &combine);
+    let others = masked.dossiers();
+    write(folder, "findings.csv", &table::csv(house)?)?;
+    write(folder, "findings.json", &document::json(house)?)?;
+    write(folder, "defectdojo.json", &defectdojo::findings(house)?)?;
+    write(folder, "ecs.ndjson", &ecs::events(house))?;
+    write(folder, "ocsf.ndjson", &ocsf::events(house))?;
+    write(folder, "stix.json", &stix::bundle(others)?)?;
+    write(folder, "misp.json", &misp::event(others, &verb.sender)?)?;
+    let sender = Sender { name: verb.sender.clone(), reply_to: verb.reply_to.clone() };
+    for letter in letters(&masked, &sender) {
+        // Keys are text of the user's; ids are names of files everywhere.
+        let name = Id::OURS.of(&format!("letter:{}", letter.subject));
+        write(&folder.join("letters"), &format!("{name}.html"), &letter.html)?;
+    }
+    tracing::info!("written to {}", folder.display());
+    Ok(())
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<()> {
+    let path = folder.join(name);
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(&path, text))
+        .with_context(|| format!("writing {}", path.display()))
+}

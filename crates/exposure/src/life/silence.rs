@@ -1,0 +1,129 @@
+//! When weeks without contacts show that an exposure is gone.
+//!
+//! A week counts if its chance of detection is known and at least [`DETECTION_MIN`]: if the
+//! product were still in use, a contact would have been seen with that chance. Removal is
+//! shown once [`WEEKS_MIN`] weeks count and the chance that all of them missed a user is at
+//! most [`MISSED_MAX`].
+//!
+//! **Invariant:** a week nobody looked at, or whose chance is not known, shows nothing; of
+//! two facts about one week that differ the one that claims less counts.
+
+use tidegauge_model::Day;
+
+use super::Facts;
+use crate::chance::Chance;
+use crate::fact::Quiet;
+
+/// Least weeks that show removal, however good each is: machines are switched off over
+/// holidays. Picked by hand, revisit.
+pub const WEEKS_MIN: usize = 3;
+/// Least chance of detection of a week that counts. Below it a row of weeks says more about
+/// the sensor than about the row. Picked by hand, revisit.
+pub const DETECTION_MIN: f64 = 0.5;
+/// The chance of calling removed what is not.
+pub const MISSED_MAX: f64 = 0.05;
+
+/// The weeks after a last contact.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Silence {
+    /// Weeks that were looked at.
+    pub looked: usize,
+    /// Those of them that count.
+    pub counting: usize,
+    /// Chance that a user was missed in every week whose chance is known.
+    pub missed: f64,
+    /// Why the chance of the latest week without one is not known.
+    pub unknown: Option<String>,
+}
+
+impl Silence {
+    /// Of everything after `last`.
+    pub(super) fn since(facts: &Facts<'_>, last: Day) -> Self {
+        let mut silence = Self { looked: 0, counting: 0, missed: 1.0, unknown: None };
+        for (_, quiet) in facts.quiet.range(last.plus(1)..) {
+            silence.add(quiet);
+        }
+        silence
+    }
+
+    /// The day after which the weeks after `last` show removal. Weeks from the next contact
+    /// on say nothing about it: a contact that comes to light later takes silence back.
+    pub(super) fn shown_on(facts: &Facts<'_>, last: Day) -> Option<Day> {
+        let next = facts.days.range(last.plus(1)..).next();
+        let mut silence = Self { looked: 0, counting: 0, missed: 1.0, unknown: None };
+        for (week, quiet) in facts.quiet.range(last.plus(1)..) {
+            if next.is_some_and(|next| next <= week) {
+                break;
+            }
+            silence.add(quiet);
+            if silence.shows() {
+                return Some(week.plus(6));
+            }
+        }
+        None
+    }
+
+    fn add(&mut self, quiet: &Quiet) {
+        self.looked += 1;
+        if let Some(chance) = quiet.detection.map(Chance::value) {
+            self.missed *= 1.0 - chance;
+            self.counting += usize::from(chance >= DETECTION_MIN);
+        } else {
+            let unknown = || "no estimate of visibility was given".to_owned();
+            self.unknown = Some(quiet.unknown.clone().unwrap_or_else(unknown));
+        }
+    }
+
+    fn shows(&self) -> bool {
+        self.counting >= WEEKS_MIN && self.missed <= MISSED_MAX
+    }
+
+    pub(super) fn why_not_shown(&self) -> String {
+        let looked = weeks(self.looked);
+        if self.looked == 0 {
+            return "no whole week since was looked at, so its end is not shown"
+                .to_owned();
+        }
+        if let Some(why) = self.unknown.as_ref().filter(|_| self.counting < WEEKS_MIN) {
+            return format!(
+                "{looked} looked at since, but the chance of seeing a user in them is not \
+                 known: {why}"
+            );
+        }
+        format!(
+            "{looked} looked at since, of which {} count (chance of seeing a user at least \
+             {DETECTION_MIN}); {WEEKS_MIN} are needed, and the chance that a user was missed \
+             in all of them is {:.2}, which must be at most {MISSED_MAX}",
+            self.counting, self.missed
+        )
+    }
+
+    pub(super) fn why_shown(&self) -> String {
+        let missed = if self.missed < 0.001 {
+            "below 0.001".to_owned()
+        } else {
+            format!("of {:.3}", self.missed)
+        };
+        format!(
+            "{} looked at since; a user would have been missed in all of them with a \
+             chance {missed}",
+            weeks(self.looked)
+        )
+    }
+}
+
+fn weeks(count: usize) -> String {
+    if count == 1 { "1 week was".to_owned() } else { format!("{count} weeks were") }
+}
+
+/// Of two facts about one week: the one that looked at more days; then one with a known
+/// chance; then the one that claims less.
+pub(super) fn better<'a>(a: &'a Quiet, b: &'a Quiet) -> &'a Quiet {
+    let rank = |quiet: &Quiet| {
+        let known = quiet.detection.is_some();
+        (quiet.looked_days, known, std::cmp::Reverse(quiet.detection))
+    };
+    // The rest only breaks ties, so that the order of facts says nothing.
+    let full = |quiet: &'a Quiet| (rank(quiet), &quiet.vantages, &quiet.unknown);
+    if full(b) > full(a) { b } else { a }
+}
