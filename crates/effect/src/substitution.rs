@@ -169,14 +169,20 @@ impl Transitions {
             }
             for to in State::ALL {
                 let count = self.count(from, to);
-                let (a, b) = (as_f64(count) + 0.5, as_f64(all - count) + 2.0);
-                let (low, high) = beta_middle(a, b);
-                let value = as_f64(count) / as_f64(all);
-                let share = Share { value, low: low.min(value), high: high.max(value) };
+                let share = Self::share_of(count, all);
                 out.push(Transition { from, to, count, share });
             }
         }
         out
+    }
+
+    /// `count` of `all` that went to one of the states: Dirichlet with weight ½ for each,
+    /// middle 95 %.
+    pub(crate) fn share_of(count: u64, all: u64) -> Share {
+        let (a, b) = (as_f64(count) + 0.5, as_f64(all.saturating_sub(count)) + 2.0);
+        let (low, high) = beta_middle(a, b);
+        let value = as_f64(count) / as_f64(all.max(1));
+        Share { value, low: low.min(value), high: high.max(value) }
     }
 
     /// Least and greatest share of those who used the product before and no longer do that

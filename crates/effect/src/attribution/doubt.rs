@@ -80,7 +80,8 @@ pub fn doubted(
                 }
             }
         }
-        for ((stratum, gone), drawn) in corrected.strata.iter().zip(&gone).zip(&mut drawn)
+        for ((stratum, gone), drawn) in
+            corrected.strata.iter().zip(&gone).zip(&mut drawn)
         {
             drawn.extend(as_drawn(stratum, *gone));
         }
@@ -211,8 +212,9 @@ mod tests {
             identified: Identification::Identified,
         };
         let us = vec![("country".to_owned(), "US".to_owned())];
-        let still_using =
-            (0..n).map(|i| StillUsing { organisation: id(i), probability: p }).collect();
+        let still_using = (0..n)
+            .map(|i| StillUsing { organisation: id(i), probability: p })
+            .collect();
         let corrected = Corrected {
             strata: vec![of(vec![]), of(us)],
             visibility: vec![],
