@@ -7,23 +7,45 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use tidegauge_effect::attribution::doubt::Doubted;
+use tidegauge_effect::attribution::doubt::{Doubt, Doubted, doubted};
 use tidegauge_effect::interval::LEVEL;
+use tidegauge_effect::occupancy::weekly::Corrected;
+use tidegauge_effect::{Stratify, Windows};
 use tidegauge_model::count::{Dating, Query};
-use tidegauge_model::estimate::{Estimate, Interval, Quantity};
+use tidegauge_model::estimate::{Estimate, Interval};
+use tidegauge_model::panel::Panel;
 use tidegauge_model::{Client, OrgId};
 
+use super::corrected_estimates;
 use crate::opened::Opened;
 
 /// Draws of who is listed wrongly: the model is not fitted anew, so they cost little.
-pub(super) const DRAWS: u32 = 199;
+const DRAWS: u32 = 199;
 
 /// Doubts by stratum.
-pub(super) type Doubts = BTreeMap<Vec<(String, String)>, Doubted>;
+type Doubts = BTreeMap<Vec<(String, String)>, Doubted>;
+
+/// What the model identified, with the error of attribution as an interval of its own and,
+/// last, all errors together. `query` is that of `panel`.
+pub(crate) async fn doubted_estimates(
+    opened: &Opened,
+    (corrected, panel): (&Corrected, &Panel),
+    query: &Query,
+    windows: Windows,
+    ways: &[Stratify],
+    seed: u64,
+) -> anyhow::Result<Vec<Estimate>> {
+    let mut estimates = corrected_estimates(corrected, windows);
+    let before = Query { days: windows.before(), ..query.clone() };
+    let false_chance = false_chances(opened, &before).await?;
+    let doubt = Doubt { false_chance: &false_chance, draws: DRAWS, seed };
+    add(&mut estimates, &doubted(corrected, panel, ways, doubt));
+    Ok(estimates)
+}
 
 /// For each organisation in contact on the days of `query` the chance, by confidence, that
 /// none of the networks in which it was seen is its own.
-pub(super) async fn false_chances(
+async fn false_chances(
     opened: &Opened,
     query: &Query,
 ) -> anyhow::Result<BTreeMap<OrgId, f64>> {
@@ -63,15 +85,12 @@ fn network(client: &Client) -> u128 {
     if client.address.is_v4() { bits >> 8 << 8 } else { bits >> 80 << 80 }
 }
 
-/// Adds to each removal with visibility taken out the interval of attribution alone, and
-/// last that of all errors.
-pub(super) fn add(estimates: &mut [Estimate], doubts: &Doubts) {
-    let corrected =
-        estimates.iter_mut().filter(|e| e.quantity == Quantity::RemovalCorrected);
-    for estimate in corrected {
+/// Adds the interval of attribution alone, and last that of all errors.
+fn add(estimates: &mut [Estimate], doubts: &Doubts) {
+    for estimate in estimates {
         let Some(found) = doubts.get(&estimate.stratum) else { continue };
         let alone = format!(
-            "attribution alone: confidence admits {:.1} % of members that are listed wrongly",
+            "attribution alone (confidence admits {:.1} % of names that are wrong)",
             100.0 * found.false_share
         );
         let all = format!(

@@ -1,14 +1,17 @@
 //! `tidegauge assess`: what happened around an act, and what cannot be told.
 //!
-//! * `answer`: the document for programs, and the verdict in words; `rows`: for people;
-//! * `evidence`: what every other estimator says, for both.
+//! * `answer`: the document for programs, and the verdict in words;
+//! * `evidence`: what every other estimator says; `doubt`, `draws`: the error of attribution;
+//! * `rows`: the figures of each stratum; `page`: all of it for people, in order.
 //!
 //! **Invariant:** the figure with visibility taken out stands beside the one without it;
 //! where it is not identified, the rule that forbids it stands in its place.
 
 mod answer;
+mod doubt;
 mod draws;
 mod evidence;
+mod page;
 mod rows;
 
 use anyhow::{Context, bail};
@@ -27,6 +30,7 @@ use tidegauge_model::{DayRange, Month};
 
 use self::answer::Answer;
 pub(crate) use self::answer::not_identified;
+pub(crate) use self::doubt::doubted_estimates;
 use crate::opened::{Audience, Opened};
 use crate::settings::Settings;
 use crate::{Outcome, args, knowledge};
@@ -75,7 +79,11 @@ pub(crate) async fn run(
     let asked_of = (&product, &query);
     draws::add(&mut estimates, &opened, asked_of, windows, verb, &ways).await?;
     if let Ok(corrected) = &corrected {
-        estimates.extend(corrected_estimates(corrected, windows));
+        let made_of = (corrected, &panel);
+        let seed = verb.compared.seed;
+        estimates.extend(
+            doubted_estimates(&opened, made_of, &query, windows, &ways, seed).await?,
+        );
     }
     let estimates = audience.estimates(estimates, &tables);
     if estimates.is_empty() {
@@ -94,9 +102,10 @@ pub(crate) async fn run(
     };
     let found = evidence::found(&opened, asked_of, &brief).await?;
     evidence::add(&mut rows.beside, &found);
-    rows.print(settings.format)?;
     if settings.format == args::Format::Table {
-        evidence::print(&found)?;
+        page::print(rows, &found, verb.top)?;
+    } else {
+        rows.print(settings.format)?;
     }
     Ok(Outcome::Done)
 }
@@ -151,7 +160,7 @@ pub(crate) fn corrected_estimates(
             n,
             k: still(n, share.value),
             intervals: vec![Interval {
-                method: "weekly occupancy".to_owned(),
+                method: "sampling and visibility (weekly occupancy)".to_owned(),
                 level: LEVEL,
                 low: share.low,
                 high: share.high,
