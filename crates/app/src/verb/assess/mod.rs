@@ -25,7 +25,7 @@ use tidegauge_effect::{Active, Bootstrap, Stratify, Windows};
 use tidegauge_model::count::{Dimension, Query};
 use tidegauge_model::estimate::{Estimate, Interval, Quantity};
 use tidegauge_model::panel::Panel;
-use tidegauge_model::policy::PolicyEvent;
+use tidegauge_model::policy::{PolicyEvent, Timeline};
 use tidegauge_model::{DayRange, Month};
 
 use self::answer::Answer;
@@ -41,14 +41,7 @@ pub(crate) async fn run(
     settings: &Settings,
 ) -> anyhow::Result<Outcome> {
     let timeline = knowledge::timeline(settings)?;
-    let policy = timeline.policy(verb.compared.policy.as_str()).with_context(|| {
-        let ids: Vec<&str> = timeline.policies.iter().map(|p| p.id.as_str()).collect();
-        format!(
-            "there is no policy `{}` (hint: {})",
-            verb.compared.policy,
-            ids.join(", ")
-        )
-    })?;
+    let policy = policy(&timeline, &verb.compared)?;
     let windows = windows(&verb.compared, policy)?;
     let opened = Opened::open(settings, verb.evidence.map).await?;
     let mut evidence = verb.evidence.clone();
@@ -108,6 +101,17 @@ pub(crate) async fn run(
         rows.print(settings.format)?;
     }
     Ok(Outcome::Done)
+}
+
+/// The act that was named.
+fn policy<'a>(
+    timeline: &'a Timeline,
+    compared: &args::Compared,
+) -> anyhow::Result<&'a PolicyEvent> {
+    timeline.policy(compared.policy.as_str()).with_context(|| {
+        let ids: Vec<&str> = timeline.policies.iter().map(|p| p.id.as_str()).collect();
+        format!("there is no policy `{}` (hint: {})", compared.policy, ids.join(", "))
+    })
 }
 
 /// The strata that are estimated. Cells by country and sector beside both margins would
@@ -252,7 +256,7 @@ mod tests {
     #[test]
     fn a_policy_chooses_windows_clear_of_its_dates() {
         let timeline = {
-            let mut timeline = tidegauge_model::policy::Timeline::default();
+            let mut timeline = Timeline::default();
             for (_, text) in tidegauge_enrich::built_in::POLICIES {
                 timeline.read(text).unwrap();
             }
