@@ -186,7 +186,8 @@ impl Transitions {
     }
 
     /// Least and greatest share of those who used the product before and no longer do that
-    /// use a rival: the first if none of those not seen does, the second if all do.
+    /// use a rival: the first if none of those out of sight does, the second if all do. Who
+    /// is in sight, by controls, with neither is taken to use neither.
     pub fn replaced(&self) -> Option<(f64, f64)> {
         let sum = |to: &[State]| -> u64 {
             let from = [State::Product, State::Both].into_iter();
@@ -199,7 +200,7 @@ impl Transitions {
             return None;
         }
         let least = as_f64(rival) / as_f64(gone + invisible);
-        let most = as_f64(rival + nothing + invisible) / as_f64(gone + invisible);
+        let most = as_f64(rival + invisible) / as_f64(gone + invisible);
         Some((least, most))
     }
 
@@ -366,7 +367,7 @@ mod tests {
         assert_eq!(found.count(State::Product, State::Nothing), 1);
         assert_eq!(found.count(State::Product, State::Rival), 1);
         assert_eq!(found.count(State::Both, State::Rival), 1);
-        assert_eq!(found.replaced(), Some((2.0 / 3.0, 1.0)));
+        assert_eq!(found.replaced(), Some((2.0 / 3.0, 2.0 / 3.0)));
         let none = transitions(&product, &[], windows(), active);
         assert_eq!(none, Err(SubstitutionRefused::NoRival));
         let nobody = panel(&[(0, 2)], 1);

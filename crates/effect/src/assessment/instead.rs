@@ -93,8 +93,8 @@ fn of(
             )
         }
         .by(
-            format!("{method}; ends: none, or all, of those not seen went to a rival"),
-            "no sampling error is in the ends",
+            format!("{method}; ends: none, or all, of those out of sight went to a rival"),
+            "no sampling error is in the ends; who is in sight with neither uses neither",
         ),
         None => replaced.refuse(Refused::by("removal-needed", "nobody left")),
     });
