@@ -13,7 +13,7 @@ use crate::substitution::{Order, State, Transitions, orders, transitions};
 
 pub(super) const REPLACED: &str =
     "of those no longer seen with the product, with a rival";
-const ORDER: &str = "of those who went to a rival, within two weeks";
+pub(super) const ORDER: &str = "of those who went to a rival, within two weeks";
 
 /// States after, of those who had the product before.
 const TO: [(State, &str); 5] = [

@@ -31,7 +31,14 @@ pub(super) fn readings(grounds: &Grounds<'_>) -> Vec<Reading> {
         let words = "how many organisations were looked at at all is not known";
         return vec![rate.refuse(Refused::by("footprint-needed", words))];
     };
+    let days = asked.panel.days;
+    let lone = grounds.organisations.iter().filter(|o| o.seen_days(days, days) == 1);
+    let told = grounds.may_tell(lone.count());
     let rate = match lone_rate(asked.panel, looked_at) {
+        Ok(_) if !told => {
+            let words = "too few organisations were seen but once";
+            rate.refuse(Refused::by("disclosure", words))
+        }
         Ok(found) => rate
             .on(usize::try_from(looked_at).unwrap_or(usize::MAX), "organisations")
             .by(
@@ -114,6 +121,11 @@ impl Test {
             let n = usize::try_from(of.n).unwrap_or(usize::MAX);
             let reading = Reading::of(what, ALL, "share").on(n, "organisations");
             let method = format!("in {}; Wilson", self.window);
+            let parts = [of.k, of.n - of.k].map(|p| usize::try_from(p).unwrap_or(0));
+            if !parts.into_iter().all(|part| grounds.may_tell(part)) {
+                let words = "too few organisations were told wrongly, or rightly";
+                return reading.refuse(Refused::by("disclosure", words));
+            }
             match crate::interval::wilson(of.k, of.n) {
                 Some(i) => {
                     let value = super::count_share(of.k, of.n);
