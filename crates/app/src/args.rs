@@ -460,6 +460,10 @@ pub(crate) struct Assess {
     /// none, else at least 2; each is a panel of its own
     #[arg(long, default_value_t = 0, value_name = "COUNT")]
     pub(crate) draws: u32,
+    /// In a table, so many strata and so many figures of each kind; 0 for all. Other
+    /// formats have all
+    #[arg(long, default_value_t = 10, value_name = "COUNT")]
+    pub(crate) top: usize,
 }
 
 #[derive(Debug, Args)]

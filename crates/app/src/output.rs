@@ -14,7 +14,7 @@ use arrow::record_batch::RecordBatch;
 use crate::args::Format;
 
 /// Version of every JSON document's shape; raised when a key changes its meaning.
-pub(crate) const SCHEMA_VERSION: u32 = 2;
+pub(crate) const SCHEMA_VERSION: u32 = 3;
 
 /// A value of a cell.
 #[derive(Clone, Debug, PartialEq)]
@@ -240,7 +240,7 @@ mod tests {
         );
         let json: serde_json::Value =
             serde_json::from_str(&rows().document().unwrap()).unwrap();
-        assert_eq!(json["schema_version"], 2);
+        assert_eq!(json["schema_version"], 3);
         assert_eq!(json["rows"][1]["organisations"], "suppressed");
         assert_eq!(json["rows"][0]["share"], 0.125);
     }

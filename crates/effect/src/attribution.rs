@@ -6,7 +6,11 @@
 //! of some rows says how often, and [`Audit::listed`] and [`Audit::true_members`] say what
 //! follows.
 //!
+//! What confidence says of a removal with visibility taken out is in [`doubt`].
+//!
 //! **Invariant:** an interval made here holds the one it was made from.
+
+pub mod doubt;
 
 use crate::imputation::{Drawn, Pooled, pool};
 use crate::interval::as_f64;

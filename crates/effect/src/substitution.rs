@@ -169,18 +169,25 @@ impl Transitions {
             }
             for to in State::ALL {
                 let count = self.count(from, to);
-                let (a, b) = (as_f64(count) + 0.5, as_f64(all - count) + 2.0);
-                let (low, high) = beta_middle(a, b);
-                let value = as_f64(count) / as_f64(all);
-                let share = Share { value, low: low.min(value), high: high.max(value) };
+                let share = Self::share_of(count, all);
                 out.push(Transition { from, to, count, share });
             }
         }
         out
     }
 
+    /// `count` of `all` that went to one of the states: Dirichlet with weight ½ for each,
+    /// middle 95 %.
+    pub(crate) fn share_of(count: u64, all: u64) -> Share {
+        let (a, b) = (as_f64(count) + 0.5, as_f64(all.saturating_sub(count)) + 2.0);
+        let (low, high) = beta_middle(a, b);
+        let value = as_f64(count) / as_f64(all.max(1));
+        Share { value, low: low.min(value), high: high.max(value) }
+    }
+
     /// Least and greatest share of those who used the product before and no longer do that
-    /// use a rival: the first if none of those not seen does, the second if all do.
+    /// use a rival: the first if none of those out of sight does, the second if all do. Who
+    /// is in sight, by controls, with neither is taken to use neither.
     pub fn replaced(&self) -> Option<(f64, f64)> {
         let sum = |to: &[State]| -> u64 {
             let from = [State::Product, State::Both].into_iter();
@@ -193,7 +200,7 @@ impl Transitions {
             return None;
         }
         let least = as_f64(rival) / as_f64(gone + invisible);
-        let most = as_f64(rival + nothing + invisible) / as_f64(gone + invisible);
+        let most = as_f64(rival + invisible) / as_f64(gone + invisible);
         Some((least, most))
     }
 
@@ -360,7 +367,7 @@ mod tests {
         assert_eq!(found.count(State::Product, State::Nothing), 1);
         assert_eq!(found.count(State::Product, State::Rival), 1);
         assert_eq!(found.count(State::Both, State::Rival), 1);
-        assert_eq!(found.replaced(), Some((2.0 / 3.0, 1.0)));
+        assert_eq!(found.replaced(), Some((2.0 / 3.0, 2.0 / 3.0)));
         let none = transitions(&product, &[], windows(), active);
         assert_eq!(none, Err(SubstitutionRefused::NoRival));
         let nobody = panel(&[(0, 2)], 1);

@@ -9,7 +9,8 @@
 //! A world is a synthetic 2024 in which the *observed* counts meet the published ones, for
 //! one of six reasons ([`Story`]):
 //! [`targets`] has them with their sources, [`expected`] what the world was solved for,
-//! [`tally`] what a perfect counter finds, [`write`] the files.
+//! [`tally`] what a perfect counter finds, [`write`] the files, [`Replicates`] the panels that
+//! an analysis would make of many of them.
 //!
 //! **Invariant:** equal parameters give equal bytes, and a smaller world has the first
 //! members of each group of a larger one, with the same fates and addresses. The encoders
@@ -28,6 +29,7 @@ mod hazard;
 mod ipfix;
 mod noise;
 mod organisation;
+mod panel;
 mod params;
 mod registry;
 mod score;
@@ -45,6 +47,7 @@ mod write;
 mod zeek;
 
 pub use error::Error;
+pub use panel::{Replicate, Replicates};
 pub use params::{
     Burst, Carrier, Cause, CountryShape, CourseName, CourseShape, Courses,
     DEFAULT_SEED, Endpoints, Exchange, Families, Noise, Params, RegistryErrors,

@@ -139,6 +139,18 @@ pub(crate) enum Outcome {
 
 /// Draws the flows of a month, 0 to 11.
 pub(crate) fn month(world: &World, month: usize, sink: &mut impl Sink) {
+    members(world, month, sink);
+    for group in &world.calibration.consumers {
+        for household in consumer::households(&world.params, group) {
+            household_month(world, month, group, &household, sink);
+            household_others(world, month, group, &household, sink);
+        }
+    }
+    noise::month(world, month, sink);
+}
+
+/// Draws the flows of the organisations alone: each one's, then what it comes to.
+pub(crate) fn members(world: &World, month: usize, sink: &mut impl Sink) {
     for (place, organisation) in world.organisations.iter().enumerate() {
         let mut drawn = Drawn::new(world, month, organisation, sink);
         drawn.contacts();
@@ -148,13 +160,6 @@ pub(crate) fn month(world: &World, month: usize, sink: &mut impl Sink) {
         drawn.rival();
         sink.organisation(place, days, moved);
     }
-    for group in &world.calibration.consumers {
-        for household in consumer::households(&world.params, group) {
-            household_month(world, month, group, &household, sink);
-            household_others(world, month, group, &household, sink);
-        }
-    }
-    noise::month(world, month, sink);
 }
 
 /// One organisation's month.

@@ -34,6 +34,15 @@ impl World {
         params.check()?;
         let calibration = Calibration::solve(params);
         organisation::check_room(&calibration.strata)?;
+        Self::solved(params, calibration)
+    }
+
+    /// Makes the members of a world that was solved for these parameters, whatever their
+    /// seed.
+    pub(crate) fn solved(
+        params: &Params,
+        calibration: Calibration,
+    ) -> Result<Self, Error> {
         let organisations = organisation::organisations(params, &calibration.strata);
         let said = said(&organisations);
         Ok(Self {

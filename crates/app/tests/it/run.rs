@@ -59,7 +59,7 @@ impl House {
         all.extend(arguments);
         let document: serde_json::Value =
             serde_json::from_str(&self.done(&all)).unwrap();
-        assert_eq!(document["schema_version"], 2);
+        assert_eq!(document["schema_version"], 3);
         document["rows"].as_array().unwrap().clone()
     }
 }

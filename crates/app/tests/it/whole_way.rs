@@ -201,7 +201,17 @@ fn an_assessment_holds_every_estimator_or_its_rule() {
     let house = filled();
     let said = house.done(&["--format", "json", "assess"]);
     let document: serde_json::Value = serde_json::from_str(&said).unwrap();
-    for key in ["survival", "hazard", "series", "comparison", "specifications"] {
+    for key in [
+        "survival",
+        "hazard",
+        "series",
+        "comparison",
+        "specifications",
+        "forecast",
+        "substitution",
+        "unseen",
+        "noise",
+    ] {
         let readings = document[key].as_array().unwrap();
         assert!(!readings.is_empty(), "{key}");
         for reading in readings {
@@ -214,6 +224,10 @@ fn an_assessment_holds_every_estimator_or_its_rule() {
     assert!(checks.iter().any(|c| c["passed"].is_null()), "{checks:?}");
     assert_eq!(document["questions"].as_array().unwrap().len(), 5);
     let people = house.done(&["assess"]);
+    let place = |heading: &str| people.find(heading).unwrap_or(usize::MAX);
+    assert!(people.starts_with("verdict\n"), "{people}");
+    assert!(place("\nquestions\n") < place("\nsurvival\n"), "{people}");
+    assert!(place("\nnoise\n") < place("\nstrata\n"), "{people}");
     for heading in ["\nsurvival\n", "\nchecks\n", "\nquestions\n", "cannot be told: "] {
         assert!(people.contains(heading), "{heading}: {people}");
     }

@@ -3,23 +3,24 @@
 //! **Invariant:** only weeks of which the panel has all seven days are points, and only
 //! where some vantage looked in each of them; the outcome is a logarithm of a ratio, so
 //! that a loss of sight that all countries share cancels. Fits are bounded: five for the
-//! act, [`PLACEBOS_IN_TIME`] in time, [`PLACEBOS`] in space, and as many donors.
+//! act, three for each country that it is held against, [`PLACEBOS_IN_TIME`] in time, [`PLACEBOS`] in space, and as many donors.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidegauge_model::{Country, Day, Week};
 
 use super::periods::PLACEBOS;
+use super::placebo::Placebo;
 use super::{GROUP_MIN, Grounds, Reading, Refused};
 use crate::comparison::spillover::randomised;
 use crate::comparison::staggered::{Controls, GroupTimes, Units, group_times};
 use crate::comparison::synthetic::{Placebos, Unit, placebos};
-use crate::regression::count;
+use crate::regression::{Coefficient, count};
 use crate::series::interrupted::{
     Act, Interrupted, SLOPE, STEP, interrupted, interrupted_counts,
 };
 use crate::series::level::level_effect;
-use crate::series::{POINTS_AFTER_MIN, POINTS_BEFORE_MIN};
+use crate::series::{POINTS_AFTER_MIN, POINTS_BEFORE_MIN, SeriesRefused};
 
 pub(super) const RATIO: &str = "organisations in contact, after by before";
 pub(super) const DIVERGENCE: &str = "divergence a week before the act";
@@ -27,11 +28,12 @@ pub(super) const FALSE_DATES: &str = "dates before the act that would seem to ma
 pub(super) const RANK: &str = "rank of the series among countries as if addressed";
 pub(super) const GAP: &str = "gap to the synthetic country, mean after the act";
 const ALONE: &str = "organisations in contact, after by before, without controls";
-const NEWEY_WEST: &str = "organisations in contact, after by before, other errors";
+pub(super) const NEWEY_WEST: &str =
+    "organisations in contact, after by before, other errors";
 pub(super) const EFFECT: &str =
     "organisations in contact, after effect by before announcement";
-const SLOPES: &str = "change of trend a week, ratio";
-const FORECAST: &str = "organisations in contact, observed by forecast";
+pub(super) const SLOPES: &str = "change of trend a week, ratio";
+pub(super) const FORECAST: &str = "organisations in contact, observed by forecast";
 const GROUP_TIME: &str = "group-time effect, after by before";
 
 /// Dates before the act that are tried as if they were one.
@@ -46,7 +48,7 @@ const SEED: u64 = 2024;
 const HALF: f64 = 0.5;
 
 /// Counts by week and country.
-struct Weekly {
+pub(super) struct Weekly {
     mondays: Vec<Day>,
     counts: BTreeMap<Option<Country>, Vec<f64>>,
 }
@@ -101,15 +103,39 @@ impl Weekly {
     }
 
     /// Logarithm of a country's counts by those of the others that are compared.
-    fn ratio(&self, country: Country, left_out: Option<Country>) -> Vec<f64> {
+    pub(super) fn ratio(
+        &self,
+        country: Country,
+        left_out: Option<Country>,
+    ) -> Vec<f64> {
         let own = self.of(|c| c == Some(country));
         let rest = self.of(|c| c != Some(country) && (c.is_none() || c != left_out));
         own.iter().zip(&rest).map(|(o, r)| ((o + HALF) / (r + HALF)).ln()).collect()
     }
 
+    /// Observed less forecast, mean from the act on, of the logarithm of a country's counts
+    /// by a local level with the others that are compared as control.
+    pub(super) fn ahead(
+        &self,
+        event: &Event,
+        country: Country,
+        left_out: Option<Country>,
+    ) -> Result<Coefficient, SeriesRefused> {
+        let log = |of: Vec<f64>| -> Vec<f64> {
+            of.into_iter().map(|c| (c + HALF).ln()).collect()
+        };
+        let own = log(self.of(|c| c == Some(country)));
+        let rest = self.of(|c| c != Some(country) && (c.is_none() || c != left_out));
+        level_effect(&own, &[log(rest)], event.onset).map(|found| found.average)
+    }
+
     /// Countries with enough organisations in contact in every week before `onset`, the
     /// largest first, but for those that `skip` names.
-    fn others(&self, onset: usize, skip: impl Fn(Country) -> bool) -> Vec<Country> {
+    pub(super) fn others(
+        &self,
+        onset: usize,
+        skip: impl Fn(Country) -> bool,
+    ) -> Vec<Country> {
         let size =
             |c: &[f64]| c.iter().take(onset).copied().fold(f64::INFINITY, f64::min);
         let mut found: Vec<(f64, Country)> = self
@@ -124,12 +150,12 @@ impl Weekly {
 }
 
 /// The asked act in the weeks.
-struct Event {
-    country: Country,
+pub(super) struct Event {
+    pub(super) country: Country,
     /// The first point from the announcement on.
-    onset: usize,
+    pub(super) onset: usize,
     /// The first point from the effect on.
-    effect: usize,
+    pub(super) effect: usize,
 }
 
 impl Event {
@@ -149,7 +175,7 @@ impl Event {
         Ok(Self { country: policy.country, onset, effect })
     }
 
-    fn act(&self) -> Act {
+    pub(super) fn act(&self) -> Act {
         Act { onset: self.onset, transition: 0..0, season: None }
     }
 }
@@ -172,8 +198,8 @@ pub(super) fn series(grounds: &Grounds<'_>) -> Vec<Reading> {
     };
     let values = weekly.ratio(event.country, None);
     let assumption = format!(
-        "without the act the trend against the rest would have gone on; the interval takes \
-         departures of single weeks for passing, and is too narrow where they last; {}",
+        "without the act the trend against the rest would have gone on, and ratios of other \
+         countries wander as this one's would have; {}",
         grounds.sight_alike()
     );
     let reading = |what, method: &str| {
@@ -196,24 +222,29 @@ pub(super) fn series(grounds: &Grounds<'_>) -> Vec<Reading> {
             Err(error) => reading.refuse(Refused::of(error)),
         });
     }
-    out.push(alone(&weekly, &event));
+    out.push(Reading { p: None, ..alone(&weekly, &event) });
     out.push(forecast(&weekly, &event, reading(FORECAST, "")));
     out.push(in_time(&values, &event, reading(FALSE_DATES, method)));
-    out.push(in_space(&weekly, &event, reading(RANK, method)));
-    // Who left is missing in every later week: departures add up, and errors that die out
-    // do not describe them: the model's interval of the step left out no change in 10 of 60
-    // worlds in which nothing happened. The test is the rank among other countries.
-    for reading in out.iter_mut().filter(|r| r.unit == "ratio") {
-        reading.p = None;
-        let column = match reading.what.as_str() {
-            RATIO => STEP,
-            DIVERGENCE => "trend",
-            _ => continue,
+    // The model's errors die out; departures add up. Its ends and its p are not told.
+    let placebo = Placebo::new(&weekly, &event);
+    for reading in out.iter_mut().filter(|r| r.unit == "ratio" && r.what != ALONE) {
+        let ended = placebo.ends(reading.clone());
+        let ranked = [RATIO, DIVERGENCE].contains(&reading.what.as_str());
+        *reading = match placebo.rank(&reading.what) {
+            Ok((place, all)) if ranked && ended.value.is_some() => {
+                by_rank(ended, place, all)
+            }
+            _ => ended,
         };
-        if let Ok((place, all)) = rank(&weekly, &event, column) {
-            *reading = by_rank(reading.clone(), place, all);
-        }
     }
+    out.push(in_space(
+        &placebo,
+        &event,
+        Reading {
+            assumption: grounds.sight_alike().to_owned(),
+            ..reading(RANK, method)
+        },
+    ));
     out
 }
 
@@ -252,7 +283,8 @@ fn alone(weekly: &Weekly, event: &Event) -> Reading {
     let reading =
         Reading::of(ALONE, event.country, "ratio").on(counts.len(), "weeks").by(
             "negative binomial, Newey-West",
-            "nothing else changed, visibility least of all",
+            "nothing else changed, visibility least of all; and departures of single weeks \
+             pass, so that where they last the interval is too narrow",
         );
     match interrupted_counts(&counts, &event.act()) {
         Ok(fit) => match fit.coefficients.iter().find(|c| c.name == STEP) {
@@ -265,19 +297,14 @@ fn alone(weekly: &Weekly, event: &Event) -> Reading {
 
 /// The counterfactual of a local level with the rest as control.
 fn forecast(weekly: &Weekly, event: &Event, reading: Reading) -> Reading {
-    let log = |of: Vec<f64>| -> Vec<f64> {
-        of.into_iter().map(|c| (c + HALF).ln()).collect()
-    };
-    let own = log(weekly.of(|c| c == Some(event.country)));
-    let rest = log(weekly.of(|c| c != Some(event.country)));
     let reading = Reading {
         method:
             "local level of log counts with the rest as control, fitted before the act"
                 .to_owned(),
         ..reading
     };
-    match level_effect(&own, &[rest], event.onset) {
-        Ok(found) => reading.coefficient(&found.average, true),
+    match weekly.ahead(event, event.country, None) {
+        Ok(found) => reading.coefficient(&found, true),
         Err(error) => reading.refuse(Refused::of(error)),
     }
 }
@@ -293,8 +320,7 @@ fn in_time(values: &[f64], event: &Event, reading: Reading) -> Reading {
     for onset in dates.into_iter().step_by(every) {
         let act = Act { onset, transition: 0..0, season: None };
         let Ok(fit) = interrupted(before, &act) else { continue };
-        let p =
-            fit.coefficient(STEP).and_then(crate::regression::Coefficient::p_two_sided);
+        let p = fit.coefficient(STEP).and_then(Coefficient::p_two_sided);
         tried += 1;
         seem += usize::from(p.is_some_and(|p| p < 0.05));
     }
@@ -311,39 +337,9 @@ fn in_time(values: &[f64], event: &Event, reading: Reading) -> Reading {
     Reading { value, unit: "share", ..reading.on(tried, "dates") }
 }
 
-/// The rank of a coefficient of the addressee among those of other countries, by distance
-/// from none in standard errors, and how many are ranked.
-fn rank(
-    weekly: &Weekly,
-    event: &Event,
-    column: &str,
-) -> Result<(usize, usize), Refused> {
-    let statistic = |country: Country| {
-        let left_out = (country != event.country).then_some(event.country);
-        let fit = interrupted(&weekly.ratio(country, left_out), &event.act()).ok()?;
-        let found = fit.coefficient(column)?;
-        Some((found.value / found.standard_error).abs()).filter(|t| t.is_finite())
-    };
-    let Some(own) = statistic(event.country) else {
-        let words = format!(
-            "{} points before the act and {} from it on",
-            event.onset.min(weekly.mondays.len()),
-            weekly.mondays.len().saturating_sub(event.onset)
-        );
-        return Err(Refused::by("points-min", words));
-    };
-    let others = weekly.others(event.onset, |c| c == event.country);
-    let ranked: Vec<f64> = others.into_iter().filter_map(statistic).collect();
-    if ranked.is_empty() {
-        let words =
-            format!("no other country has {GROUP_MIN} organisations in each week");
-        return Err(Refused::by("donors-min", words));
-    }
-    Ok((1 + ranked.iter().filter(|t| **t >= own).count(), ranked.len() + 1))
-}
-
-fn in_space(weekly: &Weekly, event: &Event, reading: Reading) -> Reading {
-    match rank(weekly, event, STEP) {
+fn in_space(placebo: &Placebo, event: &Event, reading: Reading) -> Reading {
+    debug_assert_eq!(reading.of, event.country.to_string());
+    match placebo.rank(RATIO) {
         Ok((place, all)) => {
             let reading = Reading { unit: "rank", ..reading.on(all, "countries") };
             Reading { value: Some(count(place)), ..by_rank(reading, place, all) }

@@ -12,7 +12,7 @@ use crate::interval::wilson;
 use crate::regression::count;
 use crate::survival::Followed;
 use crate::survival::kaplan_meier::{Curve, curve};
-use crate::survival::log_rank::log_rank;
+use crate::survival::log_rank::log_rank_clustered;
 use crate::survival::spells::{Use, uses};
 use crate::survival::turnbull::{Between, turnbull};
 
@@ -25,6 +25,10 @@ pub(super) const LOG_RANK: &str = "removals, observed by expected";
 
 /// Share of a group that may be unknown at the window after. Picked by hand, revisit.
 const UNKNOWN_MAX: f64 = 0.05;
+
+/// Families from which an error over families is one (methods, 4.3: with fewer than forty
+/// clusters errors over clusters are too small).
+const FAMILIES_MIN: usize = 40;
 
 const CURVE: &str = "Kaplan-Meier, log-log interval";
 const LEVEL: &str = "a silence longer than an organisation's habits is the end of use, and \
@@ -222,18 +226,25 @@ impl Cohort<'_> {
     /// The log-rank test of the addressee against the rest, inside sectors.
     fn difference(&self) -> Reading {
         let addressed = self.grounds.addressed();
-        let mut sectors = BTreeMap::new();
+        let (mut sectors, mut families) = (BTreeMap::new(), BTreeMap::new());
         let (mut followed, mut groups, mut strata) = (vec![], vec![], vec![]);
+        let mut clusters = vec![];
         for of in &self.uses {
             let Some(time) = of.followed(self.from) else { continue };
             let next = sectors.len();
             strata.push(*sectors.entry(&of.sector).or_insert(next));
+            let next = u64::try_from(families.len()).unwrap_or(u64::MAX);
+            clusters.push(*families.entry(&of.family).or_insert(next));
             groups.push(usize::from(of.country != Some(addressed)));
             followed.push(time);
         }
-        let method = format!("log-rank in {} strata of sector", sectors.len());
+        let method = format!(
+            "log-rank in {} strata of sector, errors over {} families",
+            sectors.len(),
+            families.len()
+        );
         let assumption = format!(
-            "organisations leave independently of each other; {}",
+            "families leave independently of each other; {}",
             self.grounds.sight_alike()
         );
         let reading = Reading::of(LOG_RANK, addressed, "ratio")
@@ -246,7 +257,14 @@ impl Cohort<'_> {
                 return reading.refuse(refused);
             }
         }
-        match log_rank(&followed, &groups, &strata, 0.0) {
+        if families.len() < FAMILIES_MIN {
+            let words = format!(
+                "{} families; the error over them needs {FAMILIES_MIN}",
+                families.len()
+            );
+            return reading.refuse(Refused::by("families-min", words));
+        }
+        match log_rank_clustered(&followed, &groups, &strata, &clusters, 0.0) {
             Ok(found) => {
                 let (observed, expected) = found.events[0];
                 let value = (expected > 0.0).then(|| observed / expected);

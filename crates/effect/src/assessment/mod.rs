@@ -3,6 +3,10 @@
 //! * [`lasting`]: how long use lasted in the baseline cohort, addressee against the rest;
 //! * [`periods`]: the hazard of removal before and after each dated act;
 //! * [`contacts`]: organisations in contact week by week, and countries left alone;
+//! * [`rest`]: how long the rest will last; [`instead`]: what was used instead;
+//! * [`unseen`]: what no vantage saw; [`noise`]: what was seen and was no use;
+//! * [`scope`]: whom an act addresses;
+//! * [`placebo`]: what fits find where the act did nothing;
 //! * [`choices`]: the same figure under other choices, and with parts left out;
 //! * [`questions`]: which checks passed, and what a policymaker asks, in sentences.
 //!
@@ -14,19 +18,25 @@
 
 mod choices;
 mod contacts;
+mod instead;
 mod lasting;
+mod noise;
 mod periods;
+mod placebo;
 mod questions;
+mod rest;
+mod scope;
 #[cfg(test)]
 mod tests;
+mod unseen;
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-use tidegauge_model::Country;
 use tidegauge_model::estimate::Estimate;
 use tidegauge_model::panel::{History, Panel};
 use tidegauge_model::policy::PolicyEvent;
+use tidegauge_model::{Country, SectorId};
 
 use crate::activity::organisations;
 use crate::regression::Coefficient;
@@ -41,6 +51,7 @@ const ALL: &str = "all";
 const REST: &str = "rest";
 
 /// The question, and what it is asked of.
+#[derive(Clone)]
 pub struct Asked<'a> {
     /// Weekly histories, over as many days as were covered. The windows lie inside.
     pub panel: &'a Panel,
@@ -59,6 +70,11 @@ pub struct Asked<'a> {
     pub corrected: Vec<Estimate>,
     /// Countries whose figures may be told apart from the whole.
     pub told: BTreeSet<Country>,
+    /// Weekly histories of rival products, over the same days; empty if there are none.
+    pub rivals: &'a [Panel],
+    /// Organisations that were looked at at all over those days, with the product or
+    /// without; `None` if nobody counted.
+    pub looked_at: Option<u64>,
     /// Organisations below which a group, those who left or those who stayed are not told.
     pub cell_min: usize,
 }
@@ -77,6 +93,8 @@ pub enum Sight {
 /// Everything that was found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Assessment {
+    /// The sector that everything here is of, if the act addresses one alone.
+    pub sector: Option<SectorId>,
     /// How long use lasted.
     pub survival: Vec<Reading>,
     /// Hazards of removal by period of policy.
@@ -87,6 +105,14 @@ pub struct Assessment {
     pub comparison: Vec<Reading>,
     /// What choices change, and what single countries and vantages do.
     pub specifications: Vec<Reading>,
+    /// How long the rest will last.
+    pub forecast: Vec<Reading>,
+    /// What the cohort uses instead.
+    pub substitution: Vec<Reading>,
+    /// Organisations in use, seen or not.
+    pub unseen: Vec<Reading>,
+    /// Sightings that are no use.
+    pub noise: Vec<Reading>,
     /// Which checks passed.
     pub checks: Vec<Check>,
     /// Five questions of a policymaker.
@@ -153,15 +179,34 @@ pub struct Question {
     pub answer: String,
 }
 
-/// Asks every estimator.
+/// Asks every estimator. An act that addresses one sector alone is asked of that sector
+/// alone: its organisations in the act's country against those elsewhere.
 pub fn assess(asked: &Asked<'_>) -> Assessment {
-    let grounds = Grounds::new(asked);
+    let Ok(Some(sector)) = scope::sector(asked.policy) else {
+        return of_all(asked, None);
+    };
+    let panel = scope::narrowed(asked.panel, &sector);
+    let rivals: Vec<Panel> =
+        asked.rivals.iter().map(|rival| scope::narrowed(rival, &sector)).collect();
+    // How many of the sector were looked at nobody counted.
+    let narrowed =
+        Asked { panel: &panel, rivals: &rivals, looked_at: None, ..asked.clone() };
+    of_all(&narrowed, Some(sector))
+}
+
+fn of_all(asked: &Asked<'_>, sector: Option<SectorId>) -> Assessment {
+    let grounds = Grounds { sector: sector.clone(), ..Grounds::new(asked) };
     let mut found = Assessment {
+        sector,
         survival: lasting::readings(&grounds),
         hazard: periods::readings(&grounds),
         series: contacts::series(&grounds),
         comparison: contacts::comparison(&grounds),
         specifications: choices::readings(&grounds),
+        forecast: rest::readings(&grounds),
+        substitution: instead::readings(&grounds),
+        unseen: unseen::readings(&grounds),
+        noise: noise::readings(&grounds),
         checks: Vec::new(),
         questions: Vec::new(),
     };
@@ -171,6 +216,10 @@ pub fn assess(asked: &Asked<'_>) -> Assessment {
         &mut found.series,
         &mut found.comparison,
         &mut found.specifications,
+        &mut found.forecast,
+        &mut found.substitution,
+        &mut found.unseen,
+        &mut found.noise,
     ];
     all.into_iter().flatten().for_each(Reading::keep_finite);
     found.checks = questions::checks(&grounds, &found);
@@ -183,11 +232,13 @@ struct Grounds<'a> {
     asked: &'a Asked<'a>,
     /// Histories of all vantages united.
     organisations: Vec<History>,
+    /// The sector that the panel was narrowed to, if it was.
+    sector: Option<SectorId>,
 }
 
 impl<'a> Grounds<'a> {
     fn new(asked: &'a Asked<'a>) -> Self {
-        Self { asked, organisations: organisations(asked.panel) }
+        Self { asked, organisations: organisations(asked.panel), sector: None }
     }
 
     fn addressed(&self) -> Country {
@@ -207,6 +258,14 @@ impl<'a> Grounds<'a> {
                 format!("the act addresses {part}; organisations are known by country"),
             ));
         }
+        scope::sector(self.asked.policy)?;
+        if self.sector.is_some() && !self.tells_cells() {
+            return Err(Refused::by(
+                "disclosure",
+                "the act addresses one sector of a country; cells of both are for the \
+                 operator",
+            ));
+        }
         if !self.organisations.iter().any(|o| o.country == Some(country)) {
             return Err(Refused::by(
                 "addressee-absent",
@@ -220,6 +279,11 @@ impl<'a> Grounds<'a> {
             "disclosure",
             format!("figures of {country} would show too few organisations"),
         ))
+    }
+
+    /// Whether figures by country and sector may be told beside those by each.
+    fn tells_cells(&self) -> bool {
+        self.asked.cell_min <= 1
     }
 
     /// Whether a part of a group may be told: nobody, or enough.
@@ -327,6 +391,11 @@ impl Reading {
         self.low = self.low.filter(|v| v.is_finite());
         self.high = self.high.filter(|v| v.is_finite());
     }
+}
+
+/// `k` of `n` as a share; 0 of nothing.
+fn count_share(k: u64, n: u64) -> f64 {
+    crate::interval::as_f64(k) / crate::interval::as_f64(n.max(1))
 }
 
 /// The reading of `what` of `of` that has a value.

@@ -13,8 +13,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidegauge_model::policy::PolicyEvent;
-use tidegauge_model::{Country, Day, DayRange};
+use tidegauge_model::{Country, Day, DayRange, SectorId};
 
+use super::scope::{self, Group};
 use super::{ALL, GROUP_MIN, Grounds, Reading, Refused};
 use crate::interval::as_f64;
 use crate::regression::{Coefficient, RegressionError, count};
@@ -57,7 +58,7 @@ pub(super) fn readings(grounds: &Grounds<'_>) -> Vec<Reading> {
     let mut found = cohort.ratios(&steps, &fit);
     found.push(cohort.spillover(&steps, &fit));
     let own: Vec<&Step> =
-        steps.kept.iter().filter(|s| s.country == grounds.addressed()).collect();
+        steps.kept.iter().filter(|s| s.is_of(grounds.addressed())).collect();
     let first = own.first().copied();
     found.push(cohort.in_time(first));
     found.push(cohort.in_space(first, &steps));
@@ -71,6 +72,7 @@ struct Cohort<'a> {
     grounds: &'a Grounds<'a>,
     origin: DayRange,
     countries: Vec<Option<Country>>,
+    sectors: Vec<Option<SectorId>>,
     /// Whether each belongs to a family with members in the addressee's country, and is
     /// none of them.
     linked: Vec<bool>,
@@ -79,9 +81,9 @@ struct Cohort<'a> {
     last: u32,
 }
 
-/// A term: from a week on, for a country.
+/// A term: from a week on, for a country or a sector of it.
 struct Step {
-    country: Country,
+    group: Group,
     day: Day,
     /// Weeks since the cohort's origin.
     week: u32,
@@ -145,11 +147,15 @@ impl Steps {
                 format!("it addresses {part}; organisations are known by country");
             return Err(Refused::by("subdivision", reason));
         }
+        let group = Group { country: act.country, sector: scope::sector(act)? };
         let week = cohort.week(day)?;
-        cohort.large_enough(act.country)?;
-        let near = |s: &&mut Step| s.country == act.country && week < s.week + GAP;
+        // In a panel of one sector an act on that sector is on all there is.
+        let narrowed = cohort.grounds.sector.is_some();
+        let group = Group { sector: group.sector.filter(|_| !narrowed), ..group };
+        cohort.large_enough(&group)?;
+        let near = |s: &&mut Step| s.group.meets(&group) && week < s.week + GAP;
         if let Some(other) = self.kept.iter_mut().rev().find(near) {
-            if other.day == day {
+            if other.day == day && other.group == group {
                 other.acts.insert(act.id.to_string());
                 return Ok(());
             }
@@ -161,12 +167,16 @@ impl Steps {
             return Err(Refused::by("acts-too-close", reason));
         }
         let acts = BTreeSet::from([act.id.to_string()]);
-        self.kept.push(Step { country: act.country, day, week, acts, words });
+        self.kept.push(Step { group, day, week, acts, words });
         Ok(())
     }
 
     fn countries(&self) -> BTreeSet<Country> {
-        self.kept.iter().map(|s| s.country).collect()
+        self.kept.iter().map(|s| s.group.country).collect()
+    }
+
+    fn groups(&self) -> BTreeSet<Group> {
+        self.kept.iter().map(|s| s.group.clone()).collect()
     }
 }
 
@@ -177,7 +187,12 @@ impl Step {
 
     /// Of what a ratio is: also the name of its term.
     fn name(&self) -> String {
-        format!("{} from {} ({}: {})", self.country, self.day, self.words, self.names())
+        format!("{} from {} ({}: {})", self.group, self.day, self.words, self.names())
+    }
+
+    /// Whether it is on the whole of a country.
+    fn is_of(&self, country: Country) -> bool {
+        self.group == Group { country, sector: None }
     }
 }
 
@@ -206,6 +221,7 @@ impl<'a> Cohort<'a> {
             grounds,
             origin,
             countries: Vec::new(),
+            sectors: Vec::new(),
             linked: Vec::new(),
             spells: Vec::new(),
             last: 0,
@@ -216,6 +232,7 @@ impl<'a> Cohort<'a> {
             let cluster = *families.entry(&of.family).or_insert(next);
             cohort.spells.push(Spell { first: 1, last, event, cluster });
             cohort.countries.push(of.country);
+            cohort.sectors.push(of.sector.clone());
             let linked = of.country != addressed && reaching.contains(&of.family);
             cohort.linked.push(linked);
             cohort.last = cohort.last.max(last);
@@ -264,20 +281,25 @@ impl<'a> Cohort<'a> {
         Ok(week)
     }
 
-    fn size(&self, country: Country) -> usize {
-        self.countries.iter().filter(|c| **c == Some(country)).count()
+    fn is_in(&self, group: &Group, i: usize) -> bool {
+        group.holds(self.countries[i], self.sectors[i].as_ref())
     }
 
-    fn large_enough(&self, country: Country) -> Result<(), Refused> {
+    fn size(&self, group: &Group) -> usize {
+        (0..self.countries.len()).filter(|i| self.is_in(group, *i)).count()
+    }
+
+    fn large_enough(&self, group: &Group) -> Result<(), Refused> {
         let least = GROUP_MIN.max(self.grounds.asked.cell_min);
-        if self.size(country) < least {
+        if self.size(group) < least {
             let words =
-                format!("fewer than {least} organisations of {country} are followed");
+                format!("fewer than {least} organisations of {group} are followed");
             return Err(Refused::by("organisations-min", words));
         }
-        if !self.grounds.tells(country) {
-            let words =
-                format!("figures of {country} would show too few organisations");
+        let cell = group.sector.is_some() || self.grounds.sector.is_some();
+        let hidden = cell && !self.grounds.tells_cells();
+        if hidden || !self.grounds.tells(group.country) {
+            let words = format!("figures of {group} would show too few organisations");
             return Err(Refused::by("disclosure", words));
         }
         Ok(())
@@ -322,7 +344,7 @@ impl<'a> Cohort<'a> {
                 continue;
             }
             // A country's own level cannot be told: none of its terms can.
-            let bad = |s: &Step| s.name() == name || s.country.as_str() == name;
+            let bad = |s: &Step| s.name() == name || s.group.to_string() == name;
             if !steps.kept.iter().any(bad) {
                 return Err(refused);
             }
@@ -335,18 +357,19 @@ impl<'a> Cohort<'a> {
 
     fn fit_once(&self, steps: &Steps) -> Result<Hazard, SurvivalRefused> {
         let mut terms: Vec<(String, Column<'_>)> = Vec::new();
-        for country in steps.countries() {
-            let is = move |i: usize, _| indicator(self.countries[i] == Some(country));
-            terms.push((country.to_string(), Box::new(is)));
+        for group in steps.groups() {
+            let name = group.to_string();
+            let is = move |i: usize, _| indicator(self.is_in(&group, i));
+            terms.push((name, Box::new(is)));
         }
         for step in &steps.kept {
-            let (country, from) = (step.country, step.week);
+            let from = step.week;
             let on = move |i: usize, week| {
-                indicator(self.countries[i] == Some(country) && week >= from)
+                indicator(week >= from && self.is_in(&step.group, i))
             };
             terms.push((step.name(), Box::new(on)));
         }
-        let own = steps.kept.iter().find(|s| s.country == self.grounds.addressed());
+        let own = steps.kept.iter().find(|s| s.is_of(self.grounds.addressed()));
         let linked = self.linked.iter().filter(|l| **l).count();
         let apart = steps.unlinked.is_none() && linked >= self.linked_min();
         if let Some(step) = own.filter(|_| apart) {
@@ -375,7 +398,7 @@ impl<'a> Cohort<'a> {
         for step in &steps.kept {
             let reading = |what| {
                 Reading::of(what, step.name(), "ratio")
-                    .on(self.size(step.country), "organisations")
+                    .on(self.size(&step.group), "organisations")
                     .by(self.method(), assumption.clone())
             };
             match fit.as_ref().map(|fit| coefficient(fit, &step.name())) {
@@ -426,7 +449,7 @@ impl<'a> Cohort<'a> {
     fn in_time(&self, first: Option<&Step>) -> Reading {
         let country = self.grounds.addressed();
         let reading = Reading::of(IN_TIME, country, "ratio")
-            .on(self.size(country), "organisations")
+            .on(self.size(&Group { country, sector: None }), "organisations")
             .by(self.method(), "no act cast its shadow ahead");
         let Some(first) = first else { return reading.refuse(no_act()) };
         let before = first.week - 1;

@@ -7,7 +7,7 @@ use tidegauge_model::policy::ActKind;
 
 use super::{
     ALL, Assessment, Check, Grounds, Question, REST, Reading, Sight, choices, contacts,
-    lasting, periods, reading,
+    lasting, periods, reading, rest,
 };
 
 /// What would come by chance so seldom is told as a failed check.
@@ -149,12 +149,13 @@ fn usage(grounds: &Grounds<'_>, found: &Assessment) -> String {
 
 /// Usage by the figure with visibility taken out, if there is one.
 fn corrected(grounds: &Grounds<'_>, whom: &str) -> Option<String> {
-    let wanted: &[_] = match whom {
-        ALL => &[],
-        country => &[("country".to_owned(), country.to_owned())],
-    };
+    let pair = |dimension: &str, value: &str| (dimension.to_owned(), value.to_owned());
+    let country = (whom != ALL).then(|| pair("country", whom));
+    let sector = grounds.sector.as_ref().map(|s| pair("sector", s.as_str()));
+    let wanted: Vec<_> = country.into_iter().chain(sector).collect();
     let of = grounds.asked.corrected.iter().find(|e| e.stratum == wanted)?;
-    let interval = of.intervals.first()?;
+    // The last holds every error that is known.
+    let interval = of.intervals.last()?;
     let [value, low, high] =
         [of.value, interval.high, interval.low].map(|gone| 100.0 * (1.0 - gone));
     Some(format!(
@@ -265,6 +266,7 @@ fn effect(grounds: &Grounds<'_>, found: &Assessment) -> String {
         other => parts
             .push(format!("half-life {}", refusal(other, &found.survival, &addressed))),
     }
+    parts.extend(ahead(found, &addressed));
     let own = ratios(found).find(|r| r.of.starts_with(&addressed));
     parts.push(match own {
         Some(ratio) => {
@@ -285,6 +287,23 @@ fn effect(grounds: &Grounds<'_>, found: &Assessment) -> String {
         ),
     });
     parts.join("; ")
+}
+
+/// When a tenth will be left, or that it will not.
+fn ahead(found: &Assessment, addressed: &str) -> Option<String> {
+    let reading = reading(&found.forecast, rest::UNTIL[1].1, addressed)?;
+    Some(match (reading.value, &reading.refused) {
+        (Some(weeks), _) => {
+            let high = reading.high.map_or("no end".to_owned(), |h| format!("{h:.0}"));
+            let low = reading.low.unwrap_or(0.0);
+            format!(
+                "if it goes on like that, a tenth is left {weeks:.0} weeks after the \
+                 window before ({low:.0} to {high})"
+            )
+        }
+        (None, Some(refused)) => format!("a tenth: {refused}"),
+        (None, None) => return None,
+    })
 }
 
 fn elsewhere(grounds: &Grounds<'_>, found: &Assessment) -> String {

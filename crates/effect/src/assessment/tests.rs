@@ -115,10 +115,10 @@ fn ask(panel: &Panel, acts: &[PolicyEvent]) -> Assessment {
     ask_with(panel, acts, |_| {})
 }
 
-fn ask_with(
-    panel: &Panel,
-    acts: &[PolicyEvent],
-    change: impl FnOnce(&mut Asked<'_>),
+fn ask_with<'a>(
+    panel: &'a Panel,
+    acts: &'a [PolicyEvent],
+    change: impl FnOnce(&mut Asked<'a>),
 ) -> Assessment {
     let windows = Windows::new(month("2024-04"), month("2024-11"))
         .unwrap_or_else(|_| unreachable!());
@@ -131,6 +131,8 @@ fn ask_with(
         sight: Sight::Steady,
         corrected: Vec::new(),
         told: panel.histories.iter().filter_map(|h| h.country).collect(),
+        rivals: &[],
+        looked_at: None,
         cell_min: 10,
     };
     change(&mut asked);
@@ -167,6 +169,10 @@ impl Assessment {
             &self.series,
             &self.comparison,
             &self.specifications,
+            &self.forecast,
+            &self.substitution,
+            &self.unseen,
+            &self.noise,
         ]
         .into_iter()
         .flatten()
@@ -528,4 +534,205 @@ fn the_same_question_has_the_same_answer() {
     let panel = small().panel();
     let acts = [act("ban", "US", Some("2024-06-20"), None)];
     assert_eq!(ask(&panel, &acts), ask(&panel, &acts));
+}
+
+/// A rival of which those who left are seen from their last week with the product on, one
+/// in two of them.
+fn rival_of(panel: &Panel) -> Panel {
+    let mut histories = Vec::new();
+    for (i, history) in panel.histories.iter().enumerate() {
+        let last = history.weeks.iter().rposition(|w| w.seen != 0);
+        let Some(last) = last.filter(|l| i % 2 == 0 && *l + 6 < history.weeks.len())
+        else {
+            continue;
+        };
+        let mut weeks = vec![WeekCell { visible: 0x7f, ..WeekCell::default() }; last];
+        weeks.resize(
+            history.weeks.len(),
+            WeekCell { seen: 0x15, visible: 0x7f, control: 1 },
+        );
+        histories.push(History { weeks, ..history.clone() });
+    }
+    Panel { product: "r".into(), days: panel.days, histories }
+}
+
+#[test]
+fn what_came_instead_is_told_with_its_band() {
+    let panel = act_that_works().panel();
+    let acts = [act("ban", "US", Some("2024-06-20"), None)];
+    let none = ask(&panel, &acts);
+    assert_eq!(none.rule(instead::REPLACED, "all"), "rival-needed");
+    let rivals = [rival_of(&panel)];
+    let found = ask_with(&panel, &acts, |asked| asked.rivals = &rivals);
+    let replaced = found.get(instead::REPLACED, "all");
+    // Every second one that left is seen with the rival, and all have controls: no band.
+    let (low, high) = (replaced.low.unwrap(), replaced.high.unwrap());
+    assert!((low - 0.5).abs() < 0.08 && (high - low).abs() < 1e-9, "{replaced:?}");
+    let order = found.get(instead::ORDER, "all");
+    assert!(order.value.unwrap() > 0.9, "{order:?}");
+    let mut dark = panel.clone();
+    for history in dark.histories.iter_mut().skip(1).step_by(2) {
+        history.weeks[43..].iter_mut().for_each(|w| *w = WeekCell::default());
+    }
+    let found = ask_with(&dark, &acts, |asked| asked.rivals = &rivals);
+    let replaced = found.get(instead::REPLACED, "all");
+    assert!(replaced.high.unwrap() - replaced.low.unwrap() > 0.3, "{replaced:?}");
+}
+
+#[test]
+fn the_rest_has_a_date_or_none() {
+    let acts = [act("ban", "US", Some("2024-06-20"), None)];
+    let found = ask(&act_that_works().panel(), &acts);
+    let half = found.get(rest::UNTIL[0].1, "rest");
+    // A hazard of 1 % a week halves in 69 weeks.
+    assert!(covers(half, 69.0), "{half:?}");
+    let mut stays = act_that_works().panel();
+    // Half of all never leave, the others with a mean time of four weeks from May on.
+    for (i, history) in stays.histories.iter_mut().enumerate() {
+        let rank = (count_of(i / 2 % 100) + 0.5) / 100.0;
+        for (week, cell) in history.weeks.iter_mut().enumerate() {
+            let uses = i % 2 == 0 || count_of(week) < 17.5 - 4.0 * rank.ln();
+            cell.seen = if uses { 0x1f } else { 0 };
+        }
+    }
+    let found = ask(&stays, &acts);
+    assert_eq!(found.rule(rest::UNTIL[1].1, "all"), "not-reached");
+    let floor = found.get(rest::FLOOR, "all");
+    assert!(covers(floor, 0.5), "{floor:?}");
+    let changed = ask_with(&stays, &acts, |asked| {
+        asked.sight = Sight::Changed("dark".to_owned());
+    });
+    assert_eq!(changed.rule(rest::FLOOR, "all"), "visibility-changed");
+}
+
+#[test]
+fn vantages_that_overlap_tell_how_many_there_were_at_least() {
+    let acts = [act("ban", "US", Some("2024-06-20"), None)];
+    let alone = ask(&small().panel(), &acts);
+    assert_eq!(alone.rule(unseen::AT_LEAST[0], "all"), "vantages-needed");
+    let world = Drawn {
+        vantages: &["east", "west"],
+        shown: [0.03, 0.09],
+        ..Drawn::new(vec![("US", 300, [0.0; 2]), ("DE", 300, [0.0; 2])])
+    };
+    let mut panel = world.panel();
+    let found = ask(&panel, &acts);
+    let least = found.get(unseen::AT_LEAST[0], "all");
+    // 600 were there; those seldom seen anywhere make it too low, never too high.
+    assert!(least.value.unwrap() < 620.0 && least.value.unwrap() > 450.0, "{least:?}");
+    assert!(
+        least.value.unwrap() > count_of(least.n)
+            && least.low.unwrap() >= count_of(least.n)
+    );
+    let west = |h: &History| h.vantage.as_str() == "west";
+    for (i, history) in panel.histories.iter_mut().enumerate() {
+        if (i / 2 % 2 == 0) == west(history) {
+            history.weeks.iter_mut().for_each(|w| w.seen = 0);
+        }
+    }
+    assert_eq!(ask(&panel, &acts).rule(unseen::AT_LEAST[0], "all"), "overlap-needed");
+}
+
+fn count_of(n: usize) -> f64 {
+    crate::regression::count(n)
+}
+
+#[test]
+fn noise_is_a_rate_and_a_second_figure() {
+    let acts = [act("ban", "DE", Some("2024-06-20"), None)];
+    let world = Drawn { shown: [0.06, 0.08], ..small() };
+    let mut panel = world.panel();
+    assert_eq!(ask(&panel, &acts).rule(noise::RATE, "all"), "footprint-needed");
+    // Two thousand without the product, of which each is seen on a day with 1 in 250.
+    let mut random = Pcg64Mcg::seed_from_u64(3);
+    for i in 0..2_000 {
+        let weeks = (0..48).map(|_| WeekCell {
+            seen: u8::from(random.random_bool(0.004)),
+            visible: 0x7f,
+            control: 1,
+        });
+        panel.histories.push(History {
+            organisation: format!("zz{i:05}").as_str().into(),
+            family: format!("zz{i:05}").as_str().into(),
+            weeks: weeks.collect(),
+            ..panel.histories[0].clone()
+        });
+    }
+    let found = ask_with(&panel, &acts, |asked| {
+        asked.looked_at = Some(2_160);
+        asked.cell_min = 1;
+    });
+    assert!(covers(found.get(noise::RATE, "all"), 0.004), "{:?}", found.noise);
+    let sensitivity = found.get(noise::SENSITIVITY, "all");
+    assert!(sensitivity.value.unwrap() > 0.5 && sensitivity.value.unwrap() < 0.95);
+    let freed = found.get(noise::FREED, "DE");
+    // From April to November, 30 weeks at 2 %; as seen it is more, by those missed.
+    let truth = 1.0 - 0.98f64.powi(30);
+    assert!(covers(freed, truth), "{freed:?} {truth}");
+}
+
+#[test]
+fn an_act_on_a_sector_is_asked_of_that_sector() {
+    let mut panel = act_that_works().panel();
+    // Public bodies of the US leave in the summer, nobody else does.
+    for (i, history) in panel.histories.iter_mut().enumerate() {
+        let public = i % 4 == 0;
+        history.sector = Some(if public { "government" } else { "finance" }.into());
+        let left =
+            public && history.country == Some("US".parse().unwrap()) && i % 8 == 0;
+        for (week, cell) in history.weeks.iter_mut().enumerate() {
+            let uses = !left || week < 26 + i % 12;
+            cell.seen = if uses && (week + i) % 9 != 0 { 0x15 } else { 0 };
+        }
+    }
+    let mut ban = act("ban", "US", Some("2024-06-20"), None);
+    ban.private_sector = "no".to_owned();
+    let found = ask_with(&panel, &[ban.clone()], |asked| asked.cell_min = 1);
+    assert_eq!(
+        found.sector.as_ref().map(ToString::to_string).as_deref(),
+        Some("government")
+    );
+    let still = found.get(lasting::STILL, "US");
+    assert!((still.value.unwrap() - 0.5).abs() < 0.1, "{still:?}");
+    let public = ask(&panel, &[ban.clone()]);
+    assert_eq!(public.rule(lasting::LOG_RANK, "US"), "disclosure");
+    // Beside an act on all, it is a term of its own.
+    let all = act("advice", "US", Some("2024-03-11"), None);
+    let beside = ask_with(&panel, &[all, ban.clone()], |asked| asked.cell_min = 1);
+    assert!(beside.sector.is_none());
+    assert!(
+        beside.hazard.iter().any(|r| r.of.starts_with("US government from 2024-06-20")),
+        "{:#?}",
+        beside.hazard
+    );
+    ban.kind = ActKind::Sanction;
+    let nobody = ask_with(&panel, &[ban], |asked| asked.cell_min = 1);
+    assert_eq!(nobody.rule(lasting::HALF_LIFE, "US"), "no-user-addressed");
+}
+
+#[test]
+fn a_series_has_ends_only_among_enough_countries() {
+    let acts = [act("ban", "US", Some("2024-06-20"), None)];
+    let few = ask(&act_that_works().panel(), &acts);
+    let ratio = few.get(contacts::RATIO, "US");
+    assert!(ratio.value.is_some() && ratio.low.is_none(), "{ratio:?}");
+    assert!(ratio.method.contains("no interval: 11 other countries"), "{ratio:?}");
+    let (mut held, mut answered) = (0, 0);
+    for seed in 0..20 {
+        let names = [
+            "DE", "FR", "IT", "ES", "BR", "MX", "IN", "TR", "CH", "SE", "JP", "AU",
+            "CA", "GB", "NL", "PL", "CZ", "AT", "BE", "PT",
+        ];
+        let mut countries = vec![("US", 150, [0.012; 2])];
+        countries.extend(names.map(|c| (c, 60, [0.012; 2])));
+        let world = Drawn { seed, weeks: 38, ..Drawn::new(countries) };
+        let found = ask_with(&world.panel(), &acts, |asked| {
+            asked.windows = Windows::new(month("2024-02"), early_august()).unwrap();
+        });
+        let ratio = found.get(contacts::RATIO, "US");
+        answered += 1;
+        held += usize::from(covers(ratio, 1.0));
+    }
+    // Binomial: fewer than 16 of 20 come once in 400 at .95.
+    assert!(held >= 16, "{held} of {answered} intervals hold no change");
 }

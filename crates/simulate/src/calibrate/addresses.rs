@@ -20,6 +20,7 @@ use crate::sight::{Link, Sight};
 const OWN_ADDRESSES: f64 = 1.85;
 
 /// Consumers of one country.
+#[derive(Clone)]
 pub(crate) struct Consumers {
     pub(crate) country: usize,
     /// When households leave.

@@ -40,6 +40,7 @@ const ROUNDS: u32 = 32;
 const SIGHT_ROUNDS: u32 = 20;
 
 /// Organisations of one country, and in the United States of one sector.
+#[derive(Clone)]
 pub(crate) struct Stratum {
     pub(crate) country: usize,
     /// Set where the sector is the stratum's.
@@ -94,6 +95,7 @@ impl Counts {
 }
 
 /// The solved world.
+#[derive(Clone)]
 pub(crate) struct Calibration {
     pub(crate) strata: Vec<Stratum>,
     pub(crate) consumers: Vec<Consumers>,

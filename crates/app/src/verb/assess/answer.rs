@@ -9,7 +9,9 @@ use serde_json::{Map, Value, json};
 use tidegauge_effect::Windows;
 use tidegauge_effect::occupancy::weekly::{Alarm, Corrected, Refusal, Share};
 use tidegauge_model::ProductId;
-use tidegauge_model::estimate::{Estimate, Identification, Quantity, ReleasedEstimate};
+use tidegauge_model::estimate::{
+    Estimate, Identification, Interval, Quantity, ReleasedEstimate,
+};
 use tidegauge_model::policy::PolicyEvent;
 
 /// A lack of fit with a p-value below this is told as a failed check.
@@ -100,13 +102,23 @@ impl Answer<'_> {
         );
         Some(match (group.corrected, reason(self.corrected, stratum)) {
             (Some(corrected), _) => {
-                let interval = corrected.intervals.first()?;
+                let [own, all] =
+                    [corrected.intervals.first()?, corrected.intervals.last()?];
+                let told = |i: &Interval| {
+                    format!("{:.0} to {:.0} %", 100.0 * i.low, 100.0 * i.high)
+                };
+                let sure = if own == all {
+                    told(all)
+                } else {
+                    format!(
+                        "{}; if every address is whose it is said to be, {}",
+                        told(all),
+                        told(own)
+                    )
+                };
                 format!(
-                    "{seen}; with visibility taken out, {:.0} % ({:.0} to {:.0} %) stopped \
-                     using {}",
+                    "{seen}; with visibility taken out, {:.0} % ({sure}) stopped using {}",
                     100.0 * corrected.value,
-                    100.0 * interval.low,
-                    100.0 * interval.high,
                     self.product
                 )
             }
@@ -262,15 +274,18 @@ fn groups(estimates: &[ReleasedEstimate]) -> BTreeMap<Stratum, Group<'_>> {
     groups
 }
 
-/// A value with its widest-founded interval: the last one, which resamples families.
+/// A value with its widest-founded interval, the last one, and each by itself.
 fn figure(estimate: Option<&Estimate>) -> Value {
     let Some(estimate) = estimate else { return Value::Null };
     let interval = estimate.intervals.last();
+    let each = estimate.intervals.iter();
+    let each = each.map(|i| json!({ "of": i.method, "low": i.low, "high": i.high }));
     json!({
         "value": estimate.value,
         "low": interval.map(|i| i.low),
         "high": interval.map(|i| i.high),
         "interval": interval.map(|i| i.method.as_str()),
+        "intervals": each.collect::<Vec<_>>(),
     })
 }
 

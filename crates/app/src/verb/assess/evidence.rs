@@ -5,7 +5,6 @@
 //! covered days, held by the same holders as those of the windows.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
 
 use anyhow::Context;
 use serde_json::{Map, Value as Json, json};
@@ -13,10 +12,11 @@ use tidegauge_census::Public;
 use tidegauge_effect::assessment::{Asked, Assessment, Reading, Sight, assess};
 use tidegauge_effect::occupancy::weekly::{Alarm, Corrected, Refusal};
 use tidegauge_effect::{Active, Windows};
-use tidegauge_model::count::Query;
+use tidegauge_model::count::{Dimension, Query};
 use tidegauge_model::estimate::{Identification, Quantity, ReleasedEstimate};
+use tidegauge_model::panel::Panel;
 use tidegauge_model::policy::{PolicyEvent, Timeline};
-use tidegauge_model::{Country, DayRange, ProductId};
+use tidegauge_model::{Country, DayRange, ProductId, Role, SectorId};
 
 use crate::args;
 use crate::opened::Opened;
@@ -44,6 +44,8 @@ pub(super) async fn found(
     let days = DayRange::new(first, last).context("the covered days have no order")?;
     let wide = Query { days, ..query.clone() };
     let panel = opened.counter.panel(product, &wide).await?;
+    let rivals = rivals(opened, product, &wide).await?;
+    let looked_at = looked_at(opened, &wide).await?;
     let public = Public::default().organisations_min;
     let least = if brief.evidence.internal { 1 } else { public };
     Ok(assess(&Asked {
@@ -61,8 +63,48 @@ pub(super) async fn found(
             .cloned()
             .collect(),
         told: told(brief.estimates),
+        rivals: &rivals,
+        looked_at,
         cell_min: usize::try_from(least)?,
     }))
+}
+
+/// Panels of every other product that is no control and that the lake has a sighting of.
+async fn rivals(
+    opened: &Opened,
+    product: &ProductId,
+    query: &Query,
+) -> anyhow::Result<Vec<Panel>> {
+    let others = opened.catalog.products().iter();
+    let others =
+        others.filter(|p| !p.control && p.id != *product).map(|p| p.id.clone());
+    let by = vec![Dimension::Product];
+    let products: Vec<ProductId> = others.collect();
+    let asked = Query { by, products: products.clone(), ..query.clone() };
+    let census = opened.counter.census(&asked).await?;
+    let seen = |product: &&ProductId| {
+        let of = census.cells.iter().filter(|cell| cell.counts.organisations > 0);
+        of.flat_map(|cell| cell.key.first()).flatten().any(|id| id == product.as_str())
+    };
+    let mut panels = Vec::new();
+    for rival in products.iter().filter(seen) {
+        panels.push(opened.counter.panel(rival, query).await?);
+    }
+    Ok(panels)
+}
+
+/// Organisations in contact with any product or control: those that could have been seen.
+/// Counted by kind of network, of which most have one that stands for them: an organisation
+/// with two is counted once, one with the rarer kind alone not at all.
+async fn looked_at(opened: &Opened, query: &Query) -> anyhow::Result<Option<u64>> {
+    let asked = Query {
+        by: vec![Dimension::Kind],
+        products: Vec::new(),
+        roles: Role::ALL.to_vec(),
+        ..query.clone()
+    };
+    let census = opened.counter.census(&asked).await?;
+    Ok(census.cells.iter().map(|cell| cell.counts.organisations).max())
 }
 
 /// Countries whose cohort removal is shown.
@@ -119,15 +161,21 @@ pub(super) fn add(document: &mut Map<String, Json>, found: &Assessment) {
         .iter()
         .map(|q| json!({ "question": q.question, "answer": q.answer }));
     document.insert("questions".to_owned(), questions.collect());
+    let sector = found.sector.as_ref().map(SectorId::as_str);
+    document.insert("sector".to_owned(), json!(sector));
 }
 
-fn sections(found: &Assessment) -> [(&'static str, &[Reading]); 5] {
+pub(super) fn sections(found: &Assessment) -> [(&'static str, &[Reading]); 9] {
     [
         ("survival", &found.survival),
         ("hazard", &found.hazard),
         ("series", &found.series),
         ("comparison", &found.comparison),
         ("specifications", &found.specifications),
+        ("forecast", &found.forecast),
+        ("substitution", &found.substitution),
+        ("unseen", &found.unseen),
+        ("noise", &found.noise),
     ]
 }
 
@@ -150,38 +198,8 @@ fn reading(reading: &Reading) -> Json {
     })
 }
 
-/// For people: figures under headings, what is refused by rule, then checks and questions.
-pub(super) fn print(found: &Assessment) -> anyhow::Result<()> {
-    let told = "writing to standard output";
-    for (key, readings) in sections(found) {
-        writeln!(std::io::stdout(), "\n{key}").context(told)?;
-        rows(key, readings).print(args::Format::Table)?;
-        for (rule, (reason, of)) in refusals(readings) {
-            let more =
-                if of > 1 { format!(" (and {} more)", of - 1) } else { String::new() };
-            writeln!(std::io::stdout(), "  {rule}: {reason}{more}").context(told)?;
-        }
-    }
-    writeln!(std::io::stdout(), "\nchecks").context(told)?;
-    for check in &found.checks {
-        let passed = match check.passed {
-            Some(true) => "passed",
-            Some(false) => "failed",
-            None => "not carried out",
-        };
-        writeln!(std::io::stdout(), "  {}: {passed}: {}", check.name, check.detail)
-            .context(told)?;
-    }
-    writeln!(std::io::stdout(), "\nquestions").context(told)?;
-    for question in &found.questions {
-        writeln!(std::io::stdout(), "  {}\n    {}", question.question, question.answer)
-            .context(told)?;
-    }
-    Ok(())
-}
-
 /// Readings that have a figure.
-fn rows(name: &'static str, readings: &[Reading]) -> Rows {
+pub(super) fn rows(name: &'static str, readings: &[Reading]) -> Rows {
     let columns = ["what", "of", "value", "low", "high", "unit", "p", "n", "counted"];
     let mut rows = Rows::new(name, columns);
     let number = |v: Option<f64>| v.map_or(Value::Unknown, |v| Value::Float(v, 3));
@@ -202,7 +220,7 @@ fn rows(name: &'static str, readings: &[Reading]) -> Rows {
 }
 
 /// Each rule once, with its first reason and how many figures it forbids.
-fn refusals(readings: &[Reading]) -> BTreeMap<&str, (String, usize)> {
+pub(super) fn refusals(readings: &[Reading]) -> BTreeMap<&str, (String, usize)> {
     let mut rules: BTreeMap<&str, (String, usize)> = BTreeMap::new();
     for reading in readings {
         if let Some(refused) = &reading.refused {

@@ -1,14 +1,17 @@
 //! `tidegauge assess`: what happened around an act, and what cannot be told.
 //!
-//! * `answer`: the document for programs, and the verdict in words; `rows`: for people;
-//! * `evidence`: what every other estimator says, for both.
+//! * `answer`: the document for programs, and the verdict in words;
+//! * `evidence`: what every other estimator says; `doubt`, `draws`: the error of attribution;
+//! * `rows`: the figures of each stratum; `page`: all of it for people, in order.
 //!
 //! **Invariant:** the figure with visibility taken out stands beside the one without it;
 //! where it is not identified, the rule that forbids it stands in its place.
 
 mod answer;
+mod doubt;
 mod draws;
 mod evidence;
+mod page;
 mod rows;
 
 use anyhow::{Context, bail};
@@ -22,11 +25,12 @@ use tidegauge_effect::{Active, Bootstrap, Stratify, Windows};
 use tidegauge_model::count::{Dimension, Query};
 use tidegauge_model::estimate::{Estimate, Interval, Quantity};
 use tidegauge_model::panel::Panel;
-use tidegauge_model::policy::PolicyEvent;
+use tidegauge_model::policy::{PolicyEvent, Timeline};
 use tidegauge_model::{DayRange, Month};
 
 use self::answer::Answer;
 pub(crate) use self::answer::not_identified;
+pub(crate) use self::doubt::doubted_estimates;
 use crate::opened::{Audience, Opened};
 use crate::settings::Settings;
 use crate::{Outcome, args, knowledge};
@@ -37,14 +41,7 @@ pub(crate) async fn run(
     settings: &Settings,
 ) -> anyhow::Result<Outcome> {
     let timeline = knowledge::timeline(settings)?;
-    let policy = timeline.policy(verb.compared.policy.as_str()).with_context(|| {
-        let ids: Vec<&str> = timeline.policies.iter().map(|p| p.id.as_str()).collect();
-        format!(
-            "there is no policy `{}` (hint: {})",
-            verb.compared.policy,
-            ids.join(", ")
-        )
-    })?;
+    let policy = policy(&timeline, &verb.compared)?;
     let windows = windows(&verb.compared, policy)?;
     let opened = Opened::open(settings, verb.evidence.map).await?;
     let mut evidence = verb.evidence.clone();
@@ -75,7 +72,11 @@ pub(crate) async fn run(
     let asked_of = (&product, &query);
     draws::add(&mut estimates, &opened, asked_of, windows, verb, &ways).await?;
     if let Ok(corrected) = &corrected {
-        estimates.extend(corrected_estimates(corrected, windows));
+        let made_of = (corrected, &panel);
+        let seed = verb.compared.seed;
+        estimates.extend(
+            doubted_estimates(&opened, made_of, &query, windows, &ways, seed).await?,
+        );
     }
     let estimates = audience.estimates(estimates, &tables);
     if estimates.is_empty() {
@@ -94,11 +95,23 @@ pub(crate) async fn run(
     };
     let found = evidence::found(&opened, asked_of, &brief).await?;
     evidence::add(&mut rows.beside, &found);
-    rows.print(settings.format)?;
     if settings.format == args::Format::Table {
-        evidence::print(&found)?;
+        page::print(rows, &found, verb.top)?;
+    } else {
+        rows.print(settings.format)?;
     }
     Ok(Outcome::Done)
+}
+
+/// The act that was named.
+fn policy<'a>(
+    timeline: &'a Timeline,
+    compared: &args::Compared,
+) -> anyhow::Result<&'a PolicyEvent> {
+    timeline.policy(compared.policy.as_str()).with_context(|| {
+        let ids: Vec<&str> = timeline.policies.iter().map(|p| p.id.as_str()).collect();
+        format!("there is no policy `{}` (hint: {})", compared.policy, ids.join(", "))
+    })
 }
 
 /// The strata that are estimated. Cells by country and sector beside both margins would
@@ -151,7 +164,7 @@ pub(crate) fn corrected_estimates(
             n,
             k: still(n, share.value),
             intervals: vec![Interval {
-                method: "weekly occupancy".to_owned(),
+                method: "sampling and visibility (weekly occupancy)".to_owned(),
                 level: LEVEL,
                 low: share.low,
                 high: share.high,
@@ -243,7 +256,7 @@ mod tests {
     #[test]
     fn a_policy_chooses_windows_clear_of_its_dates() {
         let timeline = {
-            let mut timeline = tidegauge_model::policy::Timeline::default();
+            let mut timeline = Timeline::default();
             for (_, text) in tidegauge_enrich::built_in::POLICIES {
                 timeline.read(text).unwrap();
             }

@@ -216,7 +216,15 @@ impl<'a> Model<'a> {
             Ok(errors) => (Some(errors), Identification::Identified),
             Err(rule) => (None, Identification::NotIdentified(rule)),
         };
-        let share = |se: fn(Errors) -> f64| errors.map(|e| on_logits(value, se(e)));
+        // A logit never reaches the ends; a cohort of which nobody left does.
+        let (least, most) = counted_ends(members.iter().map(|i| known[*i].using));
+        let share = |se: fn(Errors) -> f64| {
+            errors.map(|e| {
+                let share = on_logits(value, se(e));
+                let (low, high) = (share.low.min(least / n), share.high.max(most / n));
+                Share { low, high, ..share }
+            })
+        };
         StratumRemoval {
             stratum,
             n_baseline: u64::try_from(members.len()).unwrap_or(u64::MAX),
@@ -373,6 +381,50 @@ impl<'a> Model<'a> {
     }
 }
 
+/// The chance beyond each end of an interval.
+const TAIL: f64 = 0.025;
+/// A chance so near 0 or 1 is one.
+const SURE: f64 = 1e-9;
+/// With more members in doubt their number is normal, and the logit has its ends.
+const DOUBTED_MAX: usize = 2_000;
+
+/// Ends of the middle 95 % of how many of a cohort do not use the product, given the chance
+/// of each that it does: of a sum of draws with unequal chances, worked out exactly. Where
+/// few are in doubt they may well all use it, and then nobody has left.
+fn counted_ends(using: impl Iterator<Item = f64>) -> (f64, f64) {
+    let (mut certain, mut doubted) = (0.0, Vec::new());
+    for p in using {
+        if p <= SURE {
+            certain += 1.0;
+        } else if p < 1.0 - SURE {
+            doubted.push(1.0 - p);
+        }
+    }
+    if doubted.len() > DOUBTED_MAX {
+        return (f64::INFINITY, 0.0);
+    }
+    let mut chances = vec![1.0];
+    for gone in doubted {
+        chances.push(0.0);
+        for k in (0..chances.len()).rev() {
+            let one_less = if k == 0 { 0.0 } else { chances[k - 1] };
+            chances[k] = chances[k] * (1.0 - gone) + one_less * gone;
+        }
+    }
+    let first = |of: &mut dyn Iterator<Item = f64>| {
+        let mut sum = 0.0;
+        let below = of.take_while(|p| {
+            sum += p;
+            sum < TAIL
+        });
+        as_f64(u64::try_from(below.count()).unwrap_or(0))
+    };
+    let least = first(&mut chances.iter().copied());
+    let back = first(&mut chances.iter().rev().copied());
+    let all = as_f64(u64::try_from(chances.len() - 1).unwrap_or(0));
+    (certain + least, certain + all - back)
+}
+
 /// The deviation that comes of weeks: who uses the product for the last time in the week
 /// before the window, by the model, may have done so a few days later. Where in the two
 /// weeks is taken to be as likely as anywhere: a uniform distribution.
@@ -409,5 +461,42 @@ pub(crate) fn on_logits_by(value: f64, se: f64, quantile: f64) -> Share {
         value,
         low: logistic(logit(at) - half).min(value),
         high: logistic(logit(at) + half).max(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cohort_of_which_perhaps_nobody_left_has_none_inside_its_ends() {
+        // Three in doubt: nobody left with chance .9 * .8 * .95 = .684.
+        let sure = std::iter::repeat_n(1.0, 97);
+        let ends = counted_ends([0.9, 0.8, 0.95].into_iter().chain(sure));
+        assert_eq!(ends, (0.0, 2.0));
+        // Two or more: .9*.2*.05 + .1*.8*.05 + .1*.2*.95 + .1*.2*.05 = .033 > .025.
+        assert_eq!(counted_ends([0.0, 0.0, 1.0].into_iter()), (2.0, 2.0));
+    }
+
+    #[test]
+    fn equal_chances_give_the_binomial() {
+        let ends = counted_ends(std::iter::repeat_n(0.7, 40));
+        let probability = |k: i32| {
+            let choose: f64 =
+                (0..k).map(|i| f64::from(40 - i) / f64::from(i + 1)).product();
+            choose * 0.3f64.powi(k) * 0.7f64.powi(40 - k)
+        };
+        let below = |k: f64| -> f64 {
+            (0..=40).filter(|i| f64::from(*i) < k).map(probability).sum()
+        };
+        assert!(below(ends.0) < TAIL && below(ends.0 + 1.0) >= TAIL, "{ends:?}");
+        let above = |k: f64| 1.0 - below(k + 1.0);
+        assert!(above(ends.1) < TAIL && above(ends.1 - 1.0) >= TAIL, "{ends:?}");
+    }
+
+    #[test]
+    fn many_in_doubt_leave_the_ends_to_the_logit() {
+        let (least, most) = counted_ends(std::iter::repeat_n(0.5, DOUBTED_MAX + 1));
+        assert!(least > 1e9 && most < 1.0);
     }
 }

@@ -195,6 +195,31 @@ fn families_that_leave_together_widen_what_is_said_of_others() {
     }
 }
 
+/// Rows of the table beside the stories: those that must be refused, and those that must
+/// be kept.
+#[test]
+fn odd_worlds_are_refused_or_kept() {
+    let of = |world: World| World { organisations: 400, ..world };
+    let refused = [
+        ("D, contacts of the product at 40 %", World { rot: 0.4, ..NOTHING }),
+        ("A, without controls", World { controls: 0.0, ..A }),
+    ];
+    for (name, world) in refused {
+        assert_eq!(tried(name, of(world))[0].answers, 0, "{name}");
+    }
+    let kept = [
+        ("A, two vantages", World { vantages: 2, ..A }),
+        ("B, an eighth of contacts", World { thin: 0.125, ..NOTHING }),
+        ("C, footprint kept", World { dark: 0.5, ..NOTHING }),
+        ("C, controls at 60 %", World { controls: 0.6, ..C }),
+        ("D, contacts of the product at 70 %", World { rot: 0.7, ..NOTHING }),
+        ("A and C together", World { dark: 0.5, footprint: false, ..A }),
+    ];
+    for (name, world) in kept {
+        all_kept(tried(name, of(world))[0], name);
+    }
+}
+
 /// A tenth of the members have rows of confidence .8, a fifth of which is wrong: drawn
 /// anew for each of five panels, by confidence.
 #[test]
