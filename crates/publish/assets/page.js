@@ -12,6 +12,7 @@
       const answer = await fetch(url, { signal: mine.signal });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const focused = document.activeElement && document.activeElement.name;
+      document.title = page.title;
       main.replaceWith(page.querySelector("main"));
       if (push) history.pushState(null, "", url);
       if (focused) document.querySelector(`[name="${focused}"]`)?.focus();
@@ -20,8 +21,11 @@
     }
   };
   document.addEventListener("change", (event) => {
-    const form = event.target.closest("#ask");
-    if (form) show("/?" + new URLSearchParams(new FormData(form)), true);
+    const form = event.target.closest("form.ask");
+    // Boxes are ticked one after the other: the button asks.
+    if (!form || event.target.type === "checkbox") return;
+    const fields = [...new FormData(form)].filter(([, value]) => value !== "");
+    show(form.getAttribute("action") + "?" + new URLSearchParams(fields), true);
   });
   window.addEventListener("popstate", () => show(location.href, false));
 })();

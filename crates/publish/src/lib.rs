@@ -8,6 +8,7 @@
 //! **Invariant:** nothing here knows the engine, an address or a packet: it shows only
 //! numbers that passed a disclosure rule.
 
+pub mod assessment;
 mod country;
 mod figure;
 mod number;

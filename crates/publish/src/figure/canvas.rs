@@ -98,6 +98,23 @@ impl Canvas {
         ));
     }
 
+    /// A dot that tells what it stands for when it is pointed at.
+    pub(crate) fn named_dot(
+        &mut self,
+        at: (f64, f64),
+        radius: f64,
+        class: &str,
+        words: &str,
+    ) {
+        self.push(format_args!(
+            "<circle class=\"{class}\" cx=\"{}\" cy=\"{}\" r=\"{}\"><title>{}</title></circle>",
+            px(at.0),
+            px(at.1),
+            px(radius),
+            escape(words)
+        ));
+    }
+
     pub(crate) fn text(
         &mut self,
         at: (f64, f64),

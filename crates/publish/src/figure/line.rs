@@ -7,7 +7,9 @@ use tidegauge_model::{Day, DayRange};
 use super::canvas::{Anchor, Canvas, append, polyline, px};
 use super::scale::{Days, Linear, fitted, spread, text_width, ticks, wrap};
 use super::{is_narrow, tick_label};
-use crate::number::{day_short, month_short, percent, place, short};
+use crate::number::{
+    day_short, days as when, month_short, percent, place, short, whole,
+};
 
 /// Height of the row of one event label.
 const EVENT_ROW: f64 = 18.0;
@@ -129,7 +131,7 @@ impl LinePanel {
             );
         }
         for series in &self.series {
-            series.draw(canvas, days, &y);
+            series.draw(canvas, days, &y, self.share);
         }
         self.ends(canvas, days, &y, width);
     }
@@ -160,7 +162,7 @@ impl LinePanel {
 }
 
 impl LineSeries {
-    fn draw(&self, canvas: &mut Canvas, days: &Days, y: &Linear) {
+    fn draw(&self, canvas: &mut Canvas, days: &Days, y: &Linear, share: bool) {
         if self.intervals.len() > 1 {
             let high = self.intervals.iter().map(|i| (days.middle(i.0), y.at(i.2)));
             let low =
@@ -174,8 +176,12 @@ impl LineSeries {
             .map(|(range, value)| Some((days.middle(*range), y.at((*value)?))))
             .collect();
         canvas.path(&polyline(points.iter().copied()), &format!("l{}", self.tone));
-        for point in points.into_iter().flatten() {
-            canvas.dot(point, 2.6, &format!("f{}", self.tone));
+        for ((range, value), point) in self.points.iter().zip(points) {
+            if let (Some(value), Some(point)) = (value, point) {
+                let value = if share { percent(*value) } else { whole(*value) };
+                let words = format!("{}, {}: {value}", self.name, when(*range));
+                canvas.named_dot(point, 2.6, &format!("f{}", self.tone), &words);
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ mod canvas;
 mod forest;
 mod heat;
 mod line;
+mod multiples;
 mod pairs;
 mod png;
 mod ranks;
@@ -17,6 +18,7 @@ pub(crate) use canvas::{append, escape};
 pub(crate) use forest::{Column, Dot, ForestChart, ForestRow};
 pub(crate) use heat::{HeatRow, HeatStrip};
 pub(crate) use line::{EventMark, LineChart, LinePanel, LineSeries};
+pub(crate) use multiples::{MultiplesChart, Panel};
 pub(crate) use pairs::{PairChart, PairRow, PairStyle};
 pub use png::DrawError;
 pub(crate) use png::Painter;
@@ -67,6 +69,7 @@ pub(crate) enum Chart {
     Forest(ForestChart),
     Heat(HeatStrip),
     Ranks(RankGrid),
+    Multiples(MultiplesChart),
 }
 
 impl Chart {
@@ -77,6 +80,7 @@ impl Chart {
             Self::Forest(chart) => chart.draw(width),
             Self::Heat(chart) => chart.draw(width),
             Self::Ranks(chart) => chart.draw(width),
+            Self::Multiples(chart) => chart.draw(width),
         }
     }
 }

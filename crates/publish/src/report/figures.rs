@@ -43,24 +43,41 @@ impl Section {
     }
 }
 
-/// All figures but that of ranks and that of coverage, in the order of the page.
+/// Names of the figures but that of ranks and that of coverage, in the order of the page.
+const IDS: [&str; 6] =
+    ["over-time", "countries", "removal", "sectors", "government", "retention"];
+
+/// All of them.
 pub(crate) fn all(report: &Report) -> Vec<Section> {
+    IDS.into_iter().filter_map(|id| one(report, id)).collect()
+}
+
+/// One of them.
+pub(crate) fn one(report: &Report, id: &str) -> Option<Section> {
     let place = country::in_sentence(report.focus.as_str());
-    [
-        (
+    let (id, title, figure) = match id {
+        "over-time" => (
             "over-time",
             "Addresses and organisations over time".to_owned(),
             over_time(report),
         ),
-        ("countries", "Organisations by country".to_owned(), countries(report)),
-        ("removal", "Removal by country".to_owned(), removal(report)),
-        ("sectors", format!("Sectors in {place}"), sectors(report)),
-        ("government", "Government organisations".to_owned(), government(report)),
-        ("retention", "Retention of the cohort".to_owned(), retention(report)),
-    ]
-    .into_iter()
-    .map(|(id, title, figure)| section(id, title, figure))
-    .collect()
+        "countries" => {
+            ("countries", "Organisations by country".to_owned(), countries(report))
+        }
+        "removal" => {
+            let by = removal_split(report).as_str();
+            ("removal", format!("Removal by {by}"), removal(report))
+        }
+        "sectors" => ("sectors", format!("Sectors in {place}"), sectors(report)),
+        "government" => {
+            ("government", "Government organisations".to_owned(), government(report))
+        }
+        "retention" => {
+            ("retention", "Retention of the cohort".to_owned(), retention(report))
+        }
+        _ => return None,
+    };
+    Some(section(id, title, figure))
 }
 
 /// A figure or what stands in its place.
@@ -647,16 +664,30 @@ fn steepest(shown: &[Pair]) -> Option<&Pair> {
         .min_by(|a, b| (after(a) / before(a)).total_cmp(&(after(b) / before(b))))
 }
 
-fn lower(name: &str) -> String {
+pub(crate) fn lower(name: &str) -> String {
     let mut chars = name.chars();
     chars.next().map_or_else(String::new, |c| c.to_lowercase().chain(chars).collect())
 }
 
 // ---- estimates ---------------------------------------------------------------------
 
+/// What the estimates are split by: countries, unless there are sectors only.
+fn removal_split(report: &Report) -> Dimension {
+    let has = |dimension: Dimension| {
+        let name = dimension.as_str();
+        report.estimates.iter().any(|e| e.stratum().iter().any(|(n, _)| n == name))
+    };
+    if has(Dimension::Sector) && !has(Dimension::Country) {
+        Dimension::Sector
+    } else {
+        Dimension::Country
+    }
+}
+
 fn removal(report: &Report) -> Result<Figure, Absence> {
     reading::equally_long(report.before, report.after)?;
-    let mut codes = removal_countries(report);
+    let split = removal_split(report);
+    let mut codes = removal_by(report, split);
     let total = codes.len();
     let all = estimate(&report.estimates, Quantity::CohortRemoval, None);
     if total == 0 && all.is_none() {
@@ -668,12 +699,14 @@ fn removal(report: &Report) -> Result<Figure, Absence> {
         });
     }
     codes.truncate(ROWS_MAX);
+    let many = if split == Dimension::Sector { "sectors" } else { "countries" };
     let mut rows: Vec<ForestRow> = Vec::new();
     if all.is_some() {
-        rows.push(forest_row(report, None, "All countries"));
+        rows.push(forest_row(report, None, &format!("All {many}")));
     }
     for (code, _) in &codes {
-        rows.push(forest_row(report, Some(code), &country::name(code)));
+        let name = name_of(report, split, code);
+        rows.push(forest_row(report, Some((split.as_str(), code)), &name));
     }
     let chart = ForestChart {
         columns: ("Cohort removal".to_owned(), "Net fall of the count".to_owned()),
@@ -689,11 +722,11 @@ fn removal(report: &Report) -> Result<Figure, Absence> {
         interval_note(report),
     ];
     if total > codes.len() {
-        notes.push(format!("The {} largest of {total} countries.", codes.len()));
+        notes.push(format!("The {} largest of {total} {many}.", codes.len()));
     }
     Ok(Figure {
         id: "removal",
-        title: removal_title(report, &codes),
+        title: removal_title(report, split, &codes),
         subtitle: format!(
             "Share of organisations, {}, with intervals",
             windows_long(report.before, report.after)
@@ -701,8 +734,10 @@ fn removal(report: &Report) -> Result<Figure, Absence> {
         caveat: reading::caveat(report),
         source: None,
         notes,
-        description: "Estimates with intervals by country; the table has the values."
-            .to_owned(),
+        description: format!(
+            "Estimates with intervals by {}; the table has the values.",
+            split.as_str()
+        ),
         chart: Chart::Forest(chart),
         table: crate::tables::estimates(&report.estimates),
     })
@@ -710,12 +745,17 @@ fn removal(report: &Report) -> Result<Figure, Absence> {
 
 /// Countries with a shown cohort removal, largest cohort first.
 pub(super) fn removal_countries(report: &Report) -> Vec<(String, &Estimate)> {
+    removal_by(report, Dimension::Country)
+}
+
+/// Values of a dimension with a shown cohort removal, largest cohort first.
+fn removal_by(report: &Report, split: Dimension) -> Vec<(String, &Estimate)> {
     let mut found: Vec<(String, &Estimate)> = report
         .estimates
         .iter()
         .filter(|e| e.quantity() == Quantity::CohortRemoval)
         .filter_map(|e| match e.stratum() {
-            [(name, value)] if name == "country" => {
+            [(name, value)] if name == split.as_str() => {
                 let shown = e.shown().filter(|e| e.value.is_finite())?;
                 Some((value.clone(), shown))
             }
@@ -726,15 +766,14 @@ pub(super) fn removal_countries(report: &Report) -> Vec<(String, &Estimate)> {
     found
 }
 
-fn forest_row(report: &Report, code: Option<&str>, name: &str) -> ForestRow {
+fn forest_row(report: &Report, stratum: Option<(&str, &str)>, name: &str) -> ForestRow {
     let dot = |quantity| {
-        let stratum = code.map(|code| ("country", code));
         let found = estimate(&report.estimates, quantity, stratum);
         found.map_or(Column::Words("not shown"), |e| Column::Dot(dot_of(e)))
     };
     ForestRow {
         name: name.to_owned(),
-        total: code.is_none(),
+        total: stratum.is_none(),
         left: dot(Quantity::CohortRemoval),
         right: dot(Quantity::NetChange),
     }
@@ -767,7 +806,11 @@ fn interval_note(report: &Report) -> String {
     format!("Lines are intervals for sampling error only: {methods}.")
 }
 
-fn removal_title(report: &Report, codes: &[(String, &Estimate)]) -> String {
+fn removal_title(
+    report: &Report,
+    split: Dimension,
+    codes: &[(String, &Estimate)],
+) -> String {
     let by = |a: &&(String, &Estimate), b: &&(String, &Estimate)| {
         a.1.value.total_cmp(&b.1.value).then_with(|| a.0.cmp(&b.0))
     };
@@ -783,20 +826,31 @@ fn removal_title(report: &Report, codes: &[(String, &Estimate)]) -> String {
     if low.0 == high.0 {
         return format!(
             "In {}, {} of organisations were no longer seen between {between}",
-            country::in_sentence(&low.0),
+            in_sentence(report, split, &low.0),
             percent(low.1.value)
         );
     }
-    let ends = |e: &Estimate| dot_of(e).interval.unwrap_or((e.value, e.value));
-    let apart = ends(low.1).1 < ends(high.1).0;
     format!(
         "From {} ({}) to {} ({}) of organisations were no longer seen{}",
         percent(low.1.value),
-        country::name(&low.0),
+        name_of(report, split, &low.0),
         percent(high.1.value),
-        country::name(&high.0),
-        if apart { "" } else { ", a difference within the intervals" }
+        name_of(report, split, &high.0),
+        if apart(low.1, high.1) { "" } else { ", a difference within the intervals" }
     )
+}
+
+/// Whether the interval of the lower estimate ends below that of the higher one.
+pub(crate) fn apart(low: &Estimate, high: &Estimate) -> bool {
+    let ends = |e: &Estimate| dot_of(e).interval.unwrap_or((e.value, e.value));
+    ends(low).1 < ends(high).0
+}
+
+fn in_sentence(report: &Report, dimension: Dimension, value: &str) -> String {
+    match dimension {
+        Dimension::Country => country::in_sentence(value),
+        _ => lower(&name_of(report, dimension, value)),
+    }
 }
 
 fn retention(report: &Report) -> Result<Figure, Absence> {

@@ -22,8 +22,13 @@ use tidegauge_model::{Country, Coverage, Day, DayRange, ProductId, SectorId};
 use crate::figure::Painter;
 use crate::{Error, tables};
 pub use correction::{Correction, Stratum};
-use figures::Section;
-pub(crate) use page::{banner, style_sheet};
+pub(crate) use figures::{Section, section as section_of, share_in_words};
+pub(crate) use page::{
+    Beside, GLOSSARY, banner, key_strip, section_html, style_sheet,
+};
+pub(crate) use quality::{footprint_sentence, table as coverage_table};
+pub(crate) use reading::{caveat, estimate, months, sentence};
+pub(crate) use story::{headline, keys, told, visibility_example};
 
 /// Everything a report is made of. The app fills it; nothing in it is optional unless it
 /// may truly be unknown.
@@ -221,13 +226,17 @@ fn sections(report: &Report) -> Vec<Section> {
     sections
 }
 
-/// The figures of a report as parts of another page, without those in `skipped`; below a
-/// headline of their own.
-pub(crate) fn section_pages(report: &Report, skipped: &[&str]) -> String {
-    let source = source_line(report);
-    let shown = sections(report).into_iter().filter(|s| !skipped.contains(&s.id()));
-    let parts: String = shown.map(|s| page::section_html(&s, &source, false)).collect();
-    format!("{}{parts}", page::opening(report))
+/// One figure of a report, or what stands in its place; `None` if there is none of this
+/// name.
+pub(crate) fn section(report: &Report, id: &str) -> Option<Section> {
+    let coverage = || {
+        let title = "Coverage".to_owned();
+        figures::section("coverage", title, quality::figure(report))
+    };
+    match id {
+        "coverage" => Some(coverage()),
+        id => figures::one(report, id),
+    }
 }
 
 /// The last line of every figure.

@@ -42,7 +42,7 @@ pub(super) fn html(report: &Report, sections: &[Section], source: &str) -> Strin
     );
     page.push_str(&opening(report));
     for section in sections {
-        page.push_str(&section_html(section, source, true));
+        page.push_str(&section_html(section, source, Beside::Files));
     }
     page.push_str(&quality(report));
     page.push_str(&method(report));
@@ -86,20 +86,8 @@ pub(super) fn opening(report: &Report) -> String {
         escape(&story::standfirst(report))
     );
     let keys = story::keys(report);
+    html.push_str(&key_strip(&keys));
     if !keys.is_empty() {
-        html.push_str("<dl class=\"keys\">\n");
-        for key in keys {
-            append(
-                &mut html,
-                format_args!(
-                    "<div><dt>{}</dt><dd class=\"figure\">{}</dd><dd>{}</dd></div>\n",
-                    escape(&key.label),
-                    escape(&key.figure),
-                    escape(&key.note)
-                ),
-            );
-        }
-        html.push_str("</dl>\n");
         append(
             &mut html,
             format_args!(
@@ -112,9 +100,48 @@ pub(super) fn opening(report: &Report) -> String {
     html
 }
 
-pub(super) fn section_html(section: &Section, source: &str, files: bool) -> String {
+/// Key numbers beside each other.
+pub(crate) fn key_strip(keys: &[story::Key]) -> String {
+    if keys.is_empty() {
+        return String::new();
+    }
+    let keys: Vec<String> = keys
+        .iter()
+        .map(|key| {
+            format!(
+                "<div><dt>{}</dt><dd class=\"figure\">{}</dd><dd>{}</dd></div>\n",
+                escape(&key.label),
+                escape(&key.figure),
+                escape(&key.note)
+            )
+        })
+        .collect();
+    format!("<dl class=\"keys\">\n{}</dl>\n", keys.concat())
+}
+
+/// What stands beside a figure besides its words and its numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Beside<'a> {
+    /// Files in folders next to the page.
+    Files,
+    /// Addresses of a server.
+    Served {
+        /// The address of the figure alone.
+        permalink: &'a str,
+        /// The address of its data, to which `&format=…` is added.
+        download: &'a str,
+        /// How to cite it.
+        cite: &'a str,
+    },
+}
+
+pub(crate) fn section_html(
+    section: &Section,
+    source: &str,
+    beside: Beside<'_>,
+) -> String {
     match section {
-        Section::Drawn(figure) => figure_html(figure, source, files),
+        Section::Drawn(figure) => figure_html(figure, source, beside),
         Section::Absent { id, title, why } => format!(
             "<section id=\"{id}\" class=\"absent\"><h2>{}</h2><p>{}</p></section>\n",
             escape(title),
@@ -124,7 +151,7 @@ pub(super) fn section_html(section: &Section, source: &str, files: bool) -> Stri
 }
 
 /// A figure with its words, its files (if it has any) and its numbers.
-fn figure_html(figure: &Figure, source: &str, files: bool) -> String {
+fn figure_html(figure: &Figure, source: &str, beside: Beside<'_>) -> String {
     let mut notes: String = paragraphs(figure.notes.iter().map(String::as_str));
     if !figure.caveat.is_empty() {
         notes.insert_str(
@@ -132,38 +159,73 @@ fn figure_html(figure: &Figure, source: &str, files: bool) -> String {
             &format!("<p class=\"must\">{}</p>", escape(&figure.caveat)),
         );
     }
-    let links = if files {
-        format!(
-            " <a href=\"figures/{0}.svg\">SVG</a> <a href=\"figures/{0}.png\">PNG</a> \
-             <a href=\"tables/{0}.csv\">CSV</a>",
-            figure.id
-        )
-    } else {
-        String::new()
-    };
+    let source = escape(figure.source.as_deref().unwrap_or(source));
     format!(
         "<figure id=\"{}\">\n<figcaption><h2>{}</h2><p class=\"sub\">{}</p></figcaption>\n\
-         {}<div class=\"notes\">{notes}<p class=\"source\">{}{links}</p></div>\n{}</figure>\n",
+         {}<div class=\"notes\">{notes}<p class=\"source\">{source}{}</p>{}</div>\n{}\
+         </figure>\n",
         figure.id,
         escape(&figure.title),
         escape(&figure.subtitle),
         figure.inline(),
-        escape(figure.source.as_deref().unwrap_or(source)),
-        numbers(figure, files)
+        links(figure, beside),
+        citation(beside),
+        numbers(figure, beside)
     )
 }
 
-/// Rows of a table on the page; the file has all.
-const PAGE_ROWS_MAX: usize = 400;
-
-fn numbers(figure: &Figure, files: bool) -> String {
-    let table = &figure.table;
-    let mut shown = table.clone();
-    shown.rows.truncate(PAGE_ROWS_MAX);
-    let cut = table.rows.len() > shown.rows.len();
-    let rest = if cut && files {
+/// Where the figure can be had as a file, each link named for those who hear it alone.
+fn links(figure: &Figure, beside: Beside<'_>) -> String {
+    let id = figure.id;
+    let link = |at: String, form: &str| {
         format!(
-            "<p>The first {PAGE_ROWS_MAX} of {}; the CSV file has all.</p>",
+            " <a href=\"{}\" aria-label=\"{form} of {id}\">{form}</a>",
+            escape(&at)
+        )
+    };
+    match beside {
+        Beside::Files => [
+            link(format!("figures/{id}.svg"), "SVG"),
+            link(format!("figures/{id}.png"), "PNG"),
+            link(format!("tables/{id}.csv"), "CSV"),
+        ]
+        .concat(),
+        Beside::Served { permalink, download, .. } => {
+            let files = [("svg", "SVG"), ("png", "PNG"), ("csv", "CSV"), ("json", "JSON")];
+            let files = files.map(|(key, form)| {
+                let join = if download.contains('?') { '&' } else { '?' };
+                link(format!("{download}{join}format={key}"), form)
+            });
+            format!("{}{}", link(permalink.to_owned(), "Permalink"), files.concat())
+        }
+    }
+}
+
+fn citation(beside: Beside<'_>) -> String {
+    match beside {
+        Beside::Files => String::new(),
+        Beside::Served { cite, .. } => {
+            format!("<p class=\"cite\">Cite as: {}</p>", escape(cite))
+        }
+    }
+}
+
+/// Rows of a table on the page of a report; the file has all.
+const PAGE_ROWS_MAX: usize = 400;
+/// The same on a served page, which is to be small.
+const SERVED_ROWS_MAX: usize = 60;
+
+fn numbers(figure: &Figure, beside: Beside<'_>) -> String {
+    let table = &figure.table;
+    let most = match beside {
+        Beside::Files => PAGE_ROWS_MAX,
+        Beside::Served { .. } => SERVED_ROWS_MAX,
+    };
+    let mut shown = table.clone();
+    shown.rows.truncate(most);
+    let rest = if table.rows.len() > shown.rows.len() {
+        format!(
+            "<p>The first {most} of {}; the CSV file has all.</p>",
             counted(u64::try_from(table.rows.len()).unwrap_or(0), "row", "rows")
         )
     } else {
@@ -230,7 +292,7 @@ fn method(report: &Report) -> String {
 }
 
 /// The words of the page and what they mean.
-const GLOSSARY: [(&str, &str); 11] = [
+pub(crate) const GLOSSARY: [(&str, &str); 11] = [
     ("Active", "An organisation with enough days of contact in a window."),
     (
         "Cohort removal",

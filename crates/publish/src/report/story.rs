@@ -6,7 +6,9 @@ use tidegauge_model::estimate::{Estimate, Quantity};
 
 use super::Report;
 use super::correction;
-use super::figures::{pair_in_words, share_in_words, window_months};
+use super::figures::{
+    apart, events, pair_in_words, removal_countries, share_in_words, window_months,
+};
 use super::reading::{self, addresses, estimate};
 use crate::country;
 use crate::number::{counted, days, grouped, moved, percent, real, windows};
@@ -98,6 +100,80 @@ pub(crate) fn standfirst(report: &Report) -> String {
     );
     sentences.push(reading::caveat_of_all(report));
     sentences.join(" ")
+}
+
+/// Three sentences made of the numbers: by how much counts changed, how far that differs,
+/// and which dated events lie between. A sentence is left out if its numbers are missing.
+pub(crate) fn told(report: &Report, place: &str) -> Vec<String> {
+    [changed(report, place), differs(report), between(report)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn changed(report: &Report, place: &str) -> Option<String> {
+    reading::equally_long(report.before, report.after).ok()?;
+    let (b, a) = report.months_frozen.as_ref().and_then(|r| window_months(r, report))?;
+    let (then, now) = (real(b.organisations_active), real(a.organisations_active));
+    let expansion = report.expansion.as_ref();
+    let (v4_then, v4_now) = (addresses(&b, expansion), addresses(&a, expansion));
+    Some(format!(
+        "Between {} the number of organisations in {place} in contact with {}’s update \
+         servers {}, from {} to {}; that of their addresses {}.",
+        windows(report.before, report.after),
+        report.product_name,
+        moved(then, now),
+        grouped(b.organisations_active),
+        grouped(a.organisations_active),
+        moved(v4_then, v4_now)
+    ))
+}
+
+/// Between which countries removal lies, and whether they differ by more than chance.
+fn differs(report: &Report) -> Option<String> {
+    reading::equally_long(report.before, report.after).ok()?;
+    let mut found = removal_countries(report);
+    found.sort_by(|a, b| a.1.value.total_cmp(&b.1.value).then(a.0.cmp(&b.0)));
+    let ((low, least), (high, most)) = (found.first()?, found.last()?);
+    if low == high {
+        return None;
+    }
+    let verdict = if apart(least, most) {
+        "more than chance explains"
+    } else {
+        "a difference that chance alone can make"
+    };
+    Some(format!(
+        "Of those active before, {} in {} and {} in {} were no longer seen, {verdict}.",
+        percent(least.value),
+        country::in_sentence(low),
+        percent(most.value),
+        country::in_sentence(high)
+    ))
+}
+
+/// The dated events between the windows.
+fn between(report: &Report) -> Option<String> {
+    let within = tidegauge_model::DayRange::new(
+        report.before.last().plus(1),
+        report.after.first().plus(-1),
+    )?;
+    let found = events(&report.timeline, within);
+    let (first, last) = (found.first()?, found.last()?);
+    let named = |e: &crate::figure::EventMark| {
+        format!("{} ({})", crate::number::day_long(e.day), e.label)
+    };
+    let span = if found.len() == 1 {
+        format!("Between the two lies one dated event, {}", named(first))
+    } else {
+        format!(
+            "Between the two lie {} dated events, from {} to {}",
+            found.len(),
+            named(first),
+            named(last)
+        )
+    };
+    Some(format!("{span}; a change across a date is not yet the effect of the act."))
 }
 
 /// The strip of key numbers: at most four.

@@ -4,6 +4,7 @@
 //! that was misspelt would otherwise give the wrong number without a word.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -15,6 +16,8 @@ use tidegauge_model::{Day, DayRange, Month, ProductId, SectorId};
 
 use super::Comparison;
 use super::answer::Problem;
+use super::param::Param;
+use super::selection::joined;
 
 /// Values in one list: far above any sensible question.
 const LIST_MAX: usize = 64;
@@ -35,15 +38,25 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
         let pairs = pairs.map_err(|_| {
             Problem::asked("the query cannot be read", "write key=value&key=value")
         })?;
-        let mut values = BTreeMap::new();
+        let mut values: BTreeMap<String, String> = BTreeMap::new();
         for (key, value) in pairs.0 {
             if value.is_empty() {
                 // An empty field of a form is a field that was not filled in.
                 continue;
             }
-            if values.insert(key.clone(), value).is_some() {
-                let what = format!("`{key}` is given twice");
-                return Err(Problem::asked(what, "separate values by commas"));
+            match values.entry(key) {
+                Entry::Vacant(free) => {
+                    free.insert(value);
+                }
+                // Boxes of a form repeat their key.
+                Entry::Occupied(mut taken) if taken.key() == "of" => {
+                    taken.get_mut().push(',');
+                    taken.get_mut().push_str(&value);
+                }
+                Entry::Occupied(taken) => {
+                    let what = format!("`{}` is given twice", taken.key());
+                    return Err(Problem::asked(what, "separate values by commas"));
+                }
             }
         }
         Ok(Self { values })
@@ -52,8 +65,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
 
 impl Asked {
     /// Refuses keys outside `known`.
-    pub(super) fn only(self, known: &[&str]) -> Result<Self, Problem> {
-        match self.values.keys().find(|key| !known.contains(&key.as_str())) {
+    pub(super) fn only(self, known: &[Param]) -> Result<Self, Problem> {
+        let names: Vec<&str> = known.iter().map(|p| p.name).collect();
+        match self.values.keys().find(|key| !names.contains(&key.as_str())) {
             None => Ok(self),
             Some(key) if known.is_empty() => Err(Problem::asked(
                 format!("`{key}` is not a key of this route"),
@@ -61,9 +75,43 @@ impl Asked {
             )),
             Some(key) => Err(Problem::asked(
                 format!("`{key}` is not a key of this route"),
-                format!("known are {}", known.join(", ")),
+                format!("known are {}", names.join(", ")),
             )),
         }
+    }
+
+    /// The same question with one value changed, as the query of an address.
+    pub(super) fn with(&self, key: &str, value: u32) -> String {
+        let kept = self.values.iter().filter(|(k, _)| *k != key);
+        let mut pairs: Vec<(&str, String)> =
+            kept.map(|(k, v)| (k.as_str(), v.clone())).collect();
+        pairs.push((key, value.to_string()));
+        joined(&pairs)
+    }
+
+    /// The form of the answer: one of `forms`, the first if absent.
+    pub(super) fn format(&self, forms: &[&'static str]) -> Result<&'static str, Problem> {
+        let asked = self.text("format").or(forms.first().copied()).unwrap_or_default();
+        forms.iter().find(|form| **form == asked).copied().ok_or_else(|| {
+            Problem::asked(
+                format!("`format={asked}` is not a form of this answer"),
+                format!("known are {}", forms.join(", ")),
+            )
+        })
+    }
+
+    /// A whole number between `least` and `most`.
+    pub(super) fn number(
+        &self,
+        key: &str,
+        (least, most): (u32, u32),
+    ) -> Result<Option<u32>, Problem> {
+        let number: Option<u32> = self.one(key)?;
+        if number.is_some_and(|n| n < least || most < n) {
+            let what = format!("`{key}` is out of range");
+            return Err(Problem::asked(what, format!("from {least} to {most}")));
+        }
+        Ok(number)
     }
 
     pub(super) fn text(&self, key: &str) -> Option<&str> {
@@ -92,7 +140,8 @@ impl Asked {
         parts.into_iter().map(|part| read(key, part)).collect()
     }
 
-    fn names(&self, key: &str) -> Result<Vec<String>, Problem> {
+    /// Names separated by commas, none of them empty.
+    pub(super) fn names(&self, key: &str) -> Result<Vec<String>, Problem> {
         let names: Vec<String> = self.list(key)?;
         if names.iter().any(String::is_empty) {
             let what = format!("`{key}` has an empty value");
@@ -130,6 +179,12 @@ impl Asked {
         })
     }
 
+    /// The first or the last day of what `key` says.
+    pub(super) fn day(&self, key: &str, last: bool) -> Result<Option<Day>, Problem> {
+        let given = self.text(key).map(|text| window(key, text)).transpose()?;
+        Ok(given.map(|w| if last { w.last() } else { w.first() }))
+    }
+
     /// The query of a census.
     pub(super) fn query(&self, known: Option<DayRange>) -> Result<Query, Problem> {
         let days = self.days(known)?;
@@ -153,7 +208,7 @@ impl Asked {
         if self.text("kind").is_some() {
             query.organisation_kinds = self.list("kind")?;
         }
-        if let Some(days) = self.one("active_days")? {
+        if let Some(days) = self.number("active_days", (1, 366))? {
             query.active_days_min = days;
         }
         Ok(query)

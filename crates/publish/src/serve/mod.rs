@@ -1,29 +1,47 @@
-//! The dashboard and the API over [`Counts`].
+//! The observatory: pages and API over [`Counts`].
+//!
+//! * `page/`: the pages, a file each, in one layout;
+//! * `api/`: the resources, a file each; `routes`, `param`, `openapi`: what there is to ask;
+//! * `selection`, `desk`, `figures`, `compare`: what was asked, and the figures made of it;
+//! * `guard`, `kept`: headers, limits, tags and what is kept of answers.
 //!
 //! **Invariant:** a handler sees only what passed a disclosure rule.
 
 mod answer;
 mod api;
 mod asked;
-mod dashboard;
+mod compare;
+mod desk;
+mod figures;
+mod guard;
+mod kept;
+mod openapi;
+mod page;
+mod param;
+mod routes;
+mod selection;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tidegauge_model::count::{Dimension, Query, Release};
 use tidegauge_model::estimate::ReleasedEstimate;
 use tidegauge_model::policy::Timeline;
-use tidegauge_model::{Country, Coverage, DayRange, Month, ProductId, SectorId};
+use tidegauge_model::{
+    Country, Coverage, DayRange, Month, PolicyId, ProductId, SectorId,
+};
 
+use crate::assessment::Assessed;
 use crate::report::{self, Expansion, Synthetic};
-use answer::Problem;
+use answer::{Problem, body};
+pub use guard::{Clock, RateLimit};
+pub use openapi::{document, reference};
 
 /// An answer that is being worked out.
 pub type Answer<'a, T> =
@@ -48,6 +66,19 @@ pub trait Counts: Send + Sync {
 
     /// What can be asked for.
     fn scope(&self) -> Answer<'_, Scope>;
+
+    /// What was found about an act.
+    fn assessment<'a>(&'a self, policy: &'a PolicyId) -> Answer<'a, Assessed> {
+        let _ = policy;
+        let why = "Acts are not assessed here.".to_owned();
+        Box::pin(std::future::ready(Ok(Assessed::Absent(why))))
+    }
+
+    /// A number that changes whenever the lake does; `None` if that cannot be told, and
+    /// then no answer is kept.
+    fn version(&self) -> Pin<Box<dyn Future<Output = Option<u64>> + Send + '_>> {
+        Box::pin(std::future::ready(None))
+    }
 
     /// Set if eyeball addresses were simulated at a reduced scale.
     fn expansion(&self) -> Option<Expansion> {
@@ -112,6 +143,20 @@ pub struct Scope {
     /// The months to compare unless the reader asks for others; `None` for the first and
     /// the last of the period.
     pub compared: Option<(Month, Month)>,
+    /// Acts whose windows before and after were covered, with the months of both.
+    pub acts: Vec<(PolicyId, Month, Month)>,
+}
+
+impl Scope {
+    fn product_name(&self, product: &ProductId) -> String {
+        let found = self.products.iter().find(|p| p.0 == *product);
+        found.map_or_else(|| product.to_string(), |p| p.1.clone())
+    }
+
+    fn sector_name(&self, sector: &SectorId) -> String {
+        let found = self.sectors.iter().find(|s| s.0 == *sector);
+        found.map_or_else(|| sector.to_string(), |s| s.1.clone())
+    }
 }
 
 /// Why there is no answer.
@@ -131,13 +176,20 @@ pub enum CountsError {
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// What the pages say of the house that runs them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the operator decided about the pages.
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Name and version of the program.
     pub program: String,
     /// Set if the data is simulated: every page says so.
     pub synthetic: Option<Synthetic>,
+    /// Where readers find the pages, for citations: `https://example.org`. Without a
+    /// slash at its end.
+    pub site: Option<String>,
+    /// Other sites whose pages may ask the API; none unless named.
+    pub origins: Vec<String>,
+    /// How often one address may ask; `None` for no limit.
+    pub limit: Option<RateLimit>,
 }
 
 /// What every handler gets.
@@ -145,26 +197,34 @@ pub struct Settings {
 struct Shared {
     counts: Arc<dyn Counts>,
     settings: Arc<Settings>,
+    kept: Arc<kept::Kept>,
+    buckets: Arc<guard::Buckets>,
 }
 
-/// The routes: `/`, `/api/v1/…`, `/assets/…`, `/healthz`. All answer to GET only.
+/// Pages, `/api/v1/…`, `/assets/…`, `/healthz`. All answer to GET and HEAD only. The rate
+/// limit needs the addresses of those who ask: serve it with
+/// `into_make_service_with_connect_info::<SocketAddr>()`.
 pub fn router(counts: Arc<dyn Counts>, settings: Settings) -> Router {
-    let shared = Shared { counts, settings: Arc::new(settings) };
-    Router::new()
-        .route("/", get(dashboard::page))
-        .route("/healthz", get(healthz))
+    let shared = Shared {
+        counts,
+        settings: Arc::new(settings),
+        kept: Arc::default(),
+        buckets: Arc::default(),
+    };
+    let mut router = page::routes()
         .route("/assets/page.css", get(style))
         .route("/assets/page.js", get(script))
-        .route("/api/v1/census", get(api::census))
-        .route("/api/v1/assess", get(api::assess))
-        .route("/api/v1/timeline", get(api::timeline))
-        .route("/api/v1/coverage", get(api::coverage))
-        .route("/api/v1/scope", get(api::scope))
-        .route("/api/v1/openapi.json", get(openapi))
-        .fallback(not_found)
+        .route("/assets/icon.svg", get(icon));
+    for route in routes::ROUTES {
+        router = router.route(route.path, (route.open)());
+    }
+    router
+        .fallback(page::nowhere)
         .method_not_allowed_fallback(not_allowed)
+        .layer(from_fn_with_state(shared.clone(), kept::tagged))
+        .layer(from_fn_with_state(shared.clone(), guard::limited))
+        .layer(from_fn_with_state(shared.clone(), guard::guarded))
         .with_state(shared)
-        .layer(from_fn(guarded))
 }
 
 /// Alive: says nothing about the lake, so that a slow count does not look like a death.
@@ -173,58 +233,23 @@ async fn healthz() -> &'static str {
 }
 
 async fn style() -> Response {
-    let kind = HeaderValue::from_static("text/css; charset=utf-8");
-    ([(header::CONTENT_TYPE, kind)], report::style_sheet()).into_response()
+    body("text/css; charset=utf-8", report::style_sheet())
 }
 
 async fn script() -> Response {
-    let kind = HeaderValue::from_static("text/javascript; charset=utf-8");
-    ([(header::CONTENT_TYPE, kind)], include_str!("../../assets/page.js"))
-        .into_response()
+    body("text/javascript; charset=utf-8", include_str!("../../assets/page.js"))
 }
 
-async fn openapi() -> Response {
-    let kind = HeaderValue::from_static("application/json");
-    let text = include_str!("../../assets/openapi.json");
-    ([(header::CONTENT_TYPE, kind)], text).into_response()
+async fn icon() -> Response {
+    body("image/svg+xml", include_str!("../../assets/icon.svg"))
 }
 
-async fn not_found() -> Problem {
-    Problem {
-        status: StatusCode::NOT_FOUND,
-        error: "there is nothing here".to_owned(),
-        hint: "the routes are listed at /api/v1/openapi.json".to_owned(),
-    }
-}
-
-async fn not_allowed() -> Problem {
-    Problem {
+async fn not_allowed(_: Method) -> Response {
+    let problem = Problem {
         status: StatusCode::METHOD_NOT_ALLOWED,
         error: "nothing can be changed here".to_owned(),
         hint: "use GET".to_owned(),
-    }
-}
-
-/// What browsers are told about every answer: load nothing from elsewhere, show it in no
-/// frame, guess no type, keep no copy of counts.
-const GUARDS: [(HeaderName, &str); 7] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'self'; script-src 'self'; font-src data:; \
-         connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    ),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::X_FRAME_OPTIONS, "DENY"),
-    (header::REFERRER_POLICY, "no-referrer"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    (header::CACHE_CONTROL, "no-cache"),
-];
-
-async fn guarded(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    for (name, value) in GUARDS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
+    };
+    let allowed = [(header::ALLOW, HeaderValue::from_static("GET, HEAD"))];
+    (allowed, problem).into_response()
 }

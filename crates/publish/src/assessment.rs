@@ -1,0 +1,102 @@
+//! What every estimator says of an act, as readers see it.
+//!
+//! **Invariant:** a reading has a value or the rule that forbids it, and says by what
+//! method and under which assumption.
+
+use serde::Serialize;
+use tidegauge_model::DayRange;
+use tidegauge_model::estimate::ReleasedEstimate;
+
+/// Whether an act was assessed.
+#[derive(Clone, Debug)]
+pub enum Assessed {
+    /// It was.
+    Ready(Box<Assessment>),
+    /// It is being worked out; ask again.
+    Working,
+    /// It cannot be; a sentence says why.
+    Absent(String),
+}
+
+/// All that was found about an act.
+#[derive(Clone, Debug)]
+pub struct Assessment {
+    /// The window before.
+    pub before: DayRange,
+    /// The window after, as long.
+    pub after: DayRange,
+    /// The answer in sentences, the most important first.
+    pub verdict: Vec<String>,
+    /// Removal as seen, net change, and removal with visibility taken out.
+    pub estimates: Vec<ReleasedEstimate>,
+    /// What each further estimator says.
+    pub readings: Vec<Reading>,
+    /// What was checked.
+    pub checks: Vec<Check>,
+    /// Questions and their answers, or why there is none.
+    pub questions: Vec<Question>,
+    /// What is remarkable about visibility.
+    pub alarms: Vec<String>,
+    /// What is not answered, each rule once.
+    pub refusals: Vec<Refusal>,
+}
+
+/// One figure of one estimator.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Reading {
+    /// The kind of estimator: `survival`, `series`, `comparison`.
+    pub section: String,
+    /// What is estimated.
+    pub what: String,
+    /// For whom.
+    pub of: String,
+    /// In what unit.
+    pub unit: String,
+    /// The figure; absent if it is refused.
+    pub value: Option<f64>,
+    /// Lower end of its interval.
+    pub low: Option<f64>,
+    /// Upper end.
+    pub high: Option<f64>,
+    /// A p-value, where the method gives one.
+    pub p: Option<f64>,
+    /// How many units it rests on.
+    pub n: u64,
+    /// What those units are.
+    pub counted: String,
+    /// The method in words.
+    pub method: String,
+    /// What must hold for it to mean what it says.
+    pub assumption: String,
+    /// Why there is no figure.
+    pub refused: Option<Refusal>,
+}
+
+/// A rule that forbids a figure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// Its name.
+    pub rule: String,
+    /// What it found.
+    pub reason: String,
+}
+
+/// Something that was checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What.
+    pub name: String,
+    /// Whether it held; `None` if it could not be carried out.
+    pub passed: Option<bool>,
+    /// What was found.
+    pub detail: String,
+}
+
+/// A question and what the data answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Question {
+    /// The question.
+    pub question: String,
+    /// The answer, or the rule that forbids one.
+    pub answer: String,
+}

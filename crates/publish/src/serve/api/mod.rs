@@ -1,0 +1,31 @@
+//! The routes under `/api/v1`, a file per resource.
+//!
+//! **Invariant:** each answer is made of a `Release`, of `ReleasedEstimate`s or of a read
+//! model; a suppressed count is `null` beside `"suppressed": true`.
+
+mod acts;
+mod census;
+mod coverage;
+mod figures;
+mod series;
+
+pub(super) use acts::{annotations, policies, policy, timeline};
+pub(super) use census::{assess, census};
+pub(super) use coverage::{coverage, scope};
+pub(super) use figures::{figure, figures};
+pub(super) use series::{series, summary};
+
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+
+use super::answer::Problem;
+
+/// The name at the end of a path.
+pub(super) type Named = Result<Path<String>, PathRejection>;
+
+/// The name, if it is text.
+pub(super) fn named(path: Named) -> Result<String, Problem> {
+    path.map(|Path(name)| name).map_err(|_| {
+        Problem::asked("the path cannot be read", "write names as UTF-8, percent-encoded")
+    })
+}

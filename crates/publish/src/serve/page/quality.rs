@@ -1,0 +1,106 @@
+//! Data quality: what was looked at, what was lost, and whether both windows saw alike.
+
+use axum::extract::State;
+use axum::response::Response;
+use tidegauge_model::Day;
+use tidegauge_model::count::Dimension;
+
+use super::layout::Page;
+use super::{crumbs, drawn, respond};
+use crate::figure::escape;
+use crate::number::{counted, day_long, days, percent_fine};
+use crate::report;
+use crate::serve::answer::Problem;
+use crate::serve::asked::Asked;
+use crate::serve::desk::Desk;
+use crate::serve::param::SELECTION;
+use crate::serve::selection::Selection;
+use crate::serve::{CountsError, Shared};
+
+/// `GET /quality`.
+pub(crate) async fn page(
+    State(shared): State<Shared>,
+    asked: Result<Asked, Problem>,
+) -> Response {
+    let made = quality(&shared, asked).await;
+    respond(&shared, made)
+}
+
+async fn quality(
+    shared: &Shared,
+    asked: Result<Asked, Problem>,
+) -> Result<Page, Problem> {
+    let asked = asked?.only(SELECTION)?;
+    let desk = Desk::open(shared).await?;
+    let selection = desk.selection(&asked)?;
+    let (made, figure) = drawn(&desk, &["coverage"], &selection).await?;
+    let report = &made.report;
+    let table = report::coverage_table(&report.coverage);
+    let facts = facts(&desk, &selection, report).await?;
+    let facts: Vec<String> = facts
+        .iter()
+        .map(|(name, value)| {
+            format!("<dt>{}</dt><dd>{}</dd>", escape(name), escape(value))
+        })
+        .collect();
+    let body = format!(
+        "<h1>Data quality</h1>\n<p class=\"standfirst\">A count can fall because people left, \
+         because sensors saw less, or because addresses changed hands. This page is about the \
+         second and the third.</p>\n<dl class=\"facts\">{}</dl>\n{figure}<section \
+         id=\"vantages\"><h2>What each vantage read, and what it lost</h2>\n<p>Losses are \
+         counted, never filled in.</p>\n{}</section>\n",
+        facts.concat(),
+        table.html("Coverage by vantage"),
+    );
+    let crumbs = crumbs(&[("/", "Overview")]);
+    let title = "Data quality".to_owned();
+    Ok(Page { title, here: "/quality", crumbs, body, passing: false })
+}
+
+async fn facts(
+    desk: &Desk<'_>,
+    selection: &Selection,
+    report: &report::Report,
+) -> Result<Vec<(String, String)>, Problem> {
+    let covered = desk.days;
+    let mut seen: Vec<Day> =
+        report.coverage.iter().filter(|c| c.flows > 0).map(|c| c.day).collect();
+    seen.sort_unstable();
+    seen.dedup();
+    let period = selection.period();
+    let number = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let mut facts = vec![
+        ("Covered".to_owned(), days(covered)),
+        ("The newest day".to_owned(), day_long(covered.last())),
+        (
+            "Days with data".to_owned(),
+            format!(
+                "{} of {}",
+                seen.len(),
+                counted(period.length_days().into(), "day", "days")
+            ),
+        ),
+        ("Both windows".to_owned(), report::footprint_sentence(report)),
+    ];
+    let query = selection.query(period, Dimension::Month);
+    match desk.shared.counts.release(&query).await {
+        Ok(release) => {
+            facts.push((
+                "Holder not known".to_owned(),
+                format!(
+                    "{} of address-days of {}",
+                    percent_fine(release.unattributed_share()),
+                    report.product_name
+                ),
+            ));
+            facts.push((
+                "Withheld".to_owned(),
+                counted(number(release.suppressed()), "month", "months"),
+            ));
+            facts.push(("Rule".to_owned(), report::sentence(release.rule())));
+        }
+        Err(CountsError::Refused { .. }) => {}
+        Err(failed) => return Err(failed.into()),
+    }
+    Ok(facts)
+}

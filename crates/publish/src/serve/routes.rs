@@ -1,0 +1,154 @@
+//! Every route of the interface, in one table: the router, the document and the reference
+//! page are made of it.
+//!
+//! **Invariant:** a route that is not in the table is not served under `/api`.
+
+use axum::routing::{MethodRouter, get};
+
+use super::param::{
+    ANNOTATIONS, ASSESS, CENSUS, COVERAGE, FIGURE, LISTED, NONE, Param, SERIES, SUMMARY,
+    TIMELINE, WHOLE,
+};
+use super::{Shared, api, healthz, openapi};
+
+/// A route.
+pub(super) struct Route {
+    pub(super) path: &'static str,
+    pub(super) summary: &'static str,
+    /// What the name at the end of the path is; empty if there is none.
+    pub(super) name: &'static str,
+    pub(super) keys: &'static [Param],
+    pub(super) reply: Reply,
+    pub(super) open: fn() -> MethodRouter<Shared>,
+}
+
+/// What a route answers with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reply {
+    /// JSON of this schema.
+    Json(&'static str),
+    /// JSON of this schema, or the same rows as CSV.
+    Rows(&'static str),
+    /// JSON of this schema, CSV, SVG or PNG.
+    Figure(&'static str),
+    /// The document itself.
+    Document,
+    /// Words.
+    Text,
+}
+
+/// All routes of the interface.
+pub(super) const ROUTES: &[Route] = &[
+    Route {
+        path: "/api/v1/scope",
+        summary: "Products, countries, sectors and days that can be asked for",
+        name: "",
+        keys: WHOLE,
+        reply: Reply::Rows("Scope"),
+        open: || get(api::scope),
+    },
+    Route {
+        path: "/api/v1/census",
+        summary: "Distinct addresses and organisations",
+        name: "",
+        keys: CENSUS,
+        reply: Reply::Rows("Census"),
+        open: || get(api::census),
+    },
+    Route {
+        path: "/api/v1/assess",
+        summary: "Cohort removal and net change between two windows",
+        name: "",
+        keys: ASSESS,
+        reply: Reply::Rows("Assess"),
+        open: || get(api::assess),
+    },
+    Route {
+        path: "/api/v1/series",
+        summary: "A population month by month, for programs that draw series",
+        name: "",
+        keys: SERIES,
+        reply: Reply::Rows("Series"),
+        open: || get(api::series),
+    },
+    Route {
+        path: "/api/v1/summary",
+        summary: "The sentences and the key numbers of a page",
+        name: "",
+        keys: SUMMARY,
+        reply: Reply::Rows("Summary"),
+        open: || get(api::summary),
+    },
+    Route {
+        path: "/api/v1/figures",
+        summary: "The figures there are",
+        name: "",
+        keys: LISTED,
+        reply: Reply::Rows("Figures"),
+        open: || get(api::figures),
+    },
+    Route {
+        path: "/api/v1/figures/{id}",
+        summary: "The numbers, the words or the drawing of a figure",
+        name: "The name of a figure, as in /api/v1/figures.",
+        keys: FIGURE,
+        reply: Reply::Figure("Figure"),
+        open: || get(api::figure),
+    },
+    Route {
+        path: "/api/v1/timeline",
+        summary: "Dated acts of states and events of vendors",
+        name: "",
+        keys: TIMELINE,
+        reply: Reply::Rows("Timeline"),
+        open: || get(api::timeline),
+    },
+    Route {
+        path: "/api/v1/policies",
+        summary: "Every act",
+        name: "",
+        keys: LISTED,
+        reply: Reply::Rows("Policies"),
+        open: || get(api::policies),
+    },
+    Route {
+        path: "/api/v1/policies/{id}",
+        summary: "One act and what was found about it",
+        name: "The id of an act, as in /api/v1/policies.",
+        keys: NONE,
+        reply: Reply::Json("Policy"),
+        open: || get(api::policy),
+    },
+    Route {
+        path: "/api/v1/annotations",
+        summary: "Dated acts and events as marks for Grafana",
+        name: "",
+        keys: ANNOTATIONS,
+        reply: Reply::Json("Annotations"),
+        open: || get(api::annotations),
+    },
+    Route {
+        path: "/api/v1/coverage",
+        summary: "What each vantage saw on each day",
+        name: "",
+        keys: COVERAGE,
+        reply: Reply::Rows("CoverageDays"),
+        open: || get(api::coverage),
+    },
+    Route {
+        path: "/api/v1/openapi.json",
+        summary: "This document",
+        name: "",
+        keys: NONE,
+        reply: Reply::Document,
+        open: || get(openapi::served),
+    },
+    Route {
+        path: "/healthz",
+        summary: "Whether the server is alive",
+        name: "",
+        keys: NONE,
+        reply: Reply::Text,
+        open: || get(healthz),
+    },
+];

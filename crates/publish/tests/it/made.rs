@@ -1,0 +1,169 @@
+//! A lake that is made up: answers from the made-up report, for tests and for looking at
+//! the pages (`cargo run -p tidegauge-publish --example made_up`).
+
+use std::future::{Future, ready};
+use std::pin::Pin;
+
+use tidegauge_model::count::{Dimension, Query, Release};
+use tidegauge_model::estimate::ReleasedEstimate;
+use tidegauge_model::policy::Timeline;
+use tidegauge_model::{Coverage, DayRange, PolicyId};
+use tidegauge_publish::assessment::{
+    Assessed, Assessment, Check, Question, Reading, Refusal,
+};
+use tidegauge_publish::report::Synthetic;
+use tidegauge_publish::serve::{
+    Answer, Comparison, Counts, CountsError, Scope, Settings,
+};
+
+use crate::sample;
+
+/// Answers from the made-up report.
+pub(crate) struct Made {
+    pub(crate) empty: bool,
+    pub(crate) broken: bool,
+}
+
+pub(crate) const GOOD: Made = Made { empty: false, broken: false };
+
+/// What the pages say of their house.
+pub(crate) fn settings() -> Settings {
+    let synthetic = Synthetic { world: "A".to_owned(), note: "Made up.".to_owned() };
+    Settings {
+        program: "Tidegauge 0.1.0".to_owned(),
+        synthetic: Some(synthetic),
+        ..Settings::default()
+    }
+}
+
+fn picked(query: &Query) -> Release {
+    let report = sample::full();
+    let pick = |p: tidegauge_publish::report::Paired| {
+        if query.days.first() < sample::day("2024-09-01") { p.before } else { p.after }
+    };
+    let products = [("kaspersky", 22_014, 8_003), ("eset", 4_100, 4_390)];
+    match query.by.as_slice() {
+        [Dimension::Country] => pick(report.countries.unwrap()),
+        [Dimension::Sector] => pick(report.sectors.unwrap()),
+        [Dimension::Product] => pick(sample::paired(Dimension::Product, &products)),
+        _ => report.months_frozen.unwrap(),
+    }
+}
+
+impl Counts for Made {
+    fn release<'a>(&'a self, query: &'a Query) -> Answer<'a, Release> {
+        if self.broken {
+            let cause = std::io::Error::other("/secret/lake: damaged");
+            return Box::pin(ready(Err(CountsError::Failed(Box::new(cause)))));
+        }
+        let hidden = query.countries.iter().any(|c| c.as_str() == "LU");
+        if query.by.contains(&Dimension::Day) || hidden {
+            return Box::pin(ready(Err(CountsError::Refused {
+                asked: "days".to_owned(),
+                hint: "count by week".to_owned(),
+            })));
+        }
+        Box::pin(ready(Ok(picked(query))))
+    }
+
+    fn estimates<'a>(
+        &'a self,
+        asked: &'a Comparison,
+    ) -> Answer<'a, Vec<ReleasedEstimate>> {
+        let mut found = sample::full().estimates;
+        if asked.by == Some(Dimension::Sector) {
+            found.retain(|e| e.stratum().is_empty());
+        }
+        Box::pin(ready(Ok(found)))
+    }
+
+    fn coverage(&self, days: DayRange) -> Answer<'_, Vec<Coverage>> {
+        let mut all = sample::coverage();
+        all.retain(|c| days.contains(c.day));
+        Box::pin(ready(Ok(all)))
+    }
+
+    fn timeline(&self) -> Answer<'_, Timeline> {
+        Box::pin(ready(Ok(sample::timeline())))
+    }
+
+    fn assessment<'a>(&'a self, policy: &'a PolicyId) -> Answer<'a, Assessed> {
+        let found = match policy.as_str() {
+            "US-BIS-updates" => Assessed::Ready(Box::new(assessment())),
+            "US-BIS-sales" => Assessed::Working,
+            _ => Assessed::Absent("Its months were not covered.".to_owned()),
+        };
+        Box::pin(ready(Ok(found)))
+    }
+
+    fn version(&self) -> Pin<Box<dyn Future<Output = Option<u64>> + Send + '_>> {
+        Box::pin(ready(Some(7)))
+    }
+
+    fn scope(&self) -> Answer<'_, Scope> {
+        let months = ("2024-04".parse().unwrap(), "2024-11".parse().unwrap());
+        let countries =
+            ["US", "DE", "IT", "FR", "BR", "GB", "LU"].map(|c| c.parse().unwrap());
+        Box::pin(ready(Ok(Scope {
+            products: vec![
+                ("kaspersky".into(), "Kaspersky".to_owned()),
+                ("eset".into(), "ESET".to_owned()),
+            ],
+            countries: countries.to_vec(),
+            sectors: vec![
+                ("health".into(), "<script>Health".to_owned()),
+                ("technology".into(), "Technology".to_owned()),
+            ],
+            days: (!self.empty).then(sample::year),
+            compared: Some(months),
+            acts: vec![("US-BIS-updates".into(), months.0, months.1)],
+        })))
+    }
+}
+
+/// What all estimators say of the made-up act.
+fn assessment() -> Assessment {
+    let reading = |section: &str, value: Option<f64>| Reading {
+        section: section.to_owned(),
+        what: "half of them gone after".to_owned(),
+        of: "country=US".to_owned(),
+        unit: "weeks".to_owned(),
+        value,
+        low: value.map(|v| v - 2.0),
+        high: value.map(|v| v + 2.5),
+        p: None,
+        n: 2_540,
+        counted: "organisations".to_owned(),
+        method: "Kaplan and Meier".to_owned(),
+        assumption: "leaving and being lost from sight are independent".to_owned(),
+        refused: value.is_none().then(|| Refusal {
+            rule: "no-donors".to_owned(),
+            reason: "no country is like it <before>".to_owned(),
+        }),
+    };
+    Assessment {
+        before: sample::month("2024-04"),
+        after: sample::month("2024-11"),
+        verdict: vec![
+            "of 2540 organisations of US active before, 62 % were not active after"
+                .to_owned(),
+            "a change between two windows is not yet the effect of the act".to_owned(),
+        ],
+        estimates: sample::full().estimates,
+        readings: vec![reading("survival", Some(17.0)), reading("comparison", None)],
+        checks: vec![Check {
+            name: "controls move alike".to_owned(),
+            passed: None,
+            detail: "no control product".to_owned(),
+        }],
+        questions: vec![Question {
+            question: "Did use end sooner than before?".to_owned(),
+            answer: "Not identified: no-donors.".to_owned(),
+        }],
+        alarms: vec!["exchange saw half as much".to_owned()],
+        refusals: vec![Refusal {
+            rule: "effect-needs-comparison".to_owned(),
+            reason: "before and after alone do not tell".to_owned(),
+        }],
+    }
+}
