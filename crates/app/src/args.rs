@@ -583,6 +583,15 @@ pub(crate) struct Serve {
     /// Where to listen
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     pub(crate) listen: std::net::SocketAddr,
+    /// Where readers find the pages, for citations: `https://example.org`
+    #[arg(long, value_name = "URL")]
+    pub(crate) site: Option<String>,
+    /// A site whose pages may ask the API; may be repeated
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) allow_origin: Vec<String>,
+    /// Requests a minute that one address may make; 0 for no limit
+    #[arg(long, default_value_t = 600, value_name = "N")]
+    pub(crate) rate: u32,
     #[command(flatten)]
     pub(crate) evidence: Evidence,
 }

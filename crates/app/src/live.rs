@@ -11,8 +11,10 @@ use tidegauge_effect::{Active, Bootstrap, Stratify, Windows};
 use tidegauge_model::count::{Census, Dimension, Query, Release};
 use tidegauge_model::estimate::{Estimate, ReleasedEstimate};
 use tidegauge_model::panel::Panel;
-use tidegauge_model::policy::Timeline;
-use tidegauge_model::{Country, Coverage, DayRange, Month, ProductId, SectorId};
+use tidegauge_model::policy::{PolicyEvent, Timeline};
+use tidegauge_model::{
+    Country, Coverage, DayRange, Month, PolicyId, ProductId, SectorId,
+};
 use tidegauge_publish::report::Expansion;
 use tidegauge_publish::serve::{Answer, Comparison, Counts, CountsError, Scope};
 use tidegauge_store::Table;
@@ -263,6 +265,7 @@ impl Live {
                 sectors: vec![],
                 days: None,
                 compared: None,
+                acts: vec![],
             });
         };
         let query = Query {
@@ -289,9 +292,16 @@ impl Live {
         let mut products: Vec<(ProductId, String)> =
             values(0).iter().map(name).collect();
         products.sort_by_key(|(id, _)| self.rank(id));
-        let compared = products.first().and_then(|(id, _)| self.compared(id, days));
+        let acts = self.acts(days);
+        let first = products.first().map(|(id, _)| id);
+        let of_first = |act: &&(PolicyId, Month, Month)| {
+            let policy = self.timeline.policy(act.0.as_str());
+            policy.is_some_and(|p| Some(&p.product) == first)
+        };
+        let last = acts.iter().filter(of_first).max_by_key(|(.., after)| *after);
         Ok(Scope {
-            compared,
+            compared: last.map(|(_, before, after)| (*before, *after)),
+            acts,
             products,
             countries,
             sectors: named.cloned().collect(),
@@ -309,20 +319,17 @@ impl Live {
         (control, !acted)
     }
 
-    /// The windows of the last act on `product` whose windows were covered.
-    fn compared(
-        &self,
-        product: &ProductId,
-        covered: DayRange,
-    ) -> Option<(Month, Month)> {
-        let acts = self.timeline.policies.iter().filter(|p| p.product == *product);
-        let windows =
-            acts.filter_map(|p| assess::windows(&args::Compared::default(), p).ok());
-        let inside = |w: &Windows| {
-            covered.contains(w.before().first()) && covered.contains(w.after().last())
+    /// The acts whose windows were covered, with the months of both.
+    fn acts(&self, covered: DayRange) -> Vec<(PolicyId, Month, Month)> {
+        let act = |policy: &PolicyEvent| {
+            let windows = assess::windows(&args::Compared::default(), policy).ok()?;
+            let (before, after) = (windows.before(), windows.after());
+            let inside =
+                covered.contains(before.first()) && covered.contains(after.last());
+            let months = (before.first().month(), after.first().month());
+            inside.then(|| (policy.id.clone(), months.0, months.1))
         };
-        let last = windows.filter(inside).max_by_key(|w| w.after().first())?;
-        Some((last.before().first().month(), last.after().first().month()))
+        self.timeline.policies.iter().filter_map(act).collect()
     }
 }
 

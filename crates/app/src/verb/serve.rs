@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use tidegauge_publish::serve::{Settings as PageSettings, router};
+use tidegauge_publish::serve::{RateLimit, Settings as PageSettings, router};
 
 use crate::live::Live;
 use crate::opened::Opened;
 use crate::settings::Settings;
 use crate::verb::report;
-use crate::{Outcome, args};
+use crate::{Outcome, args, clock};
 
 /// Serves until it is interrupted.
 pub(crate) async fn run(
@@ -22,13 +22,20 @@ pub(crate) async fn run(
     let pages = PageSettings {
         program: format!("tidegauge {}", env!("CARGO_PKG_VERSION")),
         synthetic: simulated.map(|s| s.synthetic),
+        site: verb.site.as_ref().map(|site| site.trim_end_matches('/').to_owned()),
+        origins: verb.allow_origin.clone(),
+        limit: (verb.rate > 0).then(|| RateLimit {
+            per_minute: verb.rate,
+            clock: Arc::new(clock::monotonic),
+        }),
     };
     let listener =
         tokio::net::TcpListener::bind(verb.listen).await.with_context(|| {
             format!("listening on {} (hint: --listen ADDRESS:PORT)", verb.listen)
         })?;
     tracing::info!("serving on http://{}/", listener.local_addr()?);
-    let app = router(Arc::new(live), pages);
+    let app = router(Arc::new(live), pages)
+        .into_make_service_with_connect_info::<std::net::SocketAddr>();
     axum::serve(listener, app).with_graceful_shutdown(interrupted()).await?;
     Ok(Outcome::Done)
 }

@@ -142,7 +142,8 @@ async fn a_failure_does_not_tell_readers_about_the_house() {
 
 #[tokio::test]
 async fn the_page_works_without_a_script_and_loads_only_its_own_assets() {
-    let (status, page) = get("/explore?country=US&before=2024-04&after=2024-11&sector=").await;
+    let (status, page) =
+        get("/explore?country=US&before=2024-04&after=2024-11&sector=").await;
     assert_eq!(status, StatusCode::OK);
     for part in [
         "SYNTHETIC DATA",
@@ -202,4 +203,3 @@ async fn nothing_can_be_changed_and_nothing_else_is_there() {
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(body["hint"].as_str().unwrap().contains("openapi"));
 }
-

@@ -251,7 +251,7 @@ async fn releases_and_findings_are_kept_once() {
         query: Query::new(made::year()),
         cells: vec![Cell { key: vec![None], counts: Counts::default() }],
         unattributed_share: 0.5,
-        standings: std::collections::BTreeMap::new(),
+        standings: BTreeMap::new(),
     };
     let release = Release::by(&All, census);
     let record = || lake.record_release("r1", Instant(5), &release);

@@ -149,7 +149,9 @@ fn table(caption: &str, header: &[&str], text: usize, rows: &[Vec<String>]) -> S
     let head: Vec<String> = header
         .iter()
         .enumerate()
-        .map(|(at, name)| format!("<th scope=\"col\"{}>{}</th>", class(at), escape(name)))
+        .map(|(at, name)| {
+            format!("<th scope=\"col\"{}>{}</th>", class(at), escape(name))
+        })
         .collect();
     let body: Vec<String> = rows
         .iter()
