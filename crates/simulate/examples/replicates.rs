@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let all = Story::ALL.into_iter();
     for story in all.filter(|s| named.is_empty() || named.contains(s.letter())) {
         let row = tried(story, count, share)?.row(story);
-        eprintln!("{row}");
+        tell(&row);
         writeln!(table, "{row}")?;
     }
     print(&table);
@@ -54,6 +54,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         std::fs::write(&docs, format!("{head}{BEGIN}{table}{END}{tail}"))?;
     }
     Ok(())
+}
+
+#[expect(clippy::print_stderr, reason = "worlds take minutes each")]
+fn tell(row: &str) {
+    eprintln!("{row}");
 }
 
 #[expect(clippy::print_stdout, reason = "a table is what it is run for")]

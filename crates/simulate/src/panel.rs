@@ -143,13 +143,11 @@ impl<'a> Drawn<'a> {
     /// The name of a number of [`World::said`], and who bears it.
     fn name(&self, number: usize) -> (OrgId, usize) {
         let all = &self.world.organisations;
-        match all.get(number) {
-            Some(own) => (OrgId::new(own.id()), number),
-            None => {
-                let place = number - all.len();
-                (OrgId::new(organisation::former_id(all[place].number)), place)
-            }
+        if let Some(own) = all.get(number) {
+            return (OrgId::new(own.id()), number);
         }
+        let place = number - all.len();
+        (OrgId::new(organisation::former_id(all[place].number)), place)
     }
 
     fn replicate(self) -> Replicate {
@@ -233,8 +231,6 @@ mod tests {
             let counted = tally(&params).unwrap();
             for month in [3, 10] {
                 let (start, length) = calendar::month(month);
-                let last = calendar::day(start + length - 1);
-                let window = DayRange::new(calendar::day(start), last).unwrap();
                 let mut active: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
                 for history in &replicate.panel.histories {
                     let mut days = BTreeSet::new();

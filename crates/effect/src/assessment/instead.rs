@@ -4,7 +4,7 @@
 //! `invisible`, and neither is counted as a rival's ([`crate::substitution`]); without a
 //! panel of a rival nothing is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tidegauge_model::panel::{History, Panel};
 
@@ -107,16 +107,16 @@ fn of(
 fn in_order(grounds: &Grounds<'_>, panel: &Panel, whom: &str) -> Reading {
     let asked = grounds.asked;
     let after = asked.windows.after();
-    let gone: BTreeMap<_, _> = crate::activity::organisations(panel)
+    let gone: BTreeSet<_> = crate::activity::organisations(panel)
         .into_iter()
         .filter(|h| asked.active.holds(h, panel.days, asked.windows.before()))
         .filter(|h| h.seen_days(panel.days, after) == 0)
-        .map(|h| (h.organisation, ()))
+        .map(|h| h.organisation)
         .collect();
     let mut best: BTreeMap<_, Order> = BTreeMap::new();
     for rival in asked.rivals {
         for (id, order) in orders(panel, rival) {
-            if gone.contains_key(&id) {
+            if gone.contains(&id) {
                 let known = best.entry(id).or_insert(order);
                 if order == Order::Replaced {
                     *known = order;

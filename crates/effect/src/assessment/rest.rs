@@ -52,7 +52,7 @@ pub(super) fn readings(grounds: &Grounds<'_>) -> Vec<Reading> {
             out.extend(of(REST, &|u| u.country != Some(addressed)));
         }
         Err(refused) => {
-            out.push(Reading::of(FLOOR, addressed, "share").refuse(refused))
+            out.push(Reading::of(FLOOR, addressed, "share").refuse(refused));
         }
     }
     out
@@ -93,15 +93,14 @@ fn told(
         .iter()
         .map(|(target, what)| until(found, *target, reading(what, "weeks")))
         .collect();
-    out.push(match found.floor {
-        Some(floor) => Reading {
+    out.push(if let Some(floor) = found.floor {
+        Reading {
             method: "Weibull with a share that never leaves, by itself".to_owned(),
             ..reading(FLOOR, "share").is(floor.value, floor.low, floor.high)
-        },
-        None => {
-            let words = "the curve with a share that never leaves could not be fitted";
-            reading(FLOOR, "share").refuse(Refused::by("not-estimable", words))
         }
+    } else {
+        let words = "the curve with a share that never leaves could not be fitted";
+        reading(FLOOR, "share").refuse(Refused::by("not-estimable", words))
     });
     out
 }

@@ -250,7 +250,9 @@ mod tests {
     /// Subjects twice over, each with its double, are no more evidence than once.
     #[test]
     fn doubles_in_a_cluster_add_nothing() {
-        let of = |i: u32| Followed::from_start(f64::from(1 + i * 7 % 13), i % 3 != 0);
+        let of = |i: u32| {
+            Followed::from_start(f64::from(1 + i * 7 % 13), !i.is_multiple_of(3))
+        };
         let once: Vec<Followed> = (0..60).map(of).collect();
         let groups: Vec<usize> = (0..60).map(|i| i % 2).collect();
         let clusters: Vec<u64> = (0..60).collect();
