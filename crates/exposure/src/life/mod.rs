@@ -147,11 +147,16 @@ fn steps<'a>(facts: &Facts<'a>, as_of: Day) -> Vec<Step<'a>> {
     let nexts = facts.days.iter().skip(1).map(|day| Some(*day)).chain([None]);
     for (day, next) in facts.days.iter().zip(nexts) {
         steps.push(Step { on: *day, by: Trigger::Seen, said: None });
-        let quiet_on = day.plus(CONTACT_DAYS);
         let end = next.unwrap_or_else(|| as_of.plus(1));
-        if quiet_on >= end {
+        // Days on which nobody looked are no silence: what is seen after them has not come
+        // back, it was never known to be away.
+        let looked = facts.quiet.range(day.plus(1)..end).next();
+        let Some(quiet_on) = looked
+            .map(|(week, _)| week.plus(6).max(day.plus(CONTACT_DAYS)))
+            .filter(|on| *on < end)
+        else {
             continue;
-        }
+        };
         steps.push(Step { on: quiet_on, by: Trigger::Silence, said: None });
         let shown_on = Silence::shown_on(facts, *day).map(|on| on.max(quiet_on));
         if let Some(on) = shown_on.filter(|on| *on < end) {
@@ -209,6 +214,9 @@ fn why(
     let ago = as_of.0 - last.0;
     let seen_since = |on: Day| facts.days.range(on..).count();
     match state {
+        FindingState::Open if ago >= CONTACT_DAYS => {
+            format!("seen {ago} days before {as_of}; {}", silence.why_not_shown())
+        }
         FindingState::Open => format!("seen {ago} days before {as_of}"),
         FindingState::Reappeared => {
             let before = moves.last().and_then(|m| m.from);

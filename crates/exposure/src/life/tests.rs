@@ -86,6 +86,7 @@ fn silence_without_a_chance_of_detection_stays_quiet_and_says_why() {
     assert!(life.why.contains("6 weeks were looked at"), "{}", life.why);
     assert!(life.why.contains("nobody estimated it"), "{}", life.why);
     let blind = at(&facts[..1], "2024-12-01");
+    assert_eq!(blind.state, FindingState::Open, "nobody looked: that is no silence");
     assert!(blind.why.contains("no whole week since was looked at"), "{}", blind.why);
 }
 
@@ -125,6 +126,8 @@ fn what_comes_back_has_reappeared_and_what_was_told_stays() {
     let states: Vec<_> = life.moves.iter().map(|m| m.to).collect();
     assert_eq!(states, [S::Open, S::Quiet, S::VerifiedRemoved, S::Reappeared]);
     assert!(life.why.contains("verified_removed"), "{}", life.why);
+    assert_eq!(at(&facts, "2024-08-01").state, S::Reappeared, "nobody looked since");
+    facts.push(quiet("2024-06-03", None));
     assert_eq!(at(&facts, "2024-08-01").state, S::Quiet);
 }
 
@@ -135,6 +138,7 @@ fn a_dispute_hides_no_evidence() {
         seen("2024-01-03"),
         said("2024-01-10", Verdict::Disputed),
         seen("2024-01-20"),
+        quiet("2024-02-05", None),
         said("2024-04-01", Verdict::Upheld),
         said("2024-04-02", Verdict::NotOurs),
         seen("2024-04-05"),
