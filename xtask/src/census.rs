@@ -96,7 +96,8 @@ fn make(folder: &Path, lake: &Path, eyeball: &str) -> Outcome {
     };
     let export: Vec<&str> = ["atlas", "export"].into_iter().chain(DAYS).collect();
     save("holders.parquet", "parquet", &export)?;
-    let endpoints = "SELECT endpoint AS id, valid_from, valid_to FROM catalog WHERE role = 'update' \
+    let endpoints = "SELECT endpoint AS id, GREATEST(valid_from, DATE '2000-01-01') AS \
+                     valid_from, LEAST(valid_to, DATE '2099-12-31') AS valid_to FROM catalog WHERE role = 'update' \
                      AND weight IN ('medium', 'strong')";
     save("endpoints.csv", "csv", &["sql", endpoints])?;
     let sites = "SELECT site, holder AS organisation, country, sector FROM vantages";

@@ -23,6 +23,8 @@ const PAGES: &[(&str, &[&str])] = &[
     ("docs/reference/catalog.md", &["reference", "catalog"]),
     ("docs/reference/policies.md", &["reference", "policies"]),
     ("docs/reference/metrics.md", &["reference", "metrics"]),
+    ("docs/reference/api.md", &["reference", "api"]),
+    ("docs/reference/openapi.json", &["reference", "openapi"]),
 ];
 
 /// Writes or checks every page.

@@ -151,6 +151,10 @@ pub(crate) enum ReferencePage {
     Policies,
     /// Every metric of the collector.
     Metrics,
+    /// Every route of the interface, for readers.
+    Api,
+    /// The same, for programs: OpenAPI.
+    Openapi,
 }
 
 /// How the synthetic world is made.

@@ -4,6 +4,7 @@
 //! in public is of populations that the operator chose, coarse tables first.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use tidegauge_effect::removal::removal;
@@ -351,6 +352,13 @@ impl Counts for Live {
 
     fn timeline(&self) -> Answer<'_, Timeline> {
         Box::pin(async { Ok(self.timeline.clone()) })
+    }
+
+    fn version(&self) -> Pin<Box<dyn Future<Output = Option<u64>> + Send + '_>> {
+        Box::pin(async {
+            let snapshot = self.opened.lake.snapshot(Table::Sightings).await.ok()?;
+            u64::try_from(snapshot.version).ok()
+        })
     }
 
     fn expansion(&self) -> Option<Expansion> {

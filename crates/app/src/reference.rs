@@ -9,6 +9,7 @@ use std::io::Write as _;
 use clap::CommandFactory;
 use tidegauge_enrich::catalog::Catalog;
 use tidegauge_model::policy::Timeline;
+use tidegauge_publish::serve;
 use tidegauge_store::Table;
 
 use crate::Outcome;
@@ -25,6 +26,8 @@ pub(crate) fn run(page: ReferencePage) -> anyhow::Result<Outcome> {
         ReferencePage::Catalog => endpoints()?,
         ReferencePage::Policies => policies()?,
         ReferencePage::Metrics => metrics()?,
+        ReferencePage::Api => format!("{GENERATED}{}", serve::reference()),
+        ReferencePage::Openapi => serve::document(),
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(Outcome::Done)

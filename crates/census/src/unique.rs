@@ -364,6 +364,10 @@ impl<'a> Tally<'a> {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "callers have borrowed and owned values alike"
+)]
 fn text(value: impl ToString) -> String {
     value.to_string()
 }

@@ -3,6 +3,7 @@
 //! `cargo run -p tidegauge-publish --example made_up [ADDRESS:PORT]`. With an address of
 //! port 0 the one taken is told on standard output. No engine is linked.
 
+#![expect(clippy::unwrap_used, reason = "it is made of the tests' own modules")]
 #![allow(unused_crate_dependencies, reason = "an example needs less than the tests")]
 
 #[path = "../tests/it/made.rs"]

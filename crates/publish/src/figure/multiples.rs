@@ -96,7 +96,8 @@ impl MultiplesChart {
                 canvas.named_dot(point, 2.4, "f1", &words);
             }
         }
-        let months = [self.period.first(), self.period.last()].map(|d| d.month());
+        let months =
+            [self.period.first(), self.period.last()].map(tidegauge_model::Day::month);
         let name = |m| format!("{} {}", month_short(m), m.year());
         let at = from + 16.0;
         canvas.text((left + SCALE, at), Anchor::Start, "ts", &name(months[0]));

@@ -1,8 +1,8 @@
-//! The document of the interface (OpenAPI 3.1) and its reference page, made of the table
+//! The document of the interface (`OpenAPI` 3.1) and its reference page, made of the table
 //! of routes.
 //!
 //! **Invariant:** the document says what the router does, because both come from one
-//! table; `tests/it/data/openapi.json` is its golden file.
+//! table; `docs/reference/openapi.json` is its golden file.
 
 use axum::response::Response;
 use serde_json::{Map, Value, json};

@@ -57,6 +57,11 @@ pub(crate) fn release(
     rows: &[(Option<&str>, u64)],
     on: Dating,
 ) -> Release {
+    released(&Query { by: vec![dimension], on, ..Query::new(days) }, rows)
+}
+
+/// The answer to a query of one dimension.
+pub(crate) fn released(query: &Query, rows: &[(Option<&str>, u64)]) -> Release {
     let cells = rows
         .iter()
         .map(|(value, active)| Cell {
@@ -72,11 +77,10 @@ pub(crate) fn release(
             },
         })
         .collect();
-    let query = Query { by: vec![dimension], on, ..Query::new(days) };
-    Release::by(
-        &AtLeastTen,
-        Census { query, cells, unattributed_share: 0.043, standings: BTreeMap::new() },
-    )
+    let query = query.clone();
+    let standings = BTreeMap::new();
+    let census = Census { query, cells, unattributed_share: 0.043, standings };
+    Release::by(&AtLeastTen, census)
 }
 
 const MONTHLY: [u64; 12] = [

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
+use axum::http::request::Builder;
 use axum::http::{Method, Request, StatusCode};
 use axum::response::Response;
 use serde_json::Value;
@@ -11,13 +12,34 @@ use tower::ServiceExt;
 
 use crate::made::{GOOD, Made, settings};
 
-async fn call(made: Made, method: Method, uri: &str) -> (Response<()>, String) {
-    let request =
-        Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
+pub(crate) async fn call(
+    made: Made,
+    method: Method,
+    uri: &str,
+) -> (Response<()>, String) {
+    asked(made, Request::builder().method(method).uri(uri)).await
+}
+
+pub(crate) async fn call_with(
+    made: Made,
+    uri: &str,
+    headers: &[(&str, &str)],
+) -> (Response<()>, String) {
+    let mut request = Request::builder().uri(uri);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    asked(made, request).await
+}
+
+async fn asked(made: Made, request: Builder) -> (Response<()>, String) {
+    let request = request.body(Body::empty()).unwrap();
     let answer = router(Arc::new(made), settings()).oneshot(request).await.unwrap();
     let (parts, body) = answer.into_parts();
     let bytes = to_bytes(body, 8 << 20).await.unwrap();
-    (Response::from_parts(parts, ()), String::from_utf8(bytes.to_vec()).unwrap())
+    // Drawings are no text.
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    (Response::from_parts(parts, ()), text)
 }
 
 async fn get(uri: &str) -> (StatusCode, String) {

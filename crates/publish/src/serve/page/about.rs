@@ -59,10 +59,7 @@ const HOW: &str = "<p class=\"standfirst\">Sensors see that an address talked to
 
 /// What counts as use here.
 async fn evidence(shared: &Shared) -> Result<String, Problem> {
-    let desk = match Desk::open(shared).await {
-        Ok(desk) => desk,
-        Err(_) => return Ok(String::new()),
-    };
+    let Ok(desk) = Desk::open(shared).await else { return Ok(String::new()) };
     let selection = desk.usual();
     let query = selection.query(selection.period(), Dimension::Month);
     let release = match shared.counts.release(&query).await {

@@ -11,7 +11,7 @@ use super::layout::Page;
 use super::{crumbs, drawn, link, respond, table, told};
 use crate::assessment::{Assessed, Assessment, Reading};
 use crate::country;
-use crate::figure::escape;
+use crate::figure::{append, escape};
 use crate::number::{day_long, trimmed};
 use crate::serve::answer::Problem;
 use crate::serve::api::{Named, named};
@@ -159,11 +159,14 @@ fn evidence(found: &Assessment) -> String {
     html.push_str(&questions(found));
     html.push_str(&checks(found));
     html.push_str(&refusals(found));
-    html.push_str(&format!(
-        "<section id=\"numbers\"><h2>Estimates</h2>\n<details><summary>The numbers</summary>\
+    append(
+        &mut html,
+        format_args!(
+            "<section id=\"numbers\"><h2>Estimates</h2>\n<details><summary>The numbers</summary>\
          {}</details></section>\n",
-        tables::estimates(&found.estimates).html("Every estimate of this act")
-    ));
+            tables::estimates(&found.estimates).html("Every estimate of this act")
+        ),
+    );
     html
 }
 

@@ -138,9 +138,10 @@ fn rows(
         let of = |key: &[Option<String>]| {
             key.first().is_some_and(|v| v.as_deref() == Some(id))
         };
-        release.rows().iter().find(|row| of(&row.key)).map(|row| row.counts)
+        let row = release.rows().iter().find(|row| of(&row.key));
+        row.map_or(Told::Nothing, |row| row.counts.map_or(Told::Hidden, Told::Counts))
     };
-    let mut found: Vec<(String, String, [Option<Option<Counts>>; 2])> =
+    let mut found: Vec<(String, String, [Told; 2])> =
         known(&desk.scope, list.dimension)
             .into_iter()
             .map(|(id, name)| {
@@ -148,9 +149,7 @@ fn rows(
                 (id, name, both)
             })
             .collect();
-    let size = |both: &[Option<Option<Counts>>; 2]| {
-        both[0].flatten().map_or(0, |c| c.organisations_active)
-    };
+    let size = |both: &[Told; 2]| both[0].active().unwrap_or(0);
     found.sort_by(|a, b| size(&b.2).cmp(&size(&a.2)).then_with(|| a.1.cmp(&b.1)));
     let most = found.iter().map(|f| real(size(&f.2))).fold(0.0, f64::max);
     let query = match list.dimension {
@@ -166,10 +165,8 @@ fn rows(
         .map(|(id, name, [before, after])| {
             let address = format!("{}/{}?{query}", list.address, encoded(id));
             let address = address.trim_end_matches('?');
-            let moved = match (before.flatten(), after.flatten()) {
-                (Some(b), Some(a)) => {
-                    change(real(b.organisations_active), real(a.organisations_active))
-                }
+            let moved = match (before.active(), after.active()) {
+                (Some(b), Some(a)) => change(real(b), real(a)),
                 _ => String::new(),
             };
             vec![link(address, name), cell(*before, most), cell(*after, most), moved]
@@ -185,11 +182,30 @@ fn rows(
     table(&caption, &[list.name, "before", "after", "change"], 1, &rows)
 }
 
-fn cell(counts: Option<Option<Counts>>, most: f64) -> String {
-    match counts {
-        None => "none".to_owned(),
-        Some(None) => SUPPRESSED.to_owned(),
-        Some(Some(c)) => bar(real(c.organisations_active), most),
+/// What a release says of a value.
+#[derive(Clone, Copy)]
+enum Told {
+    /// Nobody was seen.
+    Nothing,
+    /// Too few to show.
+    Hidden,
+    Counts(Counts),
+}
+
+impl Told {
+    fn active(self) -> Option<u64> {
+        match self {
+            Self::Counts(counts) => Some(counts.organisations_active),
+            Self::Nothing | Self::Hidden => None,
+        }
+    }
+}
+
+fn cell(told: Told, most: f64) -> String {
+    match told {
+        Told::Nothing => "none".to_owned(),
+        Told::Hidden => SUPPRESSED.to_owned(),
+        Told::Counts(counts) => bar(real(counts.organisations_active), most),
     }
 }
 
