@@ -304,7 +304,9 @@ fn suppliers_are_told_apart() {
     ]);
     let state = |subject: &str| count(&rows, ("subject", subject), "state");
     assert_eq!(state("Stayer"), "open");
-    assert_eq!(state("Leaver"), "quiet");
+    assert_eq!(state("Leaver"), "open", "two days are no week of silence");
+    let why = count(&rows, ("subject", "Leaver"), "why");
+    assert!(why.as_str().unwrap().contains("no whole week since"), "{why}");
     assert_eq!(state("Elsewhere"), "not_visible");
     assert_eq!(state("Domain only"), "not_checkable");
     let ledger = std::fs::read(house.path("lake.findings.jsonl")).unwrap();

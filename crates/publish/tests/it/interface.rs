@@ -16,7 +16,24 @@ fn paths() -> Vec<(String, Value)> {
         "/api/v1/policies/{id}" => "/api/v1/policies/US-BIS-updates".to_owned(),
         other => other.to_owned(),
     };
-    paths.into_iter().map(|(path, said)| (named(&path), said["get"].clone())).collect()
+    let asked = |(path, said): (String, Value)| {
+        let said = said["get"].clone();
+        let mut uri = named(&path);
+        for parameter in said["parameters"].as_array().into_iter().flatten() {
+            if parameter["in"] == "query" && parameter["required"] == true {
+                let name = parameter["name"].as_str().unwrap();
+                let value = match name {
+                    "before" => "2024-04",
+                    "after" => "2024-11",
+                    other => panic!("no value for `{other}`"),
+                };
+                let mark = if uri.contains('?') { '&' } else { '?' };
+                uri = format!("{uri}{mark}{name}={value}");
+            }
+        }
+        (uri, said)
+    };
+    paths.into_iter().map(asked).collect()
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ const PAGES: [&str; 17] = [
     "/countries",
     "/countries/US",
     "/sectors",
-    "/sectors/education",
+    "/sectors/health",
     "/policies",
     "/policies/US-BIS-updates",
     "/policies/US-BIS-sales",
