@@ -124,10 +124,6 @@ fn figure(
 ) -> Result<Figure, String> {
     let before = DayRange::month(selection.before);
     let after = DayRange::month(selection.after);
-    let value = |line: &Line, month: DayRange| {
-        let found = line.months.iter().find(|m| m.0 == month).and_then(|m| m.1)?;
-        Some(real(found.organisations_active))
-    };
     let mut panels: Vec<Panel> = Vec::new();
     let mut falls: Vec<(f64, &str)> = Vec::new();
     let mut table = Table::new([
@@ -137,21 +133,11 @@ fn figure(
         "share of the month before",
     ]);
     for line in lines {
-        let base = value(line, before).filter(|b| *b > 0.0);
+        let base = line.active(before).filter(|b| *b > 0.0);
         let share =
             |c: &Option<Counts>| Some(real(c.as_ref()?.organisations_active) / base?);
-        for (month, counts) in &line.months {
-            table.push([
-                line.name.clone(),
-                month.first().month().to_string(),
-                counts.map_or_else(
-                    || SUPPRESSED.to_owned(),
-                    |c| c.organisations_active.to_string(),
-                ),
-                share(counts).map_or_else(|| "n/a".to_owned(), percent),
-            ]);
-        }
-        let now = value(line, after);
+        line.list(&mut table, share);
+        let now = line.active(after);
         if let (Some(then), Some(now)) = (base, now) {
             falls.push((now / then - 1.0, &line.name));
         }
@@ -192,6 +178,29 @@ fn figure(
         }),
         table,
     })
+}
+
+impl Line {
+    /// Active organisations of a month, where they may be shown.
+    fn active(&self, month: DayRange) -> Option<f64> {
+        let found = self.months.iter().find(|m| m.0 == month).and_then(|m| m.1)?;
+        Some(real(found.organisations_active))
+    }
+
+    /// Writes its months into a table.
+    fn list(&self, table: &mut Table, share: impl Fn(&Option<Counts>) -> Option<f64>) {
+        for (month, counts) in &self.months {
+            table.push([
+                self.name.clone(),
+                month.first().month().to_string(),
+                counts.map_or_else(
+                    || SUPPRESSED.to_owned(),
+                    |c| c.organisations_active.to_string(),
+                ),
+                share(counts).map_or_else(|| "n/a".to_owned(), percent),
+            ]);
+        }
+    }
 }
 
 fn title(selection: &Selection, falls: &[(f64, &str)]) -> String {
