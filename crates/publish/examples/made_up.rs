@@ -19,7 +19,8 @@ use tidegauge_publish::serve::router;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8090".to_owned());
+    let address =
+        std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8090".to_owned());
     let listener = tokio::net::TcpListener::bind(address).await?;
     writeln!(std::io::stdout(), "http://{}/", listener.local_addr()?)?;
     let pages = router(Arc::new(made::GOOD), made::settings());

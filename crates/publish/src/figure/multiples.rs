@@ -43,7 +43,8 @@ impl MultiplesChart {
         let rows = self.panels.len().div_ceil(columns).max(1);
         let row = HEAD + HEIGHT + FOOT;
         let mut canvas = Canvas::new(width, place(rows) * row);
-        let values = self.panels.iter().flat_map(|p| p.points.iter().filter_map(|p| p.1));
+        let values =
+            self.panels.iter().flat_map(|p| p.points.iter().filter_map(|p| p.1));
         let high = values.fold(1.0, f64::max);
         for (index, panel) in self.panels.iter().enumerate() {
             let left = place(index % columns) * (column + GAP);

@@ -174,8 +174,9 @@ fn over_time(report: &Report) -> Result<Figure, Absence> {
     let title = over_time_title(report, &ipv4, &organisations[0]);
     let days_min = first.query().active_days_min;
     let subtitle = format!(
-        "Distinct IPv4 addresses and active organisations in contact with {}’s update \
+        "Distinct IPv4 addresses and active organisations{} in contact with {}’s update \
          servers, by calendar month, {}. Active: seen on at least {}.",
+        population(report, first),
         report.product_name,
         days(report.period),
         counted(days_min.into(), "day", "days"),
@@ -215,6 +216,23 @@ fn over_time(report: &Report) -> Result<Figure, Absence> {
         chart: Chart::Lines(chart),
         table,
     })
+}
+
+/// ` in the United States, retail`: whose organisations are counted, if not all.
+fn population(report: &Report, release: &Release) -> String {
+    let query = release.query();
+    let mut words = String::new();
+    for country in &query.countries {
+        append(
+            &mut words,
+            format_args!(" in {}", country::in_sentence(country.as_str())),
+        );
+    }
+    for sector in &query.sectors {
+        let name = lower(&name_of(report, Dimension::Sector, sector.as_str()));
+        append(&mut words, format_args!(" of the sector {name}"));
+    }
+    words
 }
 
 fn address_panel_name(report: &Report) -> String {

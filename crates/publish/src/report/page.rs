@@ -178,10 +178,7 @@ fn figure_html(figure: &Figure, source: &str, beside: Beside<'_>) -> String {
 fn links(figure: &Figure, beside: Beside<'_>) -> String {
     let id = figure.id;
     let link = |at: String, form: &str| {
-        format!(
-            " <a href=\"{}\" aria-label=\"{form} of {id}\">{form}</a>",
-            escape(&at)
-        )
+        format!(" <a href=\"{}\" aria-label=\"{form} of {id}\">{form}</a>", escape(&at))
     };
     match beside {
         Beside::Files => [
@@ -191,7 +188,8 @@ fn links(figure: &Figure, beside: Beside<'_>) -> String {
         ]
         .concat(),
         Beside::Served { permalink, download, .. } => {
-            let files = [("svg", "SVG"), ("png", "PNG"), ("csv", "CSV"), ("json", "JSON")];
+            let files =
+                [("svg", "SVG"), ("png", "PNG"), ("csv", "CSV"), ("json", "JSON")];
             let files = files.map(|(key, form)| {
                 let join = if download.contains('?') { '&' } else { '?' };
                 link(format!("{download}{join}format={key}"), form)

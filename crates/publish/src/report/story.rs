@@ -113,7 +113,8 @@ pub(crate) fn told(report: &Report, place: &str) -> Vec<String> {
 
 fn changed(report: &Report, place: &str) -> Option<String> {
     reading::equally_long(report.before, report.after).ok()?;
-    let (b, a) = report.months_frozen.as_ref().and_then(|r| window_months(r, report))?;
+    let (b, a) =
+        report.months_frozen.as_ref().and_then(|r| window_months(r, report))?;
     let (then, now) = (real(b.organisations_active), real(a.organisations_active));
     let expansion = report.expansion.as_ref();
     let (v4_then, v4_now) = (addresses(&b, expansion), addresses(&a, expansion));

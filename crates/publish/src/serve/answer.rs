@@ -136,11 +136,7 @@ pub(super) struct Listing {
 
 impl Listing {
     /// The page that was asked for, as JSON or CSV.
-    pub(super) fn answer(
-        self,
-        asked: &Asked,
-        path: &str,
-    ) -> Result<Response, Problem> {
+    pub(super) fn answer(self, asked: &Asked, path: &str) -> Result<Response, Problem> {
         let format = asked.format(TABLE_FORMS)?;
         self.answer_as(asked, path, format)
     }
@@ -165,7 +161,8 @@ impl Listing {
             csv(&Table { header: self.table.header, rows })
         } else {
             let mut head = self.head;
-            let rows: Vec<Value> = self.rows.into_iter().skip(skip).take(take).collect();
+            let rows: Vec<Value> =
+                self.rows.into_iter().skip(skip).take(take).collect();
             head.insert(self.key.to_owned(), Value::Array(rows));
             head.insert("total".to_owned(), total.into());
             head.insert("offset".to_owned(), offset.into());

@@ -90,7 +90,10 @@ impl Asked {
     }
 
     /// The form of the answer: one of `forms`, the first if absent.
-    pub(super) fn format(&self, forms: &[&'static str]) -> Result<&'static str, Problem> {
+    pub(super) fn format(
+        &self,
+        forms: &[&'static str],
+    ) -> Result<&'static str, Problem> {
         let asked = self.text("format").or(forms.first().copied()).unwrap_or_default();
         forms.iter().find(|form| **form == asked).copied().ok_or_else(|| {
             Problem::asked(

@@ -35,7 +35,8 @@ pub(super) async fn section(
     for id in chosen(desk, selection).await? {
         let Some((name, one)) = narrowed(&desk.scope, selection, &id) else {
             let what = format!("`{id}` was not seen");
-            let hint = format!("choose among those listed at /{}", selection.what.as_str());
+            let hint =
+                format!("choose among those listed at /{}", selection.what.as_str());
             return Err(Problem::asked(what, hint));
         };
         let query = one.query(one.period(), Dimension::Month);
@@ -129,13 +130,16 @@ fn figure(
     };
     let mut panels: Vec<Panel> = Vec::new();
     let mut falls: Vec<(f64, &str)> = Vec::new();
-    let mut table =
-        Table::new(["name", "month", "active organisations", "share of the month before"]);
+    let mut table = Table::new([
+        "name",
+        "month",
+        "active organisations",
+        "share of the month before",
+    ]);
     for line in lines {
         let base = value(line, before).filter(|b| *b > 0.0);
-        let share = |c: &Option<Counts>| {
-            Some(real(c.as_ref()?.organisations_active) / base?)
-        };
+        let share =
+            |c: &Option<Counts>| Some(real(c.as_ref()?.organisations_active) / base?);
         for (month, counts) in &line.months {
             table.push([
                 line.name.clone(),
@@ -191,7 +195,8 @@ fn figure(
 }
 
 fn title(selection: &Selection, falls: &[(f64, &str)]) -> String {
-    let by = |a: &&(f64, &str), b: &&(f64, &str)| a.0.total_cmp(&b.0).then(a.1.cmp(b.1));
+    let by =
+        |a: &&(f64, &str), b: &&(f64, &str)| a.0.total_cmp(&b.0).then(a.1.cmp(b.1));
     let (one, many) = match selection.what {
         What::Countries => ("country", "countries"),
         What::Products => ("product", "products"),

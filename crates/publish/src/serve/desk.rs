@@ -82,10 +82,8 @@ impl<'a> Desk<'a> {
         selection: &Selection,
         parts: &[Part],
     ) -> Result<Filled, Problem> {
-        let mut filled = Filled {
-            report: self.blank(selection).await?,
-            refused: BTreeMap::new(),
-        };
+        let mut filled =
+            Filled { report: self.blank(selection).await?, refused: BTreeMap::new() };
         for part in parts {
             match self.fill(&mut filled.report, selection, *part).await {
                 Ok(()) => {}
@@ -139,8 +137,7 @@ impl<'a> Desk<'a> {
         by: Dimension,
     ) -> Result<Paired, CountsError> {
         let (before, after) = selection.windows();
-        let (before, after) =
-            (selection.query(before, by), selection.query(after, by));
+        let (before, after) = (selection.query(before, by), selection.query(after, by));
         let before: Release = self.shared.counts.release(&before).await?;
         let after: Release = self.shared.counts.release(&after).await?;
         Ok(Paired { before, after })
@@ -214,7 +211,8 @@ impl<'a> Desk<'a> {
         };
         let permalink = format!("/figures/{id}?{query}");
         let site = self.shared.settings.site.as_deref().unwrap_or_default();
-        let kind = self.shared.settings.synthetic.as_ref().map_or("", |_| "synthetic data, ");
+        let kind =
+            self.shared.settings.synthetic.as_ref().map_or("", |_| "synthetic data, ");
         Place {
             download: format!("/api/v1/figures/{id}?{query}"),
             cite: format!(

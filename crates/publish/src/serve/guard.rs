@@ -51,9 +51,7 @@ pub(super) async fn guarded(
     }
     let named = !shared.settings.origins.is_empty();
     if named && path_is_open {
-        response
-            .headers_mut()
-            .append(header::VARY, HeaderValue::from_static("origin"));
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("origin"));
     }
     let allowed = |origin: &HeaderValue| {
         let known = |o: &String| o.as_bytes() == origin.as_bytes();
@@ -120,7 +118,8 @@ impl Buckets {
             return Ok(());
         }
         // The time until one whole request is there again, a minute at most.
-        let missing = std::time::Duration::from_secs_f64((1.0 - bucket.left) * 60.0 / full);
+        let missing =
+            std::time::Duration::from_secs_f64((1.0 - bucket.left) * 60.0 / full);
         Err(missing.as_secs() + 1)
     }
 }

@@ -128,7 +128,9 @@ fn respond(answer: &Answer, wanted: Option<&HeaderValue>, bare: bool) -> Respons
     let tag = answer.headers.get(header::ETAG);
     let same = wanted.and_then(|w| w.to_str().ok()).zip(tag).is_some_and(|(w, tag)| {
         let tag = tag.to_str().unwrap_or_default();
-        w.split(',').map(|t| t.trim().trim_start_matches("W/")).any(|t| t == tag || t == "*")
+        w.split(',')
+            .map(|t| t.trim().trim_start_matches("W/"))
+            .any(|t| t == tag || t == "*")
     });
     let (status, body) = match (same, bare) {
         (true, _) => (StatusCode::NOT_MODIFIED, Body::empty()),

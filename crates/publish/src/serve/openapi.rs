@@ -115,9 +115,7 @@ fn parameter(key: &Param) -> Value {
 }
 
 fn responses(route: &Route) -> Value {
-    let schema = |name: &str| {
-        json!({ "schema": { "$ref": format!("#/components/schemas/{name}") } })
-    };
+    let schema = |name: &str| json!({ "schema": { "$ref": format!("#/components/schemas/{name}") } });
     let text = json!({ "schema": { "type": "string" } });
     let mut content = Map::new();
     match route.reply {
@@ -163,7 +161,8 @@ fn responses(route: &Route) -> Value {
 
 /// What can go wrong, by status.
 fn problems(route: &Route) -> Vec<(&'static str, &'static str)> {
-    let mut all = vec![("429", "Too many requests; Retry-After says how long to wait.")];
+    let mut all =
+        vec![("429", "Too many requests; Retry-After says how long to wait.")];
     if route.reply != Reply::Text {
         all.push(("400", "The query cannot be read, or has an unknown key."));
     }

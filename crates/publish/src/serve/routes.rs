@@ -6,8 +6,8 @@
 use axum::routing::{MethodRouter, get};
 
 use super::param::{
-    ANNOTATIONS, ASSESS, CENSUS, COVERAGE, FIGURE, LISTED, NONE, Param, SERIES, SUMMARY,
-    TIMELINE, WHOLE,
+    ANNOTATIONS, ASSESS, CENSUS, COVERAGE, FIGURE, LISTED, NONE, Param, SERIES,
+    SUMMARY, TIMELINE, WHOLE,
 };
 use super::{Shared, api, healthz, openapi};
 

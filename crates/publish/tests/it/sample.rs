@@ -57,6 +57,11 @@ pub(crate) fn release(
     rows: &[(Option<&str>, u64)],
     on: Dating,
 ) -> Release {
+    released(&Query { by: vec![dimension], on, ..Query::new(days) }, rows)
+}
+
+/// The answer to a query of one dimension.
+pub(crate) fn released(query: &Query, rows: &[(Option<&str>, u64)]) -> Release {
     let cells = rows
         .iter()
         .map(|(value, active)| Cell {
@@ -72,7 +77,7 @@ pub(crate) fn release(
             },
         })
         .collect();
-    let query = Query { by: vec![dimension], on, ..Query::new(days) };
+    let query = query.clone();
     Release::by(&AtLeastTen, Census { query, cells, unattributed_share: 0.043 })
 }
 

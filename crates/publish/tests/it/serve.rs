@@ -11,7 +11,11 @@ use tower::ServiceExt;
 
 use crate::made::{GOOD, Made, settings};
 
-async fn call(made: Made, method: Method, uri: &str) -> (Response<()>, String) {
+pub(crate) async fn call(
+    made: Made,
+    method: Method,
+    uri: &str,
+) -> (Response<()>, String) {
     let request =
         Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
     let answer = router(Arc::new(made), settings()).oneshot(request).await.unwrap();
@@ -25,7 +29,7 @@ async fn get(uri: &str) -> (StatusCode, String) {
     (answer.status(), body)
 }
 
-async fn json(uri: &str) -> (StatusCode, Value) {
+pub(crate) async fn json(uri: &str) -> (StatusCode, Value) {
     let (status, body) = get(uri).await;
     (status, serde_json::from_str(&body).expect("the answer is JSON"))
 }
@@ -142,7 +146,8 @@ async fn a_failure_does_not_tell_readers_about_the_house() {
 
 #[tokio::test]
 async fn the_page_works_without_a_script_and_loads_only_its_own_assets() {
-    let (status, page) = get("/explore?country=US&before=2024-04&after=2024-11&sector=").await;
+    let (status, page) =
+        get("/explore?country=US&before=2024-04&after=2024-11&sector=").await;
     assert_eq!(status, StatusCode::OK);
     for part in [
         "SYNTHETIC DATA",
@@ -202,4 +207,3 @@ async fn nothing_can_be_changed_and_nothing_else_is_there() {
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(body["hint"].as_str().unwrap().contains("openapi"));
 }
-

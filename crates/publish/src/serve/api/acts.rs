@@ -11,13 +11,11 @@ use tidegauge_model::{Country, Day, DayRange};
 use super::census::estimate_row;
 use super::{Named, named};
 use crate::assessment::{Assessed, Assessment};
-use crate::serve::answer::{
-    Listing, Problem, body, either, fields, ok, value,
-};
+use crate::serve::Shared;
+use crate::serve::answer::{Listing, Problem, body, either, fields, ok, value};
 use crate::serve::asked::Asked;
 use crate::serve::kept::fleeting;
 use crate::serve::param::{ANNOTATIONS, LISTED, NONE, TIMELINE};
-use crate::serve::Shared;
 use crate::tables::Table;
 
 /// Milliseconds of a day.
@@ -32,7 +30,11 @@ struct Narrowed {
 
 impl Narrowed {
     fn read(asked: &Asked, days: Option<DayRange>) -> Result<Self, Problem> {
-        Ok(Self { products: asked.products()?, countries: asked.list("country")?, days })
+        Ok(Self {
+            products: asked.products()?,
+            countries: asked.list("country")?,
+            days,
+        })
     }
 
     fn within(&self, day: Option<Day>) -> bool {
@@ -51,8 +53,7 @@ impl Narrowed {
     fn policies<'a>(&self, timeline: &'a Timeline) -> Vec<&'a PolicyEvent> {
         let dated = |p: &PolicyEvent| {
             let dates = [p.announced, p.effective, p.deadline, p.ended];
-            self.days.is_none()
-                || dates.iter().any(|d| d.is_some() && self.within(*d))
+            self.days.is_none() || dates.iter().any(|d| d.is_some() && self.within(*d))
         };
         let all = timeline.policies.iter();
         all.filter(|p| self.of(&p.product, p.country) && dated(p)).collect()
@@ -200,7 +201,8 @@ pub(crate) async fn annotations(
     let asked = asked.only(ANNOTATIONS)?;
     let narrowed = Narrowed::read(&asked, None)?;
     let (from, to) = (moment(&asked, "from", false)?, moment(&asked, "to", true)?);
-    let within = |time: i64| from.is_none_or(|f| f <= time) && to.is_none_or(|t| time <= t);
+    let within =
+        |time: i64| from.is_none_or(|f| f <= time) && to.is_none_or(|t| time <= t);
     let timeline = shared.counts.timeline().await?;
     let mut marks: Vec<(i64, Value)> = Vec::new();
     for act in narrowed.policies(&timeline) {
@@ -211,7 +213,9 @@ pub(crate) async fn annotations(
             ("ended", act.ended),
         ];
         for (what, day) in dates {
-            let Some(time) = day.map(milliseconds).filter(|t| within(*t)) else { continue };
+            let Some(time) = day.map(milliseconds).filter(|t| within(*t)) else {
+                continue;
+            };
             let title = if act.label.is_empty() { act.id.as_str() } else { &act.label };
             marks.push((time, json!({
                 "time": time,
@@ -224,13 +228,17 @@ pub(crate) async fn annotations(
     for event in narrowed.vendor(&timeline) {
         let time = milliseconds(event.date);
         if within(time) {
-            let title = if event.label.is_empty() { event.id.as_str() } else { &event.label };
-            marks.push((time, json!({
-                "time": time,
-                "title": title,
-                "text": event.event,
-                "tags": [event.product.as_str(), event.country.as_str(), "vendor"],
-            })));
+            let title =
+                if event.label.is_empty() { event.id.as_str() } else { &event.label };
+            marks.push((
+                time,
+                json!({
+                    "time": time,
+                    "title": title,
+                    "text": event.event,
+                    "tags": [event.product.as_str(), event.country.as_str(), "vendor"],
+                }),
+            ));
         }
     }
     marks.sort_by_key(|(time, _)| *time);

@@ -93,7 +93,8 @@ fn coverage_table(rows: &[CoverageRow]) -> Table {
         "footprint_v4_24",
         "footprint_v6_48",
     ]);
-    let or_none = |n: Option<u32>| n.map_or_else(|| "none".to_owned(), |n| n.to_string());
+    let or_none =
+        |n: Option<u32>| n.map_or_else(|| "none".to_owned(), |n| n.to_string());
     for row in rows {
         let losses: Vec<String> =
             row.losses.iter().map(|(reason, n)| format!("{n} {reason}")).collect();

@@ -89,7 +89,9 @@ fn numbers(figure: Figure, place: &Place) -> Listing {
     let rows = figure.table.rows.iter().map(|row| {
         let cells = figure.table.header.iter().zip(row);
         Value::Object(
-            cells.map(|(name, cell)| (name.clone(), Value::from(cell.as_str()))).collect(),
+            cells
+                .map(|(name, cell)| (name.clone(), Value::from(cell.as_str())))
+                .collect(),
         )
     });
     let head = fields(json!({

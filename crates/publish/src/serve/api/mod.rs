@@ -26,6 +26,9 @@ pub(super) type Named = Result<Path<String>, PathRejection>;
 /// The name, if it is text.
 pub(super) fn named(path: Named) -> Result<String, Problem> {
     path.map(|Path(name)| name).map_err(|_| {
-        Problem::asked("the path cannot be read", "write names as UTF-8, percent-encoded")
+        Problem::asked(
+            "the path cannot be read",
+            "write names as UTF-8, percent-encoded",
+        )
     })
 }

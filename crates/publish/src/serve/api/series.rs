@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use tidegauge_model::count::Dimension;
 
 use crate::report;
+use crate::serve::Shared;
 use crate::serve::answer::{Listing, Problem, either, fields};
 use crate::serve::asked::Asked;
 use crate::serve::desk::{Desk, Part};
 use crate::serve::param::{SERIES, SUMMARY};
-use crate::serve::Shared;
 use crate::tables::{SUPPRESSED, Table};
 
 /// `GET /api/v1/series`: a row for each month, its first instant in RFC 3339, as programs

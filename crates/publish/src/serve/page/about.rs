@@ -94,7 +94,10 @@ fn words() -> String {
             format!("<dt>{}</dt><dd>{}</dd>", escape(word), escape(meaning))
         })
         .collect();
-    format!("<section id=\"words\"><h2>Words</h2>\n<dl>{}</dl></section>\n", items.concat())
+    format!(
+        "<section id=\"words\"><h2>Words</h2>\n<dl>{}</dl></section>\n",
+        items.concat()
+    )
 }
 
 /// `GET /about`.
@@ -153,7 +156,11 @@ fn sources(timeline: &tidegauge_model::policy::Timeline) -> String {
         .iter()
         .map(|act| {
             let address = format!("/policies/{}", act.id);
-            format!("<li>{}: {}</li>", link(&address, act.id.as_str()), escape(&act.source))
+            format!(
+                "<li>{}: {}</li>",
+                link(&address, act.id.as_str()),
+                escape(&act.source)
+            )
         })
         .collect();
     format!("<ul class=\"sources\">{}</ul>", items.concat())

@@ -105,9 +105,11 @@ fn dates(act: &PolicyEvent, scope: &Scope) -> String {
 fn verdict(assessed: &Assessed) -> String {
     let words = match assessed {
         Assessed::Ready(found) => told(&found.verdict),
-        Assessed::Working => "<p class=\"absent\">The assessment is being worked out. Load this \
+        Assessed::Working => {
+            "<p class=\"absent\">The assessment is being worked out. Load this \
                               page again in a minute.</p>"
-            .to_owned(),
+                .to_owned()
+        }
         Assessed::Absent(why) => format!("<p class=\"absent\">{}</p>", escape(why)),
     };
     format!("<section id=\"verdict\"><h2>Verdict</h2>\n{words}</section>\n")
@@ -131,7 +133,8 @@ async fn figures(
     selection.product = Some(act.product.clone());
     (selection.before, selection.after) = (*before, *after);
     let (_, world) = drawn(&desk, &["removal"], &selection).await?;
-    selection.country = desk.scope.countries.iter().find(|c| **c == act.country).copied();
+    selection.country =
+        desk.scope.countries.iter().find(|c| **c == act.country).copied();
     let (_, home) = drawn(&desk, &["over-time"], &selection).await?;
     Ok(format!("{home}{world}"))
 }
@@ -189,7 +192,10 @@ fn readings(section: &str, readings: &[&Reading]) -> String {
         String::new()
     };
     if rows.is_empty() {
-        return format!("<h3>{}</h3><p>Nothing may be said.</p>{words}", escape(section));
+        return format!(
+            "<h3>{}</h3><p>Nothing may be said.</p>{words}",
+            escape(section)
+        );
     }
     let header = ["what", "of", "value", "low", "high", "unit", "p", "n"];
     format!(
@@ -244,12 +250,19 @@ fn refusals(found: &Assessment) -> String {
     let mut items: Vec<String> = all
         .iter()
         .map(|r| {
-            format!("<dt><code>{}</code></dt><dd>{}</dd>", escape(&r.rule), escape(&r.reason))
+            format!(
+                "<dt><code>{}</code></dt><dd>{}</dd>",
+                escape(&r.rule),
+                escape(&r.reason)
+            )
         })
         .collect();
-    items.extend(found.alarms.iter().map(|alarm| {
-        format!("<dt>Visibility</dt><dd>{}</dd>", escape(alarm))
-    }));
+    items.extend(
+        found
+            .alarms
+            .iter()
+            .map(|alarm| format!("<dt>Visibility</dt><dd>{}</dd>", escape(alarm))),
+    );
     if items.is_empty() {
         return String::new();
     }

@@ -37,7 +37,8 @@ pub(crate) async fn page(
         Ok(selection) => chosen(&desk, &selection).await,
         Err(problem) => Err(problem),
     };
-    let status = made.as_ref().map_or_else(|p| p.status, |_| axum::http::StatusCode::OK);
+    let status =
+        made.as_ref().map_or_else(|p| p.status, |_| axum::http::StatusCode::OK);
     let page = made.unwrap_or_else(|problem| {
         let form = form("/explore", &desk, &desk.usual(), &FIELDS);
         titled(format!("<h1>Explore</h1>\n{}{form}", said(&problem)))

@@ -76,11 +76,8 @@ impl Page {
         let entries: Vec<String> = ENTRIES
             .iter()
             .map(|(address, name)| {
-                let here = if *address == self.here {
-                    " aria-current=\"page\""
-                } else {
-                    ""
-                };
+                let here =
+                    if *address == self.here { " aria-current=\"page\"" } else { "" };
                 format!("<li><a href=\"{address}\"{here}>{name}</a></li>")
             })
             .collect();

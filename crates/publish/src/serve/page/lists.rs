@@ -128,9 +128,16 @@ fn known(scope: &Scope, dimension: Dimension) -> Vec<(String, String)> {
     }
 }
 
-fn rows(desk: &Desk<'_>, selection: &Selection, list: &List, paired: &Paired) -> String {
+fn rows(
+    desk: &Desk<'_>,
+    selection: &Selection,
+    list: &List,
+    paired: &Paired,
+) -> String {
     let find = |release: &tidegauge_model::count::Release, id: &str| {
-        let of = |key: &[Option<String>]| key.first().is_some_and(|v| v.as_deref() == Some(id));
+        let of = |key: &[Option<String>]| {
+            key.first().is_some_and(|v| v.as_deref() == Some(id))
+        };
         release.rows().iter().find(|row| of(&row.key)).map(|row| row.counts)
     };
     let mut found: Vec<(String, String, [Option<Option<Counts>>; 2])> =
@@ -148,7 +155,11 @@ fn rows(desk: &Desk<'_>, selection: &Selection, list: &List, paired: &Paired) ->
     let most = found.iter().map(|f| real(size(&f.2))).fold(0.0, f64::max);
     let query = match list.dimension {
         Dimension::Product => String::new(),
-        _ => selection.product.iter().map(|p| joined(&[("product", p.to_string())])).collect(),
+        _ => selection
+            .product
+            .iter()
+            .map(|p| joined(&[("product", p.to_string())]))
+            .collect(),
     };
     let rows: Vec<Vec<String>> = found
         .iter()
@@ -156,10 +167,9 @@ fn rows(desk: &Desk<'_>, selection: &Selection, list: &List, paired: &Paired) ->
             let address = format!("{}/{}?{query}", list.address, encoded(id));
             let address = address.trim_end_matches('?');
             let moved = match (before.flatten(), after.flatten()) {
-                (Some(b), Some(a)) => change(
-                    real(b.organisations_active),
-                    real(a.organisations_active),
-                ),
+                (Some(b), Some(a)) => {
+                    change(real(b.organisations_active), real(a.organisations_active))
+                }
                 _ => String::new(),
             };
             vec![link(address, name), cell(*before, most), cell(*after, most), moved]
@@ -227,7 +237,10 @@ pub(super) fn acts_table(acts: &[&PolicyEvent], scope: &Scope) -> String {
         .map(|act| {
             let covered = scope.acts.iter().any(|(id, _, _)| *id == act.id);
             vec![
-                link(&format!("/policies/{}", encoded(act.id.as_str())), act.id.as_str()),
+                link(
+                    &format!("/policies/{}", encoded(act.id.as_str())),
+                    act.id.as_str(),
+                ),
                 escape(&country::name(act.country.as_str())),
                 escape(&act.kind.as_str().replace('_', " ")),
                 day(act.announced),

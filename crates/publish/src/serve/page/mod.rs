@@ -149,7 +149,9 @@ fn table(caption: &str, header: &[&str], text: usize, rows: &[Vec<String>]) -> S
     let head: Vec<String> = header
         .iter()
         .enumerate()
-        .map(|(at, name)| format!("<th scope=\"col\"{}>{}</th>", class(at), escape(name)))
+        .map(|(at, name)| {
+            format!("<th scope=\"col\"{}>{}</th>", class(at), escape(name))
+        })
         .collect();
     let body: Vec<String> = rows
         .iter()
@@ -178,7 +180,7 @@ fn bar(value: f64, most: f64) -> String {
     format!(
         "<svg class=\"bar\" viewBox=\"0 0 100 10\" preserveAspectRatio=\"none\" \
          aria-hidden=\"true\"><rect class=\"soft\" width=\"100\" height=\"10\"/><rect \
-         class=\"f1\" width=\"{:.1}\" height=\"10\"/></svg>{}",
+         class=\"f1\" width=\"{:.1}\" height=\"10\"/></svg><span class=\"num\">{}</span>",
         share * 100.0,
         short(value)
     )

@@ -49,8 +49,7 @@ async fn one(
         .iter()
         .filter(|other| other.id != kind.id)
         .map(|other| {
-            let address =
-                format!("/figures/{}?{}", other.id, selection.query_string());
+            let address = format!("/figures/{}?{}", other.id, selection.query_string());
             format!("<li>{}</li>", link(&address, other.title))
         })
         .collect();
