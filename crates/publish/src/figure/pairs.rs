@@ -119,7 +119,9 @@ impl PairChart {
         if frame.name_above {
             // Only beside the marks: a line down the whole chart would cross the names.
             let zero = frame.x.at(0.0);
-            canvas.line((zero, y - 9.0), (zero, y + 9.0), "base");
+            if self.style == PairStyle::Bars || clears(pair, frame, zero) {
+                canvas.line((zero, y - 9.0), (zero, y + 9.0), "base");
+            }
         }
         match self.style {
             PairStyle::Dots => dots(canvas, frame, pair, y),
@@ -128,6 +130,12 @@ impl PairChart {
         let text = change(pair.before, pair.after);
         canvas.text((frame.change_x, y + 4.5), Anchor::End, "tb", &text);
     }
+}
+
+/// Whether the label left of the lower dot stays right of the zero line.
+fn clears(pair: &PairRow, frame: &Frame, zero: f64) -> bool {
+    let low = pair.before.min(pair.after);
+    frame.x.at(low) - 14.0 - text_width(&short(low), 13.0, true) > zero
 }
 
 fn dots(canvas: &mut Canvas, frame: &Frame, pair: &PairRow, y: f64) {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
-use axum::http::request::Builder;
 use axum::http::{Method, Request, StatusCode};
 use axum::response::Response;
 use serde_json::Value;
@@ -17,29 +16,12 @@ pub(crate) async fn call(
     method: Method,
     uri: &str,
 ) -> (Response<()>, String) {
-    asked(made, Request::builder().method(method).uri(uri)).await
-}
-
-pub(crate) async fn call_with(
-    made: Made,
-    uri: &str,
-    headers: &[(&str, &str)],
-) -> (Response<()>, String) {
-    let mut request = Request::builder().uri(uri);
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    asked(made, request).await
-}
-
-async fn asked(made: Made, request: Builder) -> (Response<()>, String) {
-    let request = request.body(Body::empty()).unwrap();
+    let request =
+        Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
     let answer = router(Arc::new(made), settings()).oneshot(request).await.unwrap();
     let (parts, body) = answer.into_parts();
     let bytes = to_bytes(body, 8 << 20).await.unwrap();
-    // Drawings are no text.
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    (Response::from_parts(parts, ()), text)
+    (Response::from_parts(parts, ()), String::from_utf8(bytes.to_vec()).unwrap())
 }
 
 async fn get(uri: &str) -> (StatusCode, String) {
@@ -47,7 +29,7 @@ async fn get(uri: &str) -> (StatusCode, String) {
     (answer.status(), body)
 }
 
-async fn json(uri: &str) -> (StatusCode, Value) {
+pub(crate) async fn json(uri: &str) -> (StatusCode, Value) {
     let (status, body) = get(uri).await;
     (status, serde_json::from_str(&body).expect("the answer is JSON"))
 }
