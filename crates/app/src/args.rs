@@ -153,7 +153,7 @@ pub(crate) enum ReferencePage {
     Metrics,
     /// Every route of the interface, for readers.
     Api,
-    /// The same, for programs: OpenAPI.
+    /// The same, for programs: `OpenAPI`.
     Openapi,
 }
 

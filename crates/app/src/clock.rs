@@ -15,10 +15,6 @@ pub(crate) fn now() -> Instant {
 }
 
 /// A clock that never goes back, for what is counted by the minute.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the one place that reads the clock"
-)]
 pub(crate) fn monotonic() -> std::time::Instant {
     std::time::Instant::now()
 }

@@ -84,7 +84,9 @@ async fn rivals(
     let census = opened.counter.census(&asked).await?;
     let seen = |product: &&ProductId| {
         let of = census.cells.iter().filter(|cell| cell.counts.organisations > 0);
-        of.flat_map(|cell| cell.key.first()).flatten().any(|id| id == product.as_str())
+        of.filter_map(|cell| cell.key.first())
+            .flatten()
+            .any(|id| id == product.as_str())
     };
     let mut panels = Vec::new();
     for rival in products.iter().filter(seen) {
