@@ -71,6 +71,9 @@ const EMPTY_NAMES: &[&str] = &[
     "ng",
 ];
 
+/// Largest file of the tree; the largest there is, is `Cargo.lock` with 160 kB.
+const FILE_BYTES_MAX: u64 = 512 << 10;
+
 /// Longest function that needs no scrolling, in lines.
 const FUNCTION_LINES_MAX: usize = 70;
 /// How many functions are longer today. It may only fall.
@@ -83,6 +86,7 @@ pub(crate) fn tidy() -> Outcome {
     check_walls(&mut breaches)?;
     let mut long_functions = Vec::new();
     for file in &files {
+        check_size(file, &mut breaches);
         let Ok(text) = fs::read_to_string(root().join(file)) else { continue };
         check_marks(file, &text, &mut breaches);
         check_name(file, &mut breaches);
@@ -199,6 +203,17 @@ fn check_name(file: &Path, breaches: &mut Vec<String>) {
                 file.display()
             ));
         }
+    }
+}
+
+/// Captures, tables and packages of others do not belong into the tree.
+fn check_size(file: &Path, breaches: &mut Vec<String>) {
+    let bytes = fs::metadata(root().join(file)).map_or(0, |m| m.len());
+    if bytes > FILE_BYTES_MAX {
+        breaches.push(format!(
+            "{}: {bytes} bytes, {FILE_BYTES_MAX} at most: fetch it where it is needed",
+            file.display()
+        ));
     }
 }
 
