@@ -15,7 +15,7 @@ pub mod doubt;
 use crate::imputation::{Drawn, Pooled, pool};
 use crate::interval::as_f64;
 use crate::occupancy::weekly::{Share, on_logits_by};
-use crate::regression::quantile;
+use crate::student::quantile;
 
 /// Fewer panels than this do not show how much they differ.
 pub const PANELS_MIN: usize = 2;

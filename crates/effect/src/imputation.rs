@@ -12,10 +12,11 @@
 //!
 //! **Invariant:** with one answer in all draws the total is the variance within.
 
-use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+use statrs::distribution::{ContinuousCDF, Normal};
 use tidegauge_model::estimate::{Estimate, Interval, Quantity};
 
 use crate::interval::{LEVEL, as_f64};
+use crate::student::quantile;
 
 /// The estimate of one draw, and its variance by sampling.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -93,22 +94,14 @@ impl Pooled {
     }
 
     fn interval(&self, method: &str, variance: f64, freedom: f64) -> Interval {
-        let half = quantile(freedom) * variance.sqrt();
+        let upper = f64::midpoint(1.0, LEVEL);
+        let half = quantile(upper, Some(freedom)) * variance.sqrt();
         Interval {
             method: method.to_owned(),
             level: LEVEL,
             low: self.value - half,
             high: self.value + half,
         }
-    }
-}
-
-/// The upper end of the middle 95 % of Student's t.
-fn quantile(freedom: f64) -> f64 {
-    let upper = f64::midpoint(1.0, LEVEL);
-    match StudentsT::new(0.0, 1.0, freedom) {
-        Ok(t) if freedom.is_finite() => t.inverse_cdf(upper),
-        _ => Normal::standard().inverse_cdf(upper),
     }
 }
 

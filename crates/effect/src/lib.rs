@@ -40,6 +40,7 @@ pub mod retention;
 mod search;
 pub mod series;
 pub mod specification;
+mod student;
 pub mod substitution;
 pub mod survival;
 pub mod unseen;

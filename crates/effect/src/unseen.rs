@@ -17,8 +17,8 @@ use tidegauge_model::{DayRange, OrgId, VantageId};
 
 use crate::Active;
 use crate::interval::as_f64;
-use crate::regression::quantile;
 use crate::search::least;
+use crate::student::quantile;
 
 /// Below so many organisations in common, Chapman's estimate is biased (Robson and Regier
 /// 1964).

@@ -29,7 +29,7 @@ use crate::Stratify;
 use crate::imputation::{Drawn, pool};
 use crate::interval::as_f64;
 use crate::occupancy::weekly::{Corrected, Share, StratumRemoval, on_logits_by};
-use crate::regression::quantile;
+use crate::student::quantile;
 
 /// Who may be on the list wrongly.
 #[derive(Clone, Copy, Debug)]

@@ -14,7 +14,8 @@ use rand_pcg::Pcg64Mcg;
 
 use super::staggered::{ComparisonRefused, Controls, Units, group_times};
 use crate::interval::as_f64;
-use crate::regression::{Coefficient, all_finite, count, quantile};
+use crate::regression::{Coefficient, all_finite, count};
+use crate::student::quantile;
 
 /// A unit's change between two windows, and its ring: 0 treated, 1 nearest.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -15,7 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
-use crate::regression::{Coefficient, all_finite, count, quantile};
+use crate::regression::{Coefficient, all_finite, count};
+use crate::student::quantile;
 
 /// Units below which a mean's variance over units says nothing.
 pub const UNITS_MIN: usize = 5;

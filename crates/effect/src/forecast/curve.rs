@@ -11,7 +11,7 @@ use super::Period;
 use crate::interval::as_f64;
 use crate::occupancy::weekly::{Share, on_logits_by};
 use crate::occupancy::{Objective, logistic, minimise};
-use crate::regression::quantile;
+use crate::student::quantile;
 
 /// The form of a curve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 use tidegauge_model::estimate::Interval;
 
 use crate::interval::LEVEL;
+use crate::student::quantile;
 
 /// A column whose part outside the span of the others is smaller than this share of
 /// its length adds nothing that double precision can tell.
@@ -205,15 +206,6 @@ pub(crate) fn coefficients(
             Coefficient::new(name, values[i], error, degrees, method)
         })
         .collect()
-}
-
-/// The quantile of Student's t with `degrees`, or of the standard normal distribution.
-pub(crate) fn quantile(probability: f64, degrees: Option<f64>) -> f64 {
-    let student = degrees.and_then(|d| StudentsT::new(0.0, 1.0, d).ok());
-    student.map_or_else(
-        || Normal::standard().inverse_cdf(probability),
-        |t| t.inverse_cdf(probability),
-    )
 }
 
 /// An error unless every number of the column is finite.

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use super::{Followed, SurvivalRefused, admit, event_times, same_length};
 use crate::occupancy::weekly::{Share, on_logits_by};
-use crate::regression::{count, quantile};
+use crate::regression::count;
+use crate::student::quantile;
 
 /// A subject with the kind of its event, numbered from 0; `None` if there was none.
 #[derive(Clone, Copy, Debug, PartialEq)]

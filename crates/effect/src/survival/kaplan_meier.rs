@@ -6,7 +6,8 @@
 
 use super::{Followed, SurvivalRefused, admit, event_times};
 use crate::occupancy::weekly::Share;
-use crate::regression::{count, quantile};
+use crate::regression::count;
+use crate::student::quantile;
 
 /// The curve: one step for each time with an event.
 #[derive(Clone, Debug, PartialEq)]
