@@ -63,7 +63,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(Box::pin(run(typed.verb, &settings))) {
+    let ended = runtime.block_on(Box::pin(run(typed.verb, &settings)));
+    // An assessment for a page, under way when serving ends, is not waited for.
+    runtime.shutdown_background();
+    match ended {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Refused) => ExitCode::from(2),
         Ok(Outcome::Incomplete) => ExitCode::from(3),

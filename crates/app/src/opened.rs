@@ -282,21 +282,27 @@ impl Audience {
         }
     }
 
-    /// The estimate as this audience may see it, beside `tables` over the same windows.
+    /// The estimates as this audience may see them, beside `tables` over the same windows.
     pub(crate) fn estimates(
         &self,
         estimates: impl IntoIterator<Item = Estimate>,
         tables: &[Release],
     ) -> Vec<ReleasedEstimate> {
-        let estimates = estimates.into_iter();
-        match self {
-            Self::Public(_) => {
-                let rule = BesideTables::new(Public::default(), tables);
-                estimates.map(|e| ReleasedEstimate::by(&rule, e)).collect()
-            }
-            Self::Internal => {
-                estimates.map(|e| ReleasedEstimate::by(&Internal, e)).collect()
-            }
-        }
+        disclosed(matches!(self, Self::Internal), estimates, tables)
     }
+}
+
+/// Estimates for everybody, or for the operator alone if `internal`, beside `tables` over
+/// the same windows.
+pub(crate) fn disclosed(
+    internal: bool,
+    estimates: impl IntoIterator<Item = Estimate>,
+    tables: &[Release],
+) -> Vec<ReleasedEstimate> {
+    let estimates = estimates.into_iter();
+    if internal {
+        return estimates.map(|e| ReleasedEstimate::by(&Internal, e)).collect();
+    }
+    let rule = BesideTables::new(Public::default(), tables);
+    estimates.map(|e| ReleasedEstimate::by(&rule, e)).collect()
 }

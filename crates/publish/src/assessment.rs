@@ -18,6 +18,17 @@ pub enum Assessed {
     Absent(String),
 }
 
+impl Assessed {
+    /// Whether the answer will soon be another one, though the data is the same.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Ready(found) => found.superseded,
+            Self::Working => true,
+            Self::Absent(_) => false,
+        }
+    }
+}
+
 /// All that was found about an act.
 #[derive(Clone, Debug)]
 pub struct Assessment {
@@ -39,6 +50,8 @@ pub struct Assessment {
     pub alarms: Vec<String>,
     /// What is not answered, each rule once.
     pub refusals: Vec<Refusal>,
+    /// There is newer data, and a newer assessment is being worked out.
+    pub superseded: bool,
 }
 
 /// One figure of one estimator.

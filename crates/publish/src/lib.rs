@@ -12,6 +12,7 @@ pub mod assessment;
 mod country;
 mod figure;
 mod number;
+pub mod organisation;
 pub mod report;
 pub mod serve;
 pub mod tables;

@@ -76,7 +76,7 @@ pub(crate) async fn make(
     let all_sectors = desk.paired(Dimension::Sector, &[], &[]).await?;
     let tables: Vec<Release> =
         [&countries, &all_sectors].into_iter().flat_map(|p| both(p.as_ref())).collect();
-    let estimates = desk.estimates(&panel, &corrected, &tables);
+    let estimates = desk.estimates(&panel, &corrected, &tables).await?;
     let report = Report {
         product: desk.product.clone(),
         product_name,
@@ -208,20 +208,30 @@ impl<'a> Desk<'a> {
         assess::corrected(panel, self.windows, policy, evidence, compared, &SPLIT)
     }
 
-    fn estimates(
+    async fn estimates(
         &self,
         panel: &Panel,
         corrected: &Result<Corrected, Refusal>,
         tables: &[Release],
-    ) -> Vec<ReleasedEstimate> {
+    ) -> anyhow::Result<Vec<ReleasedEstimate>> {
+        let (evidence, compared) = (&self.verb.evidence, &self.verb.compared);
         let of = |stratify| {
-            let (evidence, compared) = (&self.verb.evidence, &self.verb.compared);
             assess::estimates_by(panel, self.windows, evidence, compared, stratify)
         };
-        let found =
-            corrected.iter().flat_map(|c| assess::corrected_estimates(c, self.windows));
-        let estimates = SPLIT.into_iter().flat_map(of).chain(found);
-        self.audience.estimates(estimates, tables)
+        let mut estimates: Vec<_> = SPLIT.into_iter().flat_map(of).collect();
+        if let Ok(corrected) = corrected {
+            let query = self.query(self.period, Dimension::Product)?;
+            let made_of = (corrected, panel);
+            let seed = compared.seed;
+            let (opened, windows) = (self.opened, self.windows);
+            estimates.extend(
+                assess::doubted_estimates(
+                    opened, made_of, &query, windows, &SPLIT, seed,
+                )
+                .await?,
+            );
+        }
+        Ok(self.audience.estimates(estimates, tables))
     }
 
     fn retention(&self, panel: &Panel, tables: &[Release]) -> Vec<ReleasedEstimate> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use tidegauge_publish::serve::{RateLimit, Settings as PageSettings, router};
 
-use crate::live::Live;
+use crate::live::{Live, assess_waiting};
 use crate::opened::Opened;
 use crate::settings::Settings;
 use crate::verb::report;
@@ -18,9 +18,12 @@ pub(crate) async fn run(
 ) -> anyhow::Result<Outcome> {
     let opened = Opened::open(settings, verb.evidence.map).await?;
     let simulated = report::simulated(&opened).await?;
-    let live = Live::new(opened, verb.evidence.clone(), settings, simulated.as_ref())?;
+    let (live, waiting) =
+        Live::new(opened, verb.evidence.clone(), settings, simulated.as_ref())?;
+    let live = Arc::new(live);
     let pages = PageSettings {
         program: format!("tidegauge {}", env!("CARGO_PKG_VERSION")),
+        internal: verb.evidence.internal,
         synthetic: simulated.map(|s| s.synthetic),
         site: verb.site.as_ref().map(|site| site.trim_end_matches('/').to_owned()),
         origins: verb.allow_origin.clone(),
@@ -34,9 +37,11 @@ pub(crate) async fn run(
             format!("listening on {} (hint: --listen ADDRESS:PORT)", verb.listen)
         })?;
     tracing::info!("serving on http://{}/", listener.local_addr()?);
-    let app = router(Arc::new(live), pages)
+    let assessing = tokio::spawn(assess_waiting(Arc::clone(&live), waiting));
+    let app = router(live, pages)
         .into_make_service_with_connect_info::<std::net::SocketAddr>();
     axum::serve(listener, app).with_graceful_shutdown(interrupted()).await?;
+    assessing.abort();
     Ok(Outcome::Done)
 }
 

@@ -89,6 +89,25 @@ impl Canvas {
         ));
     }
 
+    /// A bar that tells what it stands for when it is pointed at.
+    pub(crate) fn named_rect(
+        &mut self,
+        at: (f64, f64),
+        size: (f64, f64),
+        class: &str,
+        words: &str,
+    ) {
+        self.push(format_args!(
+            "<rect class=\"{class}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\">\
+             <title>{}</title></rect>",
+            px(at.0),
+            px(at.1),
+            px(size.0.max(0.0)),
+            px(size.1.max(0.0)),
+            escape(words)
+        ));
+    }
+
     pub(crate) fn dot(&mut self, at: (f64, f64), radius: f64, class: &str) {
         self.push(format_args!(
             "<circle class=\"{class}\" cx=\"{}\" cy=\"{}\" r=\"{}\"/>",

@@ -1,18 +1,15 @@
 //! Lines over time in stacked panels that share one time axis, with dotted event lines.
 //!
-//! **Invariant:** panels of counts begin at zero; the labels of events do not overlap.
+//! **Invariant:** panels of counts begin at zero.
 
-use tidegauge_model::{Day, DayRange};
+use tidegauge_model::DayRange;
 
 use super::canvas::{Anchor, Canvas, append, polyline, px};
-use super::scale::{Days, Linear, fitted, spread, text_width, ticks, wrap};
+use super::events::{EventMark, Events};
+use super::scale::{Days, Linear, fitted, spread, ticks};
 use super::{is_narrow, tick_label};
-use crate::number::{
-    day_short, days as when, month_short, percent, place, short, whole,
-};
+use crate::number::{days as when, month_short, percent, place, short, whole};
 
-/// Height of the row of one event label.
-const EVENT_ROW: f64 = 18.0;
 /// Room for the axis of months.
 const AXIS: f64 = 24.0;
 
@@ -45,13 +42,6 @@ pub(crate) struct LineSeries {
     pub(crate) intervals: Vec<(DayRange, f64, f64)>,
 }
 
-/// A dotted line at a day.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct EventMark {
-    pub(crate) day: Day,
-    pub(crate) label: String,
-}
-
 impl LineChart {
     pub(crate) fn draw(&self, width: f64) -> Canvas {
         let narrow = is_narrow(width);
@@ -74,7 +64,7 @@ impl LineChart {
                 canvas.text(at, Anchor::Middle, "ts", name);
             }
         }
-        events.lines(&mut canvas, top, bottom);
+        events.lines(&mut canvas, bottom);
         for (index, panel) in self.panels.iter().enumerate() {
             let from = place(index).mul_add(panel_height + header, top);
             panel.draw(&mut canvas, &days, from + header, panel_height, width);
@@ -186,155 +176,6 @@ impl LineSeries {
     }
 }
 
-/// Event lines with their labels in rows above the panels; on a phone, letters there and
-/// a key below.
-struct Events {
-    marks: Vec<Placed>,
-    height: f64,
-    narrow: bool,
-}
-
-struct Placed {
-    x: f64,
-    row: usize,
-    left: bool,
-    date: String,
-    label: String,
-    letter: String,
-}
-
-impl Placed {
-    fn text(&self) -> String {
-        format!("{} {}", self.date, self.label)
-    }
-
-    /// Width of what is drawn, with room around it.
-    fn width(&self, narrow: bool) -> f64 {
-        if narrow {
-            text_width(&self.letter, 13.0, true) + 8.0
-        } else {
-            text_width(&self.date, 12.0, true)
-                + text_width(&format!(" {}", self.label), 12.0, false)
-                + 12.0
-        }
-    }
-}
-
-impl Events {
-    fn placed(events: &[EventMark], days: &Days, width: f64, narrow: bool) -> Self {
-        let mut sorted: Vec<&EventMark> =
-            events.iter().filter(|e| days.domain.contains(e.day)).collect();
-        sorted.sort_by(|a, b| (a.day, &a.label).cmp(&(b.day, &b.label)));
-        let mut marks: Vec<Placed> = Vec::new();
-        for (index, event) in sorted.into_iter().enumerate() {
-            let x = days.at(event.day);
-            let date = day_short(event.day);
-            let label = event.label.clone();
-            let mut mark =
-                Placed { x, row: 0, left: false, date, label, letter: letter(index) };
-            mark.left = !narrow && x + mark.width(narrow) > width;
-            marks.push(mark);
-        }
-        let rows = assign_rows(&mut marks, narrow);
-        let height = if marks.is_empty() { 0.0 } else { place(rows) * EVENT_ROW + 4.0 };
-        Self { marks, height, narrow }
-    }
-
-    fn row_y(row: usize) -> f64 {
-        place(row).mul_add(EVENT_ROW, 13.0)
-    }
-
-    fn lines(&self, canvas: &mut Canvas, _top: f64, bottom: f64) {
-        for mark in &self.marks {
-            let from = if self.narrow { 4.0 } else { -9.0 };
-            let y = Self::row_y(mark.row) + from;
-            canvas.line((mark.x, y), (mark.x, bottom), "event");
-        }
-    }
-
-    fn labels(&self, canvas: &mut Canvas) {
-        for mark in &self.marks {
-            let y = Self::row_y(mark.row);
-            if self.narrow {
-                canvas.text((mark.x, y), Anchor::Middle, "halo", &mark.letter);
-                canvas.text((mark.x, y), Anchor::Middle, "tb", &mark.letter);
-                continue;
-            }
-            let (x, anchor) = if mark.left {
-                (mark.x - 5.0, Anchor::End)
-            } else {
-                (mark.x + 5.0, Anchor::Start)
-            };
-            let at = (x, y);
-            canvas.text(at, anchor, "halo", &mark.text());
-            canvas.lead(at, anchor, &mark.date, &mark.label);
-        }
-    }
-
-    /// What the letters mean, on a phone.
-    fn key(&self, width: f64) -> Canvas {
-        let mut canvas = Canvas::new(width, 0.0);
-        if !self.narrow {
-            return canvas;
-        }
-        let mut y = 6.0;
-        for mark in &self.marks {
-            y += 17.0;
-            canvas.text((0.0, y), Anchor::Start, "tb", &mark.letter);
-            for (index, line) in
-                wrap(&mark.text(), width - 20.0, 12.0, false).iter().enumerate()
-            {
-                y += if index == 0 { 0.0 } else { 15.0 };
-                canvas.text((18.0, y), Anchor::Start, "tx", line);
-            }
-        }
-        canvas.height = if self.marks.is_empty() { 0.0 } else { y + 8.0 };
-        canvas
-    }
-}
-
-/// Gives each label the lowest row in which its box is free and its line crosses no
-/// label below; returns how many rows there are.
-fn assign_rows(marks: &mut [Placed], narrow: bool) -> usize {
-    let extent = |m: &Placed| {
-        let wide = m.width(narrow);
-        match (narrow, m.left) {
-            (true, _) => (m.x - wide / 2.0, m.x + wide / 2.0),
-            (false, true) => (m.x - wide, m.x),
-            (false, false) => (m.x, m.x + wide),
-        }
-    };
-    // Counted from the panel upwards; turned round at the end.
-    let mut boxes: Vec<(usize, f64, f64, f64)> = Vec::new();
-    for mark in marks.iter_mut().rev() {
-        let (from, to) = extent(mark);
-        let clear = |row: usize| {
-            boxes.iter().all(|&(other, left, right, x)| {
-                let overlap = other == row && from < right && left < to;
-                let crosses_me = other > row && from < x && x < to;
-                let crosses_it = other < row && left < mark.x && mark.x < right;
-                !(overlap || crosses_me || crosses_it)
-            })
-        };
-        let free = (0..=boxes.len()).find(|row| clear(*row));
-        mark.row = free.unwrap_or(boxes.len());
-        boxes.push((mark.row, from, to, mark.x));
-    }
-    let rows = marks.iter().map(|m| m.row + 1).max().unwrap_or(0);
-    for mark in marks {
-        mark.row = rows - 1 - mark.row;
-    }
-    rows
-}
-
-/// `A` to `Z`, then `27` and so on.
-fn letter(index: usize) -> String {
-    u8::try_from(index)
-        .ok()
-        .filter(|i| *i < 26)
-        .map_or_else(|| (index + 1).to_string(), |i| char::from(b'A' + i).to_string())
-}
-
 /// Where steps of a line go: used by the panel of ranks too.
 pub(super) fn steps(points: &[(f64, f64)], last_x: f64) -> String {
     let mut d = String::new();
@@ -349,36 +190,4 @@ pub(super) fn steps(points: &[(f64, f64)], last_x: f64) -> String {
         append(&mut d, format_args!("H{}", px(last_x)));
     }
     d
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn mark(x: f64, text: &str) -> Placed {
-        Placed {
-            x,
-            row: 0,
-            left: false,
-            date: "1 Jan".to_owned(),
-            label: text.to_owned(),
-            letter: "A".to_owned(),
-        }
-    }
-
-    #[test]
-    fn labels_that_would_overlap_get_rows_of_their_own() {
-        let mut marks =
-            [mark(0.0, "long label here"), mark(10.0, "another"), mark(300.0, "far")];
-        let rows = assign_rows(&mut marks, false);
-        assert_eq!(rows, 2);
-        assert_eq!(marks.map(|m| m.row), [0, 1, 1]);
-    }
-
-    #[test]
-    fn the_earlier_of_two_near_events_stands_higher_so_that_no_line_crosses_a_label() {
-        let mut marks = [mark(0.0, "first event"), mark(20.0, "second event")];
-        assign_rows(&mut marks, false);
-        assert!(marks[0].row < marks[1].row);
-    }
 }

@@ -4,6 +4,7 @@
 //! **Invariant:** a figure says everything it shows in its table too.
 
 mod canvas;
+mod events;
 mod forest;
 mod heat;
 mod line;
@@ -12,17 +13,20 @@ mod pairs;
 mod png;
 mod ranks;
 mod scale;
+mod spans;
 mod style;
 
 pub(crate) use canvas::{append, escape};
+pub(crate) use events::EventMark;
 pub(crate) use forest::{Column, Dot, ForestChart, ForestRow};
 pub(crate) use heat::{HeatRow, HeatStrip};
-pub(crate) use line::{EventMark, LineChart, LinePanel, LineSeries};
+pub(crate) use line::{LineChart, LinePanel, LineSeries};
 pub(crate) use multiples::{MultiplesChart, Panel};
 pub(crate) use pairs::{PairChart, PairRow, PairStyle};
 pub use png::DrawError;
 pub(crate) use png::Painter;
 pub(crate) use ranks::{RankColumn, RankGrid, RankLine};
+pub(crate) use spans::{Bar, SpanChart, SpanRow, Tone};
 pub(crate) use style::variables;
 
 use canvas::{Anchor, Canvas, px};
@@ -70,6 +74,7 @@ pub(crate) enum Chart {
     Heat(HeatStrip),
     Ranks(RankGrid),
     Multiples(MultiplesChart),
+    Spans(SpanChart),
 }
 
 impl Chart {
@@ -81,6 +86,7 @@ impl Chart {
             Self::Heat(chart) => chart.draw(width),
             Self::Ranks(chart) => chart.draw(width),
             Self::Multiples(chart) => chart.draw(width),
+            Self::Spans(chart) => chart.draw(width),
         }
     }
 }

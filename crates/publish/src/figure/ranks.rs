@@ -7,8 +7,9 @@
 use tidegauge_model::{Day, DayRange};
 
 use super::canvas::{Anchor, Canvas};
+use super::events::EventMark;
 use super::is_narrow;
-use super::line::{EventMark, steps};
+use super::line::steps;
 use super::scale::{Days, Linear, fitted, spread, wrap};
 use crate::number::{day_long, place};
 

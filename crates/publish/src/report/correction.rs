@@ -14,7 +14,7 @@ use super::figures::{
     ROWS_MAX, Section, dot_of, events, missing, removal_countries, section,
     windows_long,
 };
-use super::reading::{self, Absence, estimate};
+use super::reading::{self, Absence, drawn_interval, estimate};
 use crate::country;
 use crate::figure::{
     Chart, Column, Figure, ForestChart, ForestRow, LineChart, LinePanel, LineSeries,
@@ -99,7 +99,7 @@ pub(super) fn corrected_of<'a>(
 }
 
 fn in_brackets(e: &Estimate) -> String {
-    e.intervals.first().map_or_else(String::new, |i| {
+    drawn_interval(e).map_or_else(String::new, |i| {
         format!(" ({}: {})", percent_fine(i.level), percent_span(i.low, i.high))
     })
 }
@@ -134,9 +134,7 @@ fn corrected(report: &Report) -> Result<Figure, Absence> {
             tidy_days(report.before),
             tidy_days(report.after)
         ),
-        "Lines on the right hold what is not known of the visibility curve; errors of \
-         attribution and of noise are not in them."
-            .to_owned(),
+        interval_note(report),
     ];
     notes.extend(refusals(correction));
     if total > codes.len() {
@@ -161,6 +159,19 @@ fn corrected(report: &Report) -> Result<Figure, Absence> {
         }),
         table: corrected_table(report, correction),
     })
+}
+
+/// What lines on the right hold.
+fn interval_note(report: &Report) -> String {
+    let doubted = corrected_of(report, None).is_some_and(|e| e.intervals.len() > 1);
+    let of_whom = if doubted {
+        " and of whose an address was; errors of noise are not in them"
+    } else {
+        "; errors of attribution and of noise are not in them"
+    };
+    format!(
+        "Lines on the right hold what is not known of the visibility curve{of_whom}."
+    )
 }
 
 fn asked(report: &Report) -> Result<&Correction, Absence> {
@@ -256,7 +267,7 @@ fn corrected_table(report: &Report, correction: &Correction) -> Table {
         let stratum: Stratum =
             code.map(|c| ("country".to_owned(), c.to_owned())).into_iter().collect();
         let found = corrected_of(report, code);
-        let interval = found.and_then(|e| e.intervals.first());
+        let interval = found.and_then(drawn_interval);
         let cell = |value: Option<f64>| value.map_or_else(String::new, tables::share);
         table.push([
             code.unwrap_or("all").to_owned(),

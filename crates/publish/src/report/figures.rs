@@ -9,7 +9,9 @@ use tidegauge_model::estimate::{Estimate, Quantity, ReleasedEstimate};
 use tidegauge_model::policy::{PolicyEvent, Timeline};
 use tidegauge_model::{Country, Day, DayRange, Month};
 
-use super::reading::{self, Absence, Pair, Pairs, addresses, estimate, pairs};
+use super::reading::{
+    self, Absence, Pair, Pairs, addresses, drawn_interval, estimate, pairs,
+};
 use super::{Paired, Report};
 use crate::country;
 use crate::figure::{
@@ -798,7 +800,7 @@ fn forest_row(report: &Report, stratum: Option<(&str, &str)>, name: &str) -> For
 }
 
 pub(super) fn dot_of(e: &Estimate) -> Dot {
-    Dot { value: e.value, interval: e.intervals.first().map(|i| (i.low, i.high)) }
+    Dot { value: e.value, interval: drawn_interval(e).map(|i| (i.low, i.high)) }
 }
 
 fn interval_note(report: &Report) -> String {

@@ -22,7 +22,7 @@ use tidegauge_model::{Country, Coverage, Day, DayRange, ProductId, SectorId};
 use crate::figure::Painter;
 use crate::{Error, tables};
 pub use correction::{Correction, Stratum};
-pub(crate) use figures::{Section, section as section_of, share_in_words};
+pub(crate) use figures::{Section, events, section as section_of, share_in_words};
 pub(crate) use page::{Beside, GLOSSARY, banner, key_strip, section_html, style_sheet};
 pub(crate) use quality::{footprint_sentence, table as coverage_table};
 pub(crate) use reading::{caveat, estimate, months, sentence};

@@ -124,6 +124,8 @@ pub(crate) fn key_strip(keys: &[story::Key]) -> String {
 pub(crate) enum Beside<'a> {
     /// Files in folders next to the page.
     Files,
+    /// Nothing: it is not for passing on.
+    Nothing,
     /// Addresses of a server.
     Served {
         /// The address of the figure alone.
@@ -181,6 +183,7 @@ fn links(figure: &Figure, beside: Beside<'_>) -> String {
         format!(" <a href=\"{}\" aria-label=\"{form} of {id}\">{form}</a>", escape(&at))
     };
     match beside {
+        Beside::Nothing => String::new(),
         Beside::Files => [
             link(format!("figures/{id}.svg"), "SVG"),
             link(format!("figures/{id}.png"), "PNG"),
@@ -201,7 +204,7 @@ fn links(figure: &Figure, beside: Beside<'_>) -> String {
 
 fn citation(beside: Beside<'_>) -> String {
     match beside {
-        Beside::Files => String::new(),
+        Beside::Files | Beside::Nothing => String::new(),
         Beside::Served { cite, .. } => {
             format!("<p class=\"cite\">Cite as: {}</p>", escape(cite))
         }
@@ -216,7 +219,7 @@ const SERVED_ROWS_MAX: usize = 60;
 fn numbers(figure: &Figure, beside: Beside<'_>) -> String {
     let table = &figure.table;
     let most = match beside {
-        Beside::Files => PAGE_ROWS_MAX,
+        Beside::Files | Beside::Nothing => PAGE_ROWS_MAX,
         Beside::Served { .. } => SERVED_ROWS_MAX,
     };
     let mut shown = table.clone();
@@ -323,7 +326,7 @@ pub(crate) const GLOSSARY: [(&str, &str); 11] = [
     ),
     (
         "Interval",
-        "Range of values that sampling alone makes plausible. It does not cover errors of attribution or of visibility.",
+        "Range of values that sampling alone makes plausible. Where visibility is taken out, it also covers what is not known of visibility and of whose an address was.",
     ),
     (
         "Suppressed",

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidegauge_model::count::{Counts, Dating, Dimension, Release};
-use tidegauge_model::estimate::{Estimate, Quantity, ReleasedEstimate};
+use tidegauge_model::estimate::{Estimate, Interval, Quantity, ReleasedEstimate};
 use tidegauge_model::{DayRange, Month};
 
 use super::{Expansion, Paired, Report};
@@ -129,6 +129,15 @@ pub(crate) fn dating(release: &Release) -> String {
     match release.query().on {
         Dating::Frozen(day) => format!("map of {}", day_short(day)),
         Dating::EachDay => "daily map".to_owned(),
+    }
+}
+
+/// The interval that a figure draws: of what was seen, that of sampling; of what visibility
+/// was taken out of, that of all errors together, which is the last.
+pub(crate) fn drawn_interval(e: &Estimate) -> Option<&Interval> {
+    match e.quantity {
+        Quantity::RemovalCorrected => e.intervals.last(),
+        _ => e.intervals.first(),
     }
 }
 

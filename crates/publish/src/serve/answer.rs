@@ -52,6 +52,13 @@ impl From<CountsError> for Problem {
             CountsError::Refused { hint, .. } => {
                 Self { status: StatusCode::UNPROCESSABLE_ENTITY, error: text, hint }
             }
+            CountsError::Internal => Self {
+                status: StatusCode::FORBIDDEN,
+                error: text,
+                hint: "they are for the operator of the lake: `tidegauge serve \
+                       --internal`"
+                    .to_owned(),
+            },
             // The cause may name files of the house: it is for the log of whoever
             // implements the trait, not for readers.
             CountsError::Failed(_) => Self {

@@ -34,10 +34,11 @@ use tidegauge_model::count::{Dimension, Query, Release};
 use tidegauge_model::estimate::ReleasedEstimate;
 use tidegauge_model::policy::Timeline;
 use tidegauge_model::{
-    Country, Coverage, DayRange, Month, PolicyId, ProductId, SectorId,
+    Country, Coverage, DayRange, Month, OrgId, PolicyId, ProductId, SectorId,
 };
 
 use crate::assessment::Assessed;
+use crate::organisation::{Dossier, Found};
 use crate::report::{self, Expansion, Synthetic};
 use answer::{Problem, body};
 pub use guard::{Clock, RateLimit};
@@ -72,6 +73,19 @@ pub trait Counts: Send + Sync {
         let _ = policy;
         let why = "Acts are not assessed here.".to_owned();
         Box::pin(std::future::ready(Ok(Assessed::Absent(why))))
+    }
+
+    /// Organisations whose name or id has these words in it. For the operator alone.
+    fn organisations<'a>(&'a self, words: &'a str) -> Answer<'a, Found> {
+        let _ = words;
+        Box::pin(std::future::ready(Err(CountsError::Internal)))
+    }
+
+    /// All that is known of one organisation; `None` if it is not known. For the operator
+    /// alone.
+    fn organisation<'a>(&'a self, id: &'a OrgId) -> Answer<'a, Option<Dossier>> {
+        let _ = id;
+        Box::pin(std::future::ready(Err(CountsError::Internal)))
     }
 
     /// A number that changes whenever the lake does; `None` if that cannot be told, and
@@ -170,6 +184,9 @@ pub enum CountsError {
         /// What to ask instead.
         hint: String,
     },
+    /// It is for the operator's eyes, and these pages are for everybody.
+    #[error("organisations are not shown here")]
+    Internal,
     /// The operator must look: the lake or the engine failed. Readers are told no more
     /// than that; whoever implements [`Counts`] logs the cause.
     #[error("the count failed")]
@@ -183,6 +200,8 @@ pub struct Settings {
     pub program: String,
     /// Set if the data is simulated: every page says so.
     pub synthetic: Option<Synthetic>,
+    /// The pages are for the operator alone: they name organisations.
+    pub internal: bool,
     /// Where readers find the pages, for citations: `https://example.org`. Without a
     /// slash at its end.
     pub site: Option<String>,

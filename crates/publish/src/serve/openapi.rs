@@ -166,6 +166,9 @@ fn problems(route: &Route) -> Vec<(&'static str, &'static str)> {
     if route.reply != Reply::Text {
         all.push(("400", "The query cannot be read, or has an unknown key."));
     }
+    if route.path.contains("organisations") {
+        all.push(("403", "It is for the operator, and these pages are for everybody."));
+    }
     if matches!(route.reply, Reply::Json(_) | Reply::Rows(_) | Reply::Figure(_)) {
         all.push(("404", "There is nothing of this name, or nothing was read yet."));
         all.push(("422", "The question cannot be counted as it was asked."));

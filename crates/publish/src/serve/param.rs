@@ -80,6 +80,18 @@ const FROM: Param =
 const TO: Param =
     key("to", Form::DayOrMonth, "Last day or month; the last with data if absent.");
 
+/// Keys of `/api/v1/organisations`.
+pub(super) const SEARCH: &[Param] = &[
+    key(
+        "q",
+        Form::Text,
+        "Words of the name or of the id; all organisations if absent.",
+    ),
+    FORMAT,
+    LIMIT,
+    OFFSET,
+];
+
 /// Keys of `/api/v1/census`.
 pub(super) const CENSUS: &[Param] = &[
     PRODUCTS,

@@ -6,7 +6,7 @@
 use axum::routing::{MethodRouter, get};
 
 use super::param::{
-    ANNOTATIONS, ASSESS, CENSUS, COVERAGE, FIGURE, LISTED, NONE, Param, SERIES,
+    ANNOTATIONS, ASSESS, CENSUS, COVERAGE, FIGURE, LISTED, NONE, Param, SEARCH, SERIES,
     SUMMARY, TIMELINE, WHOLE,
 };
 use super::{Shared, api, healthz, openapi};
@@ -102,6 +102,22 @@ pub(super) const ROUTES: &[Route] = &[
         keys: TIMELINE,
         reply: Reply::Rows("Timeline"),
         open: || get(api::timeline),
+    },
+    Route {
+        path: "/api/v1/organisations",
+        summary: "Organisations by name; for the operator alone",
+        name: "",
+        keys: SEARCH,
+        reply: Reply::Rows("Organisations"),
+        open: || get(api::organisations),
+    },
+    Route {
+        path: "/api/v1/organisations/{id}",
+        summary: "What an organisation held and when it was in contact; for the operator alone",
+        name: "The id of an organisation, as in /api/v1/organisations.",
+        keys: NONE,
+        reply: Reply::Json("Organisation"),
+        open: || get(api::organisation),
     },
     Route {
         path: "/api/v1/policies",

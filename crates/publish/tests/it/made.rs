@@ -7,10 +7,13 @@ use std::pin::Pin;
 use tidegauge_model::count::{Dimension, Query, Release};
 use tidegauge_model::estimate::ReleasedEstimate;
 use tidegauge_model::policy::Timeline;
-use tidegauge_model::{Coverage, DayRange, PolicyId};
+use tidegauge_model::{
+    Coverage, DayRange, NetworkKind, OrgId, Organisation, PolicyId, Shared,
+};
 use tidegauge_publish::assessment::{
     Assessed, Assessment, Check, Question, Reading, Refusal,
 };
+use tidegauge_publish::organisation::{Contact, Dossier, Found, Holding};
 use tidegauge_publish::report::Synthetic;
 use tidegauge_publish::serve::{
     Answer, Comparison, Counts, CountsError, Scope, Settings,
@@ -22,9 +25,11 @@ use crate::sample;
 pub(crate) struct Made {
     pub(crate) empty: bool,
     pub(crate) broken: bool,
+    /// For everybody: no organisation has a name.
+    pub(crate) public: bool,
 }
 
-pub(crate) const GOOD: Made = Made { empty: false, broken: false };
+pub(crate) const GOOD: Made = Made { empty: false, broken: false, public: false };
 
 /// What the pages say of their house.
 pub(crate) fn settings() -> Settings {
@@ -32,6 +37,7 @@ pub(crate) fn settings() -> Settings {
     Settings {
         program: "Tidegauge 0.1.0".to_owned(),
         synthetic: Some(synthetic),
+        internal: true,
         ..Settings::default()
     }
 }
@@ -119,6 +125,28 @@ impl Counts for Made {
         Box::pin(ready(Ok(found)))
     }
 
+    fn organisations<'a>(&'a self, words: &'a str) -> Answer<'a, Found> {
+        let mut found = vec![dossier().organisation];
+        found.retain(|one| one.name.contains(words));
+        let total = found.len();
+        let found = Found { organisations: found, total };
+        Box::pin(ready(if self.public {
+            Err(CountsError::Internal)
+        } else {
+            Ok(found)
+        }))
+    }
+
+    fn organisation<'a>(&'a self, id: &'a OrgId) -> Answer<'a, Option<Dossier>> {
+        let found = Some(dossier())
+            .filter(|d| d.organisation.id == *id || d.family.contains(id));
+        Box::pin(ready(if self.public {
+            Err(CountsError::Internal)
+        } else {
+            Ok(found)
+        }))
+    }
+
     fn version(&self) -> Pin<Box<dyn Future<Output = Option<u64>> + Send + '_>> {
         Box::pin(ready(Some(7)))
     }
@@ -141,6 +169,53 @@ impl Counts for Made {
             compared: Some(months),
             acts: vec![("US-BIS-updates".into(), months.0, months.1)],
         })))
+    }
+}
+
+/// An organisation that moved from one network to another.
+fn dossier() -> Dossier {
+    let days =
+        |first, last| DayRange::new(sample::day(first), sample::day(last)).unwrap();
+    let holding = |first: &str, last: &str, held, kind| Holding {
+        first: first.parse().unwrap(),
+        last: last.parse().unwrap(),
+        days: held,
+        kind,
+        shared: Shared::No,
+        country: Some("DE".parse().unwrap()),
+        confidence: 0.9,
+    };
+    Dossier {
+        organisation: Organisation {
+            id: OrgId::new("org:ACME/1 & more"),
+            name: "<b>Acme GmbH".to_owned(),
+            country: Some("DE".parse().unwrap()),
+            parent: Some(OrgId::new("org:PARENT")),
+            sector: Some("technology".into()),
+            other_sectors: vec!["health".into()],
+        },
+        family: vec![OrgId::new("org:PARENT"), OrgId::new("org:SISTER")],
+        days: sample::year(),
+        holdings: vec![
+            holding(
+                "192.0.2.0",
+                "192.0.2.255",
+                days("2024-01-01", "2024-06-30"),
+                NetworkKind::Own,
+            ),
+            holding(
+                "198.51.100.0",
+                "198.51.100.127",
+                days("2024-07-01", "2024-12-31"),
+                NetworkKind::Hosting,
+            ),
+        ],
+        contacts: vec![Contact {
+            product: "kaspersky".into(),
+            name: "Kaspersky".to_owned(),
+            weeks: vec![(days("2024-04-01", "2024-04-07"), 5)],
+            looked_weeks: 52,
+        }],
     }
 }
 
@@ -188,5 +263,6 @@ fn assessment() -> Assessment {
             rule: "effect-needs-comparison".to_owned(),
             reason: "before and after alone do not tell".to_owned(),
         }],
+        superseded: false,
     }
 }

@@ -16,6 +16,11 @@ const PAGES: &[(&str, &str)] = &[
     ("/sectors/technology", "<h1>Technology: Kaspersky</h1>"),
     ("/policies", "<a href=\"/policies/US-BIS-updates\">US-BIS-updates</a>"),
     ("/policies/US-BIS-updates", "<dt>In force</dt><dd>29 September 2024</dd>"),
+    ("/organisations", "&lt;b&gt;Acme GmbH"),
+    (
+        "/organisations/org%3AACME%2F1%20%26%20more",
+        "<title>192.0.2.0/24, ",
+    ),
     ("/compare", "Among 6 countries, the change lies between"),
     ("/compare?what=products", "Among 2 products"),
     ("/explore", "<select name=\"sector\">"),
@@ -166,6 +171,18 @@ async fn what_is_not_there_is_told_in_the_same_layout() {
 }
 
 #[tokio::test]
+async fn organisations_are_for_the_operator_alone() {
+    for uri in ["/organisations", "/organisations/org%3AACME%2F1%20%26%20more"] {
+        for route in [uri.to_owned(), format!("/api/v1{uri}")] {
+            let public = Made { public: true, ..GOOD };
+            let (answer, body) = call(public, Method::GET, &route).await;
+            assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{route}");
+            assert!(!body.contains("Acme") && body.contains("--internal"), "{route}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn months_that_were_not_covered_are_refused() {
     for query in
         ["from=1990-01", "to=9999-12", "after=2031-01", "before=2024-12&after=2024-01"]
@@ -179,11 +196,11 @@ async fn months_that_were_not_covered_are_refused() {
 #[tokio::test]
 async fn an_empty_lake_and_a_broken_one_are_told_on_every_page() {
     for (uri, _) in PAGES {
-        let empty = Made { empty: true, broken: false };
+        let empty = Made { empty: true, ..GOOD };
         let (answer, page) = call(empty, Method::GET, uri).await;
         assert!(answer.status() != StatusCode::INTERNAL_SERVER_ERROR, "{uri}");
         assert!(!page.contains("panicked"), "{uri}");
-        let broken = Made { empty: false, broken: true };
+        let broken = Made { broken: true, ..GOOD };
         let (_, page) = call(broken, Method::GET, uri).await;
         assert!(!page.contains("secret"), "{uri}");
     }

@@ -137,7 +137,7 @@ async fn what_cannot_be_counted_says_what_can() {
 #[tokio::test]
 async fn a_failure_does_not_tell_readers_about_the_house() {
     for uri in ["/api/v1/census", "/"] {
-        let broken = Made { empty: false, broken: true };
+        let broken = Made { broken: true, ..GOOD };
         let (answer, body) = call(broken, Method::GET, uri).await;
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR, "{uri}");
         assert!(body.contains("the count failed") && !body.contains("secret"), "{uri}");
@@ -180,7 +180,7 @@ async fn months_of_unequal_length_are_cut_to_the_same_days() {
 
 #[tokio::test]
 async fn an_empty_lake_is_said_in_words() {
-    let empty = Made { empty: true, broken: false };
+    let empty = Made { empty: true, ..GOOD };
     let (answer, page) = call(empty, Method::GET, "/").await;
     assert_eq!(answer.status(), StatusCode::OK);
     assert!(page.contains("Nothing has been read yet") && !page.contains("<svg"));

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use tidegauge_effect::Windows;
-use tidegauge_effect::occupancy::weekly::{Alarm, Corrected, Refusal, Share};
+use tidegauge_effect::occupancy::weekly::{
+    Alarm, Corrected, LackOfFit, Refusal, Share,
+};
 use tidegauge_model::ProductId;
 use tidegauge_model::estimate::{
     Estimate, Identification, Interval, Quantity, ReleasedEstimate,
@@ -26,6 +28,14 @@ pub(super) struct Answer<'a> {
     pub(super) product: &'a ProductId,
     pub(super) windows: Windows,
     pub(super) corrected: &'a Result<Corrected, Refusal>,
+}
+
+/// A check that the model of visibility makes of itself.
+pub(super) struct ModelCheck<'a> {
+    pub(super) name: &'static str,
+    pub(super) passed: bool,
+    /// What the histories drawn came to.
+    pub(super) fit: Option<&'a LackOfFit>,
 }
 
 /// The estimates of one stratum that may be shown.
@@ -57,7 +67,8 @@ impl Answer<'_> {
         put("visibility", self.visibility());
         put("alarms", json!(self.alarms()));
         put("checks", self.checks());
-        put("refusals", json!(self.refusals(estimates)));
+        let refusals = self.refusals(estimates);
+        put("refusals", refusals.iter().map(refusal).collect());
         put("method", json!(self.corrected.as_ref().ok().map(|c| c.method.clone())));
         document
     }
@@ -185,48 +196,73 @@ impl Answer<'_> {
     }
 
     /// What is remarkable about visibility, in words.
-    fn alarms(&self) -> Vec<String> {
+    pub(super) fn alarms(&self) -> Vec<String> {
         let alarms = self.corrected.as_ref().map(|c| c.alarms.as_slice());
         alarms.unwrap_or_default().iter().map(Alarm::to_string).collect()
     }
 
-    fn checks(&self) -> Value {
-        let Ok(corrected) = self.corrected else { return json!([]) };
+    /// What the model of visibility says of itself.
+    pub(super) fn model_checks(&self) -> Vec<ModelCheck<'_>> {
+        let Ok(corrected) = self.corrected else { return Vec::new() };
         let parted = corrected.alarms.iter().any(|a| matches!(a, Alarm::Parted { .. }));
-        let mut checks = vec![json!({
-            "name": "controls move as the product does among those who still show it",
-            "passed": !parted,
-        })];
-        if let Some(fit) = &corrected.lack_of_fit {
-            checks.push(json!({
-                "name": "histories drawn from the model look like those seen",
-                "passed": fit.p >= FIT_P_MIN,
-                "p": fit.p,
-                "overdispersion": fit.overdispersion,
-                "replicates": fit.replicates,
-                "organisations": fit.organisations,
-            }));
-        }
-        Value::Array(checks)
+        let parts = ModelCheck {
+            name: "controls move as the product does among those who still show it",
+            passed: !parted,
+            fit: None,
+        };
+        let fits = corrected.lack_of_fit.as_ref().map(|fit| ModelCheck {
+            name: "histories drawn from the model look like those seen",
+            passed: fit.p >= FIT_P_MIN,
+            fit: Some(fit),
+        });
+        std::iter::once(parts).chain(fits).collect()
     }
 
-    /// What is not answered, each rule once, with how many strata it concerns.
-    fn refusals(&self, estimates: &[ReleasedEstimate]) -> Vec<Value> {
+    fn checks(&self) -> Value {
+        let of = |check: &ModelCheck<'_>| {
+            let mut value = json!({ "name": check.name, "passed": check.passed });
+            if let (Some(fit), Value::Object(fields)) = (check.fit, &mut value) {
+                fields.insert("p".to_owned(), json!(fit.p));
+                fields.insert("overdispersion".to_owned(), json!(fit.overdispersion));
+                fields.insert("replicates".to_owned(), json!(fit.replicates));
+                fields.insert("organisations".to_owned(), json!(fit.organisations));
+            }
+            value
+        };
+        self.model_checks().iter().map(of).collect()
+    }
+
+    /// What is not answered, each rule once: its name, its first reason, and how many
+    /// strata it concerns (none if it concerns the question).
+    pub(super) fn refusals(
+        &self,
+        estimates: &[ReleasedEstimate],
+    ) -> Vec<(String, String, Option<usize>)> {
         let mut rules: BTreeMap<String, (String, usize)> = BTreeMap::new();
         for (_, reason) in not_identified(self.corrected, estimates) {
             let rule = reason.split(':').next().unwrap_or_default().to_owned();
             rules.entry(rule).or_insert((reason, 0)).1 += 1;
         }
-        let found = rules.into_iter().map(|(rule, (reason, strata))| {
-            json!({ "rule": rule, "reason": reason, "strata": strata })
-        });
-        let always = [json!({
-            "rule": "effect-needs-comparison",
-            "reason": "before and after alone do not tell what the act did from what else \
-                       happened in the same months",
-        })];
-        found.chain(always).collect()
+        let found = rules
+            .into_iter()
+            .map(|(rule, (reason, strata))| (rule, reason, Some(strata)));
+        let always = (
+            "effect-needs-comparison".to_owned(),
+            "before and after alone do not tell what the act did from what else happened \
+             in the same months"
+                .to_owned(),
+            None,
+        );
+        found.chain([always]).collect()
     }
+}
+
+fn refusal((rule, reason, strata): &(String, String, Option<usize>)) -> Value {
+    let mut value = json!({ "rule": rule, "reason": reason });
+    if let (Some(strata), Value::Object(fields)) = (strata, &mut value) {
+        fields.insert("strata".to_owned(), json!(strata));
+    }
+    value
 }
 
 /// Strata whose cohort removal may be shown and whose corrected removal is not

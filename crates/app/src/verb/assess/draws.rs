@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use anyhow::ensure;
+use tidegauge_effect::Stratify;
 use tidegauge_effect::imputation::add_attribution;
-use tidegauge_effect::{Stratify, Windows};
 use tidegauge_enrich::atlas::Draws;
 use tidegauge_model::count::Query;
 use tidegauge_model::estimate::Estimate;
 use tidegauge_model::{Holders, ProductId};
 
-use super::estimates_by;
-use crate::args;
+use super::{Inquiry, estimates_by};
 use crate::opened::Opened;
 
 /// Attributions as sure as this are never doubted: the user's own rows, unless they say
@@ -23,23 +22,28 @@ pub(super) async fn add(
     estimates: &mut [Estimate],
     opened: &Opened,
     (product, query): (&ProductId, &Query),
-    windows: Windows,
-    verb: &args::Assess,
+    inquiry: &Inquiry<'_>,
     ways: &[Stratify],
 ) -> anyhow::Result<()> {
-    if verb.draws == 0 {
+    if inquiry.draws == 0 {
         return Ok(());
     }
-    ensure!(verb.draws >= 2, "one draw has no spread (hint: --draws 20)");
-    let draws = Draws { seed: verb.compared.seed, sure: SURE };
+    ensure!(inquiry.draws >= 2, "one draw has no spread (hint: --draws 20)");
+    let draws = Draws { seed: inquiry.compared.seed, sure: SURE };
     let mut drawn = Vec::new();
-    for number in 0..verb.draws {
+    for number in 0..inquiry.draws {
         let atlas = draws.draw(Arc::clone(&opened.atlas), number);
         let counter =
             opened.counter.clone().with_holders(Arc::new(atlas) as Arc<dyn Holders>);
         let panel = counter.panel(product, query).await?;
         let of = |stratify| {
-            estimates_by(&panel, windows, &verb.evidence, &verb.compared, stratify)
+            estimates_by(
+                &panel,
+                inquiry.windows,
+                &inquiry.evidence,
+                inquiry.compared,
+                stratify,
+            )
         };
         drawn.push(ways.iter().copied().flat_map(of).collect::<Vec<_>>());
     }

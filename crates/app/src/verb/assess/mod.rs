@@ -1,6 +1,7 @@
 //! `tidegauge assess`: what happened around an act, and what cannot be told.
 //!
-//! * `answer`: the document for programs, and the verdict in words;
+//! * `inquiry`: what is asked of an act, and everything that is found;
+//! * `answer`: the document for programs, and the verdict in words; `told`: for readers of pages;
 //! * `evidence`: what every other estimator says; `doubt`, `draws`: the error of attribution;
 //! * `rows`: the figures of each stratum; `page`: all of it for people, in order.
 //!
@@ -11,8 +12,10 @@ mod answer;
 mod doubt;
 mod draws;
 mod evidence;
+mod inquiry;
 mod page;
 mod rows;
+mod told;
 
 use anyhow::{Context, bail};
 use tidegauge_effect::interval::LEVEL;
@@ -22,15 +25,15 @@ use tidegauge_effect::occupancy::weekly::{
 use tidegauge_effect::removal::removal;
 use tidegauge_effect::window::window_from;
 use tidegauge_effect::{Active, Bootstrap, Stratify, Windows};
-use tidegauge_model::count::{Dimension, Query};
+use tidegauge_model::count::Dimension;
 use tidegauge_model::estimate::{Estimate, Interval, Quantity};
 use tidegauge_model::panel::Panel;
 use tidegauge_model::policy::{PolicyEvent, Timeline};
 use tidegauge_model::{DayRange, Month};
 
-use self::answer::Answer;
 pub(crate) use self::answer::not_identified;
 pub(crate) use self::doubt::doubted_estimates;
+pub(crate) use self::inquiry::{Inquiry, of_product};
 use crate::opened::{Audience, Opened};
 use crate::settings::Settings;
 use crate::{Outcome, args, knowledge};
@@ -44,59 +47,33 @@ pub(crate) async fn run(
     let policy = policy(&timeline, &verb.compared)?;
     let windows = windows(&verb.compared, policy)?;
     let opened = Opened::open(settings, verb.evidence.map).await?;
-    let mut evidence = verb.evidence.clone();
-    if evidence.product.is_empty() {
-        evidence.product = vec![policy.product.clone()];
-    }
-    let product = opened.one_product(&evidence.product)?;
-    opened.require_covered(windows).await?;
-    let days = DayRange::new(windows.before().first(), windows.after().last())
-        .context("the window after ends before the one before begins")?;
-    let query = opened.query(&evidence, days)?;
-    let panel = opened.counter.panel(&product, &query).await?;
-    let mut audience = Audience::new(evidence.internal);
-    let mut tables = Vec::new();
-    for window in [windows.before(), windows.after()] {
-        for by in [Dimension::Country, Dimension::Sector] {
-            let query = Query { by: vec![by], ..opened.query(&evidence, window)? };
-            tables.push(audience.release(opened.counter.census(&query).await?)?);
-        }
-    }
     let asked = stratify(&verb.by)?;
-    let ways = ways(asked, evidence.internal);
-    let corrected =
-        corrected(&panel, windows, policy, &evidence, &verb.compared, &ways);
-    let of =
-        |stratify| estimates_by(&panel, windows, &evidence, &verb.compared, stratify);
-    let mut estimates: Vec<Estimate> = ways.iter().copied().flat_map(of).collect();
-    let asked_of = (&product, &query);
-    draws::add(&mut estimates, &opened, asked_of, windows, verb, &ways).await?;
-    if let Ok(corrected) = &corrected {
-        let made_of = (corrected, &panel);
-        let seed = verb.compared.seed;
-        estimates.extend(
-            doubted_estimates(&opened, made_of, &query, windows, &ways, seed).await?,
-        );
-    }
-    let estimates = audience.estimates(estimates, &tables);
-    if estimates.is_empty() {
-        tracing::warn!("nobody was active in {}", windows.before());
-    }
-    let answer = Answer { policy, product: &product, windows, corrected: &corrected };
-    let mut rows = rows::rows(&estimates, asked, &answer);
-    rows.beside = answer.document(&estimates);
-    let brief = evidence::Brief {
-        windows,
+    let inquiry = Inquiry {
         policy,
         timeline: &timeline,
-        evidence: &evidence,
-        corrected: &corrected,
-        estimates: &estimates,
+        windows,
+        evidence: of_product(&verb.evidence, policy),
+        compared: &verb.compared,
+        asked,
+        draws: verb.draws,
     };
-    let found = evidence::found(&opened, asked_of, &brief).await?;
-    evidence::add(&mut rows.beside, &found);
+    opened.require_covered(windows).await?;
+    let mut audience = Audience::new(verb.evidence.internal);
+    let mut tables = Vec::new();
+    for query in inquiry.tables(&opened)? {
+        tables.push(audience.release(opened.counter.census(&query).await?)?);
+    }
+    let disclose = |estimates| audience.estimates(estimates, &tables);
+    let findings = inquiry.find(&opened, disclose).await?;
+    if findings.estimates.is_empty() {
+        tracing::warn!("nobody was active in {}", windows.before());
+    }
+    let answer = findings.answer(policy);
+    let mut rows = rows::rows(&findings.estimates, asked, &answer);
+    rows.beside = answer.document(&findings.estimates);
+    evidence::add(&mut rows.beside, &findings.found);
     if settings.format == args::Format::Table {
-        page::print(rows, &found, verb.top)?;
+        page::print(rows, &findings.found, verb.top)?;
     } else {
         rows.print(settings.format)?;
     }
@@ -112,18 +89,6 @@ fn policy<'a>(
         let ids: Vec<&str> = timeline.policies.iter().map(|p| p.id.as_str()).collect();
         format!("there is no policy `{}` (hint: {})", compared.policy, ids.join(", "))
     })
-}
-
-/// The strata that are estimated. Cells by country and sector beside both margins would
-/// give hidden cells away, so they are for the operator, unless only they are asked for.
-fn ways(asked: Stratify, internal: bool) -> Vec<Stratify> {
-    let mut ways = vec![Stratify::All, Stratify::Country, Stratify::Sector];
-    if internal {
-        ways.push(Stratify::CountrySector);
-    } else if asked == Stratify::CountrySector {
-        ways = vec![Stratify::All, Stratify::CountrySector];
-    }
-    ways
 }
 
 /// Removal with visibility taken out, or why no model was made.

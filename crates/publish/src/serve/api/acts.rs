@@ -175,7 +175,7 @@ pub(crate) async fn policy(
         "assessment": found,
     })));
     // What is being worked out must not be kept as the answer.
-    Ok(if state == "working" { fleeting(answer) } else { answer })
+    Ok(if assessed.is_passing() { fleeting(answer) } else { answer })
 }
 
 fn assessment(found: &Assessment) -> Value {
@@ -190,6 +190,7 @@ fn assessment(found: &Assessment) -> Value {
         "questions": found.questions,
         "alarms": found.alarms,
         "refusals": found.refusals,
+        "superseded": found.superseded,
     })
 }
 

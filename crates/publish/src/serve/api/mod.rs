@@ -7,12 +7,14 @@ mod acts;
 mod census;
 mod coverage;
 mod figures;
+mod organisations;
 mod series;
 
 pub(super) use acts::{annotations, policies, policy, timeline};
 pub(super) use census::{assess, census};
 pub(super) use coverage::{coverage, scope};
 pub(super) use figures::{figure, figures};
+pub(super) use organisations::{organisation, organisations};
 pub(super) use series::{series, summary};
 
 use axum::extract::Path;

@@ -58,7 +58,7 @@ async fn act(
         _ => body,
     };
     let crumbs = crumbs(&[("/", "Overview"), ("/policies", "Policies")]);
-    let passing = matches!(assessed, Assessed::Working);
+    let passing = assessed.is_passing();
     Ok(Page { title: act.id.to_string(), here: "/policies", crumbs, body, passing })
 }
 
@@ -104,6 +104,11 @@ fn dates(act: &PolicyEvent, scope: &Scope) -> String {
 
 fn verdict(assessed: &Assessed) -> String {
     let words = match assessed {
+        Assessed::Ready(found) if found.superseded => format!(
+            "{}<p class=\"caveat\">There is newer data, of which the act is being assessed \
+             anew.</p>",
+            told(&found.verdict)
+        ),
         Assessed::Ready(found) => told(&found.verdict),
         Assessed::Working => {
             "<p class=\"absent\">The assessment is being worked out. Load this \

@@ -48,6 +48,9 @@ const ENTRIES: &[(&str, &str)] = &[
     ("/about", "About the data"),
 ];
 
+/// The entry that only the operator's own pages have.
+const INTERNAL: (&str, &str) = ("/organisations", "Organisations");
+
 impl Page {
     pub(super) fn html(&self, settings: &Settings) -> String {
         let title = match self.title.as_str() {
@@ -65,16 +68,17 @@ impl Page {
              <div class=\"top\"><p class=\"kicker\"><a href=\"/\">Tidegauge</a></p>\n{}</div>\n\
              <main id=\"main\" tabindex=\"-1\">\n{}{}</main>\n{}</body>\n</html>\n",
             report::banner(settings.synthetic.as_ref()),
-            self.navigation(),
+            self.navigation(settings.internal),
             self.way(),
             self.body,
             foot(settings)
         )
     }
 
-    fn navigation(&self) -> String {
+    fn navigation(&self, internal: bool) -> String {
         let entries: Vec<String> = ENTRIES
             .iter()
+            .chain(internal.then_some(&INTERNAL))
             .map(|(address, name)| {
                 let here =
                     if *address == self.here { " aria-current=\"page\"" } else { "" };

@@ -10,6 +10,7 @@ mod form;
 mod front;
 mod layout;
 mod lists;
+mod organisation;
 mod quality;
 mod single;
 mod subject;
@@ -43,6 +44,8 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/sectors/{id}", get(subject::sector))
         .route("/policies", get(lists::policies))
         .route("/policies/{id}", get(act::page))
+        .route("/organisations", get(organisation::search))
+        .route("/organisations/{id}", get(organisation::page))
         .route("/compare", get(single::compare))
         .route("/figures/{id}", get(single::figure))
         .route("/explore", get(explore::page))

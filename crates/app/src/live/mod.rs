@@ -1,7 +1,11 @@
-//! The lake behind the live pages.
+//! The lake behind the live pages; in `acts` what is found about acts, in
+//! `organisation` what the operator's pages tell of one.
 //!
 //! **Invariant:** what is remembered is of one version of the sightings; what is released
 //! in public is of populations that the operator chose, coarse tables first.
+
+mod acts;
+mod organisation;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
@@ -14,14 +18,18 @@ use tidegauge_model::estimate::{Estimate, ReleasedEstimate};
 use tidegauge_model::panel::Panel;
 use tidegauge_model::policy::{PolicyEvent, Timeline};
 use tidegauge_model::{
-    Country, Coverage, DayRange, Month, PolicyId, ProductId, SectorId,
+    Country, Coverage, DayRange, Month, OrgId, PolicyId, ProductId, SectorId,
 };
+use tidegauge_publish::assessment::Assessed;
+use tidegauge_publish::organisation::{Dossier, Found};
 use tidegauge_publish::report::Expansion;
 use tidegauge_publish::serve::{Answer, Comparison, Counts, CountsError, Scope};
 use tidegauge_store::Table;
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::opened::{Audience, Opened};
+use self::acts::Acts;
+pub(crate) use self::acts::{Waiting, assess_waiting};
+use crate::opened::{Audience, Opened, disclosed};
 use crate::settings::Settings;
 use crate::verb::assess;
 use crate::verb::report::Simulated;
@@ -43,6 +51,8 @@ pub(crate) struct Live {
     timeline: Timeline,
     expansion: Option<Expansion>,
     sector_names: Vec<(SectorId, String)>,
+    acts: Acts,
+    ranges: organisation::Ranges,
 }
 
 /// Answers by what was asked.
@@ -54,15 +64,19 @@ struct Remembered {
 }
 
 impl Live {
-    /// Answers from an opened lake with one rule of evidence.
+    /// Answers from an opened lake with one rule of evidence. Acts that readers ask for
+    /// come out of what is returned beside it: see [`assess_waiting`].
     pub(crate) fn new(
         opened: Opened,
         evidence: args::Evidence,
         settings: &Settings,
         simulated: Option<&Simulated>,
-    ) -> anyhow::Result<Self> {
+    ) -> anyhow::Result<(Self, Waiting)> {
         let rules = knowledge::rules(settings)?;
-        Ok(Self {
+        let (acts, waiting) = Acts::new();
+        let live = Self {
+            acts,
+            ranges: organisation::Ranges::default(),
             opened,
             remembered: Mutex::default(),
             audience: Mutex::new(Audience::new(evidence.internal)),
@@ -74,7 +88,8 @@ impl Live {
                 .iter()
                 .map(|s| (s.id.clone(), s.label.clone()))
                 .collect(),
-        })
+        };
+        Ok((live, waiting))
     }
 
     /// What is remembered of the newest version of the lake.
@@ -254,8 +269,7 @@ impl Live {
                 );
             }
         }
-        let audience = self.audience.lock().await;
-        Ok(audience.estimates(estimates, &tables))
+        Ok(disclosed(self.evidence.internal, estimates, &tables))
     }
 
     async fn scoped(&self) -> Result<Scope, CountsError> {
@@ -352,6 +366,18 @@ impl Counts for Live {
 
     fn timeline(&self) -> Answer<'_, Timeline> {
         Box::pin(async { Ok(self.timeline.clone()) })
+    }
+
+    fn assessment<'a>(&'a self, policy: &'a PolicyId) -> Answer<'a, Assessed> {
+        Box::pin(async { Ok(self.acts.of(policy, self.version().await)) })
+    }
+
+    fn organisations<'a>(&'a self, words: &'a str) -> Answer<'a, Found> {
+        Box::pin(async { self.find(words) })
+    }
+
+    fn organisation<'a>(&'a self, id: &'a OrgId) -> Answer<'a, Option<Dossier>> {
+        Box::pin(self.dossier(id))
     }
 
     fn version(&self) -> Pin<Box<dyn Future<Output = Option<u64>> + Send + '_>> {
