@@ -3,7 +3,7 @@
 //! **Invariant:** every verb that counts gets the same catalog, the same atlas and the
 //! same memory limit.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -15,9 +15,7 @@ use tidegauge_enrich::atlas::{Atlas, Rules};
 use tidegauge_enrich::catalog::Catalog;
 use tidegauge_model::count::{Census, Dating, Query, Release};
 use tidegauge_model::estimate::{Estimate, ReleasedEstimate};
-use tidegauge_model::{
-    Day, DayRange, Endpoint, EndpointId, ProductId, Sighting, Standing, Weight,
-};
+use tidegauge_model::{Day, DayRange, ProductId, Standing};
 use tidegauge_store::Lake;
 
 use crate::settings::Settings;
@@ -159,32 +157,6 @@ impl Opened {
             }
         }
         Ok((census, doubts))
-    }
-
-    /// The sightings of `query`, as the counter takes them: of the products asked for,
-    /// with the roles and the weight that count as use, while their endpoint is valid.
-    pub(crate) async fn each_sighting(
-        &self,
-        query: &Query,
-        mut each: impl FnMut(Sighting),
-    ) -> anyhow::Result<()> {
-        let counts = |e: &&Endpoint| {
-            (query.products.is_empty() || query.products.contains(&e.product))
-                && query.roles.contains(&e.role)
-                && e.weight >= query.weight_min
-                && e.weight > Weight::Nothing
-        };
-        let endpoints = self.catalog.endpoints().iter().filter(counts);
-        let valid: HashMap<&EndpointId, DayRange> =
-            endpoints.map(|e| (&e.id, e.valid)).collect();
-        let mut sightings = self.lake.sightings(query.days).await?;
-        while let Some(sighting) = sightings.try_next().await? {
-            let valid = valid.get(&sighting.endpoint);
-            if valid.is_some_and(|days| days.contains(sighting.day)) {
-                each(sighting);
-            }
-        }
-        Ok(())
     }
 
     /// The query that the evidence flags ask over `days`.

@@ -349,3 +349,56 @@ impl<'a> Numbers<'a> {
 fn lock(names: &Mutex<Names>) -> std::sync::MutexGuard<'_, Names> {
     names.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::world::{any_world, endpoints, everything};
+
+    /// Each case writes a lake.
+    const CASES: u32 = 24;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(CASES))]
+
+        #[test]
+        fn a_client_comes_once_with_the_days_of_its_evidence(
+            world in any_world(),
+            parts in 1usize..4,
+        ) {
+            let mut expected: BTreeMap<Client, BTreeSet<Day>> = BTreeMap::new();
+            for sighting in &world.sightings {
+                let counts = endpoints().into_iter().any(|e| {
+                    e.id == sighting.endpoint
+                        && e.weight > tidegauge_model::Weight::Nothing
+                        && e.valid.contains(sighting.day)
+                });
+                if counts && crate::world::days().contains(sighting.day) {
+                    let days = expected.entry(sighting.client.clone()).or_default();
+                    days.insert(sighting.day);
+                }
+            }
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            let found = runtime.block_on(async {
+                let stored = world.store(parts).await;
+                let mut found: Vec<(Client, BTreeSet<Day>)> = Vec::new();
+                let take = |client: &Client, days: &[Day]| {
+                    assert!(days.is_sorted());
+                    found.push((client.clone(), days.iter().copied().collect()));
+                };
+                stored.counter.each_client(&everything(&[]), take).await.unwrap();
+                found
+            });
+            prop_assert!(found.is_sorted_by(|a, b| a.0.address <= b.0.address));
+            prop_assert_eq!(found.len(), expected.len());
+            prop_assert_eq!(found.into_iter().collect::<BTreeMap<_, _>>(), expected);
+        }
+    }
+}

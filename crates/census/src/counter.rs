@@ -13,11 +13,13 @@ use datafusion::error::DataFusionError;
 use futures::{StreamExt, TryStreamExt};
 use tidegauge_model::count::{Census, Dimension, Query};
 use tidegauge_model::panel::Panel;
-use tidegauge_model::{CoverageSummary, DayRange, Endpoint, Holders, ProductId};
+use tidegauge_model::{
+    Client, CoverageSummary, Day, DayRange, Endpoint, Holders, ProductId,
+};
 use tidegauge_store::{Lake, Snapshot, Table};
 use tokio::task::JoinError;
 
-use crate::clients::Clients;
+use crate::clients::{Clients, Group};
 use crate::counted::{Asked, Counted};
 use crate::evidence::{self, Evidence};
 use crate::holding::Holding;
@@ -108,6 +110,30 @@ impl Counter {
             panel::histories(&mut clients, &evidence, &mut holding, query, &covered);
         let histories = histories.await?;
         Ok(Panel { product: product.clone(), days: query.days, histories })
+    }
+
+    /// Every client with a sighting that counts in `query`, once, in the order of addresses,
+    /// with the days of its sightings in order, each once. Whose the client was is not asked:
+    /// of `query`, the filters on organisations are not looked at.
+    pub async fn each_client(
+        &self,
+        query: &Query,
+        mut take: impl FnMut(&Client, &[Day]),
+    ) -> Result<()> {
+        let evidence = Evidence::of_use(&self.endpoints, query);
+        let snapshot = self.lake.snapshot(Table::Sightings).await?;
+        let mut clients = Clients::open(&snapshot, &evidence, query.days);
+        let mut holding = Holding::new(query, &*self.holders);
+        let first = query.days.first();
+        let mut days: Vec<Day> = Vec::new();
+        let each = |group: Group<'_>| {
+            days.clear();
+            days.extend(group.seen.iter().map(|seen| first.plus(seen.day)));
+            days.dedup();
+            take(group.client, &days);
+            Ok(())
+        };
+        clients.each(&mut holding, each).await
     }
 
     /// What each vantage read in each month of `days`.

@@ -32,11 +32,10 @@ pub(crate) async fn run(
     }
     let opened = Opened::open(settings, evidence.map).await?;
     let query = opened.query(evidence, opened.days(from, to)?)?;
-    let mut clients: BTreeSet<Client> = BTreeSet::new();
+    let mut clients: Vec<Client> = Vec::new();
     opened
-        .each_sighting(&query, |sighting| {
-            clients.insert(sighting.client);
-        })
+        .counter
+        .each_client(&query, |client, _| clients.push(client.clone()))
         .await?;
     let told = opened.atlas.reattribution(a, b, clients);
     let mut rows = rows(&told);

@@ -5,7 +5,7 @@
 //! the cohort, on the map that the panel was made with; networks of one organisation are
 //! doubted apart, addresses of one network together.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use tidegauge_effect::attribution::doubt::{Doubt, Doubted, doubted};
 use tidegauge_effect::interval::LEVEL;
@@ -14,7 +14,7 @@ use tidegauge_effect::{Stratify, Windows};
 use tidegauge_model::count::{Dating, Query};
 use tidegauge_model::estimate::{Estimate, Interval};
 use tidegauge_model::panel::Panel;
-use tidegauge_model::{Client, OrgId};
+use tidegauge_model::{Client, Day, OrgId};
 
 use super::corrected_estimates;
 use crate::opened::Opened;
@@ -49,28 +49,22 @@ async fn false_chances(
     opened: &Opened,
     query: &Query,
 ) -> anyhow::Result<BTreeMap<OrgId, f64>> {
-    let mut asked = HashSet::new();
     let mut surest: HashMap<(OrgId, u128), f32> = HashMap::new();
-    opened
-        .each_sighting(query, |sighting| {
-            let on = match query.on {
-                Dating::Frozen(day) => day,
-                Dating::EachDay => sighting.day,
-            };
-            let network = network(&sighting.client);
-            if !asked.insert((sighting.client.clone(), on)) {
-                return;
-            }
-            let said = opened.atlas.attribute(&sighting.client, on);
-            if !query.organisation_kinds.contains(&said.kind) {
-                return;
-            }
-            if let Some(organisation) = said.organisation {
-                let known = surest.entry((organisation, network)).or_insert(0.0);
-                *known = known.max(said.confidence);
-            }
-        })
-        .await?;
+    let mut hold = |client: &Client, on: Day| {
+        let said = opened.atlas.attribute(client, on);
+        if !query.organisation_kinds.contains(&said.kind) {
+            return;
+        }
+        if let Some(organisation) = said.organisation {
+            let known = surest.entry((organisation, network(client))).or_insert(0.0);
+            *known = known.max(said.confidence);
+        }
+    };
+    let each = |client: &Client, days: &[Day]| match query.on {
+        Dating::Frozen(day) => hold(client, day),
+        Dating::EachDay => days.iter().for_each(|day| hold(client, *day)),
+    };
+    opened.counter.each_client(query, each).await?;
     let mut chances = BTreeMap::new();
     for ((organisation, _), confidence) in surest {
         let wrong = 1.0 - f64::from(confidence).clamp(0.0, 1.0);
