@@ -20,6 +20,7 @@ use tidegauge_store::{Lake, Snapshot, Table};
 use tokio::task::JoinError;
 
 use crate::clients::{Clients, Group};
+use crate::contacts::{self, Contacts};
 use crate::counted::{Asked, Counted};
 use crate::evidence::{self, Evidence};
 use crate::holding::Holding;
@@ -134,6 +135,16 @@ impl Counter {
             Ok(())
         };
         clients.each(&mut holding, each).await
+    }
+
+    /// The weeks in which each organisation was in contact with each product of `query`. Raw:
+    /// for the operator's eyes.
+    pub async fn contacts(&self, query: &Query) -> Result<Contacts> {
+        let evidence = Evidence::of_use(&self.endpoints, query);
+        let snapshot = self.lake.snapshot(Table::Sightings).await?;
+        let mut clients = Clients::open(&snapshot, &evidence, query.days);
+        let mut holding = Holding::new(query, &*self.holders);
+        contacts::contacts(&mut clients, &evidence, &mut holding, query).await
     }
 
     /// What each vantage read in each month of `days`.

@@ -12,6 +12,7 @@
 //! knows neither packets nor HTTP, and it writes nothing.
 
 mod clients;
+mod contacts;
 mod counted;
 mod counter;
 pub mod coverage;
@@ -28,6 +29,7 @@ mod unique;
 #[cfg(test)]
 mod world;
 
+pub use contacts::Contacts;
 pub use counter::Counter;
 pub use datafusion::arrow::array::RecordBatch;
 pub use disclosure::{Internal, Ledger, Public, Withheld};

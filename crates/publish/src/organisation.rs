@@ -62,8 +62,6 @@ pub struct Contact {
     /// Weeks with a sighting that counts as use: the days of each inside the data, and on
     /// how many of them there was one.
     pub weeks: Vec<(DayRange, u32)>,
-    /// Weeks in which a network of the organisation was looked at.
-    pub looked_weeks: u32,
 }
 
 /// What a list of organisations says of each.

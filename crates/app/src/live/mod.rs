@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use tidegauge_census::Contacts;
 use tidegauge_effect::removal::removal;
 use tidegauge_effect::{Active, Bootstrap, Stratify, Windows};
 use tidegauge_model::count::{Census, Dimension, Query, Release};
@@ -52,7 +53,7 @@ pub(crate) struct Live {
     expansion: Option<Expansion>,
     sector_names: Vec<(SectorId, String)>,
     acts: Acts,
-    ranges: organisation::Ranges,
+    directory: organisation::Directory,
 }
 
 /// Answers by what was asked.
@@ -61,6 +62,7 @@ struct Remembered {
     version: i64,
     censuses: BTreeMap<String, Census>,
     panels: BTreeMap<String, Arc<Panel>>,
+    contacts: Option<Arc<Contacts>>,
 }
 
 impl Live {
@@ -76,7 +78,7 @@ impl Live {
         let (acts, waiting) = Acts::new();
         let live = Self {
             acts,
-            ranges: organisation::Ranges::default(),
+            directory: organisation::Directory::default(),
             opened,
             remembered: Mutex::default(),
             audience: Mutex::new(Audience::new(evidence.internal)),
@@ -213,6 +215,18 @@ impl Live {
         let panel = Arc::new(panel);
         self.memory().await?.panels.insert(key, Arc::clone(&panel));
         Ok(panel)
+    }
+
+    /// The weeks in which each organisation was in contact, on all covered days.
+    async fn contacts(&self, covered: DayRange) -> Result<Arc<Contacts>, CountsError> {
+        if let Some(contacts) = &self.memory().await?.contacts {
+            return Ok(Arc::clone(contacts));
+        }
+        let query = self.opened.query(&self.evidence, covered).map_err(failed)?;
+        let contacts = self.opened.counter.contacts(&query).await.map_err(failed)?;
+        let contacts = Arc::new(contacts);
+        self.memory().await?.contacts = Some(Arc::clone(&contacts));
+        Ok(contacts)
     }
 
     async fn estimated(

@@ -1,13 +1,12 @@
 //! Organisations by name, for the operator's own pages.
 //!
-//! **Invariant:** what is told of an organisation is what the atlas and the panels of the
-//! pages say; nothing is counted anew.
+//! **Invariant:** what is told of an organisation is what the atlas says of it and what a
+//! census would count of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use tidegauge_enrich::atlas::Atlas;
-use tidegauge_model::panel::{History, Panel, WeekCell};
 use tidegauge_model::{
     Address, Client, Day, DayRange, Holders, OrgId, Organisation, ProductId,
 };
@@ -19,29 +18,49 @@ use super::Live;
 /// Organisations in one list.
 const FOUND_MAX: usize = 100;
 
-/// Which ranges of addresses each organisation ever held; made when first asked for.
+/// What the atlas says of every organisation; read from it when first asked for.
 #[derive(Default)]
-pub(super) struct Ranges(OnceLock<BTreeMap<OrgId, Vec<(Address, Address)>>>);
+pub(super) struct Directory(OnceLock<Listed>);
 
-impl Ranges {
-    fn of(
-        &self,
-        atlas: &Atlas,
-        days: DayRange,
-    ) -> &BTreeMap<OrgId, Vec<(Address, Address)>> {
-        self.0.get_or_init(|| {
-            let mut all: BTreeMap<OrgId, Vec<(Address, Address)>> = BTreeMap::new();
-            for (first, last, tenures) in atlas.ranges(days) {
-                let holders: BTreeSet<OrgId> = tenures
-                    .into_iter()
-                    .filter_map(|t| t.attribution.organisation)
-                    .collect();
-                for holder in holders {
-                    all.entry(holder).or_default().push((first, last));
-                }
+#[derive(Default)]
+struct Listed {
+    /// The ranges of addresses that each ever held.
+    ranges: BTreeMap<OrgId, Vec<(Address, Address)>>,
+    /// Those that each owns.
+    owned: BTreeMap<OrgId, BTreeSet<OrgId>>,
+}
+
+impl Directory {
+    fn of(&self, atlas: &Atlas, days: DayRange) -> &Listed {
+        let list = || self.0.get_or_init(|| Listed::read(atlas, days));
+        tokio::task::block_in_place(list)
+    }
+}
+
+impl Listed {
+    fn read(atlas: &Atlas, days: DayRange) -> Self {
+        let mut listed = Self::default();
+        for (first, last, tenures) in atlas.ranges(days) {
+            let holders =
+                tenures.into_iter().filter_map(|t| t.attribution.organisation);
+            for holder in holders.collect::<BTreeSet<OrgId>>() {
+                listed.ranges.entry(holder).or_default().push((first, last));
             }
-            all
-        })
+        }
+        for one in listed.ranges.keys().filter_map(|id| atlas.organisation(id)) {
+            if let Some(parent) = one.parent {
+                listed.owned.entry(parent).or_default().insert(one.id);
+            }
+        }
+        listed
+    }
+
+    /// Those it owns, and those that have the same owner.
+    fn family(&self, one: &Organisation) -> Vec<OrgId> {
+        let owners = one.parent.iter().chain([&one.id]);
+        let family: BTreeSet<&OrgId> =
+            owners.filter_map(|id| self.owned.get(id)).flatten().collect();
+        family.into_iter().filter(|id| **id != one.id).cloned().collect()
     }
 }
 
@@ -51,14 +70,13 @@ impl Live {
         self.operator_only()?;
         let wanted = words.to_lowercase();
         let atlas = &self.opened.atlas;
-        let ranges =
-            tokio::task::block_in_place(|| self.ranges.of(atlas, self.told_days()));
+        let listed = self.directory.of(atlas, self.told_days());
         let has = |one: &Organisation| {
             one.name.to_lowercase().contains(&wanted)
                 || one.id.as_str().to_lowercase().contains(&wanted)
         };
-        let mut found: Vec<Organisation> =
-            ranges.keys().filter_map(|id| atlas.organisation(id)).filter(has).collect();
+        let all = listed.ranges.keys().filter_map(|id| atlas.organisation(id));
+        let mut found: Vec<Organisation> = all.filter(has).collect();
         let total = found.len();
         found.sort_by_cached_key(|one| (one.name.to_lowercase(), one.id.clone()));
         found.truncate(FOUND_MAX);
@@ -74,23 +92,25 @@ impl Live {
         let atlas = &self.opened.atlas;
         let Some(organisation) = atlas.organisation(id) else { return Ok(None) };
         let days = self.told_days();
-        let ranges = tokio::task::block_in_place(|| self.ranges.of(atlas, days));
-        let of_it = ranges.get(id).map_or(&[][..], Vec::as_slice);
-        let mut family = BTreeSet::new();
-        let mut contacts = Vec::new();
-        for (product, name) in self.scoped().await?.products {
-            let Some(covered) = self.opened.covered else { break };
-            let panel = self.panel(&product, covered).await?;
-            family.extend(relatives(&panel, id));
-            contacts.push(contact(&panel, id, product, name));
-        }
-        Ok(Some(Dossier {
-            organisation,
-            family: family.into_iter().collect(),
-            days,
-            holdings: holdings(atlas, id, of_it, days),
-            contacts,
-        }))
+        let listed = self.directory.of(atlas, days);
+        let ranges = listed.ranges.get(id).map_or(&[][..], Vec::as_slice);
+        let holdings = holdings(atlas, id, ranges, days);
+        let family = listed.family(&organisation);
+        let contacts = self.contacts_of(id).await?;
+        Ok(Some(Dossier { organisation, family, days, holdings, contacts }))
+    }
+
+    /// Products in their order, each with the weeks of contact.
+    async fn contacts_of(&self, id: &OrgId) -> Result<Vec<Contact>, CountsError> {
+        let Some(covered) = self.opened.covered else { return Ok(Vec::new()) };
+        let all = self.contacts(covered).await?;
+        let Some(of_it) = all.get(id) else { return Ok(Vec::new()) };
+        let products = self.scoped().await?.products.into_iter();
+        let contact = |(product, name): (ProductId, String)| {
+            let weeks = weeks(covered, of_it.get(&product)?);
+            Some(Contact { product, name, weeks })
+        };
+        Ok(products.filter_map(contact).collect())
     }
 
     fn operator_only(&self) -> Result<(), CountsError> {
@@ -135,69 +155,30 @@ fn holdings(
     ranges.iter().flat_map(of_range).collect()
 }
 
-/// Others of its family that a panel has.
-fn relatives(panel: &Panel, id: &OrgId) -> BTreeSet<OrgId> {
-    let own = panel.histories.iter().find(|h| h.organisation == *id);
-    let Some(family) = own.map(|h| &h.family) else { return BTreeSet::new() };
-    let of_it = panel.histories.iter().filter(|h| h.family == *family);
-    of_it.map(|h| h.organisation.clone()).filter(|other| other != id).collect()
-}
-
-fn contact(panel: &Panel, id: &OrgId, product: ProductId, name: String) -> Contact {
-    let own: Vec<&History> =
-        panel.histories.iter().filter(|h| h.organisation == *id).collect();
-    let monday = panel.days.first().week().monday();
-    let mut contact = Contact { product, name, weeks: Vec::new(), looked_weeks: 0 };
-    let most = own.iter().map(|h| h.weeks.len()).max().unwrap_or(0);
-    for (week, offset) in (0..most).zip((0..).step_by(7)) {
-        let cells = || own.iter().filter_map(|h| h.weeks.get(week));
-        let days =
-            |of: fn(&WeekCell) -> u8| cells().fold(0u8, |all, cell| all | of(cell));
-        if days(|cell| cell.visible) != 0 {
-            contact.looked_weeks += 1;
-        }
-        let seen = days(|cell| cell.seen).count_ones();
-        let (first, last) = (monday.plus(offset), monday.plus(offset + 6));
-        let inside =
-            DayRange::new(first.max(panel.days.first()), last.min(panel.days.last()));
-        if let Some(inside) = inside.filter(|_| seen > 0) {
-            contact.weeks.push((inside, seen));
-        }
-    }
-    contact
+/// Weeks with a contact: their days inside `covered`, and on how many there was one.
+fn weeks(covered: DayRange, seen: &[u8]) -> Vec<(DayRange, u32)> {
+    let monday = covered.first().week().monday();
+    let week = |(days, offset): (&u8, i32)| {
+        let first = monday.plus(offset).max(covered.first());
+        let last = monday.plus(offset + 6).min(covered.last());
+        DayRange::new(first, last)
+            .filter(|_| *days != 0)
+            .map(|inside| (inside, days.count_ones()))
+    };
+    seen.iter().zip((0..).step_by(7)).filter_map(week).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use tidegauge_model::VantageId;
-
     use super::*;
 
     #[test]
-    fn weeks_of_all_vantages_are_put_together_and_cut_to_the_panel() {
-        let days = DayRange::month("2024-05".parse().expect("a month"));
-        let history = |vantage: &str, seen: u8| History {
-            organisation: OrgId::new("org:a"),
-            family: OrgId::new("org:a"),
-            country: None,
-            sector: None,
-            vantage: VantageId::new(vantage),
-            weeks: vec![
-                WeekCell { seen, visible: 0b0111_1111, control: 0 },
-                WeekCell::default(),
-            ],
-        };
-        let product = ProductId::new("kaspersky");
-        let panel = Panel {
-            product: product.clone(),
-            days,
-            histories: vec![history("a", 0b100), history("b", 0b1100)],
-        };
-        let found = contact(&panel, &OrgId::new("org:a"), product, "K".to_owned());
-        assert_eq!(found.looked_weeks, 1);
-        let [(week, seen)] = found.weeks.as_slice() else { panic!("{found:?}") };
-        // 2024-05-01 is a Wednesday: the week begins before the panel.
-        assert_eq!(week.to_string(), "2024-05-01 to 2024-05-05");
-        assert_eq!(*seen, 2);
+    fn weeks_without_contact_are_left_out_and_others_cut_to_the_data() {
+        let may = DayRange::month("2024-05".parse().expect("a month"));
+        // 2024-05-01 is a Wednesday: the week begins before the data.
+        let found = weeks(may, &[0b0000_1100, 0, 0b100_0001]);
+        let told: Vec<_> = found.iter().map(|(w, n)| (w.to_string(), *n)).collect();
+        let first = ("2024-05-01 to 2024-05-05".to_owned(), 2);
+        assert_eq!(told, [first, ("2024-05-13 to 2024-05-19".to_owned(), 2)]);
     }
 }

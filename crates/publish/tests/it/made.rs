@@ -214,7 +214,6 @@ fn dossier() -> Dossier {
             product: "kaspersky".into(),
             name: "Kaspersky".to_owned(),
             weeks: vec![(days("2024-04-01", "2024-04-07"), 5)],
-            looked_weeks: 52,
         }],
     }
 }
