@@ -583,8 +583,11 @@ pub(crate) struct Report {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Serve {
-    /// Where to listen
+    #[command(subcommand)]
+    pub(crate) verb: Option<ServeVerb>,
+    /// Where to listen; other machines need a token
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     pub(crate) listen: std::net::SocketAddr,
     /// Where readers find the pages, for citations: `https://example.org`
@@ -593,11 +596,46 @@ pub(crate) struct Serve {
     /// A site whose pages may ask the API; may be repeated
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) allow_origin: Vec<String>,
+    /// Those who may come in, by their tokens: see `tidegauge serve token`. Readers see what
+    /// is public, analysts what is internal too
+    #[arg(long, value_name = "FILE", conflicts_with = "internal")]
+    pub(crate) tokens: Option<PathBuf>,
+    /// Where it is recorded who saw what is internal [default: the log]
+    #[arg(long, value_name = "FILE", requires = "tokens")]
+    pub(crate) audit: Option<PathBuf>,
     /// Requests a minute that one address may make; 0 for no limit
     #[arg(long, default_value_t = 600, value_name = "N")]
     pub(crate) rate: u32,
     #[command(flatten)]
     pub(crate) evidence: Evidence,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServeVerb {
+    /// Make a token, print it once and keep its digest
+    Token(NewToken),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewToken {
+    /// Whose it is: a person or a program
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// What its holder may see
+    #[arg(long, value_enum, value_name = "CLEARANCE")]
+    pub(crate) clearance: Clearance,
+    /// The file of digests; made if it is not there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tokens: PathBuf,
+}
+
+/// What the holder of a token may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Clearance {
+    /// What everybody may see
+    Reader,
+    /// Internal cells and organisations too; each look is recorded
+    Analyst,
 }
 
 #[derive(Debug, Args)]

@@ -91,7 +91,9 @@ pub(crate) async fn assess_waiting(live: Arc<Live>, mut waiting: Waiting) {
             Err(stopped) => Err(stopped.into()),
         };
         let found = found.unwrap_or_else(|error| Err(in_words(&policy, &error)));
-        live.acts.keep(policy, version, found);
+        let outcome = if found.is_ok() { "assessed" } else { "not assessed" };
+        live.acts.keep(policy.clone(), version, found);
+        tracing::info!("{policy}: {outcome}");
     }
 }
 

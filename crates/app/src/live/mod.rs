@@ -45,7 +45,7 @@ const WINDOW_DAYS_MIN: u32 = 28;
 
 /// Answers pages from the lake, and remembers answers until the lake changes.
 pub(crate) struct Live {
-    opened: Opened,
+    opened: Arc<Opened>,
     remembered: Mutex<Remembered>,
     evidence: args::Evidence,
     audience: Mutex<Audience>,
@@ -69,7 +69,7 @@ impl Live {
     /// Answers from an opened lake with one rule of evidence. Acts that readers ask for
     /// come out of what is returned beside it: see [`assess_waiting`].
     pub(crate) fn new(
-        opened: Opened,
+        opened: Arc<Opened>,
         evidence: args::Evidence,
         settings: &Settings,
         simulated: Option<&Simulated>,

@@ -18,6 +18,8 @@ mod registers;
 #[cfg(test)]
 mod run;
 #[cfg(test)]
+mod served;
+#[cfg(test)]
 mod sources;
 #[cfg(test)]
 mod whole_way;

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -37,6 +37,13 @@ const GUARDS: [(HeaderName, &str); 8] = [
     (header::CACHE_CONTROL, "no-cache"),
 ];
 
+/// Adds the headers, where an answer has none of its own of that name.
+pub(super) fn add_headers(headers: &mut HeaderMap) {
+    for (name, value) in GUARDS {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}
+
 /// Adds the headers, and those for other sites that the operator named.
 pub(super) async fn guarded(
     State(shared): State<Shared>,
@@ -46,9 +53,7 @@ pub(super) async fn guarded(
     let origin = request.headers().get(header::ORIGIN).cloned();
     let path_is_open = request.uri().path().starts_with("/api/");
     let mut response = next.run(request).await;
-    for (name, value) in GUARDS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
+    add_headers(response.headers_mut());
     let named = !shared.settings.origins.is_empty();
     if named && path_is_open {
         response.headers_mut().append(header::VARY, HeaderValue::from_static("origin"));
@@ -73,7 +78,7 @@ pub(super) async fn guarded(
 const ADDRESSES_MAX: usize = 16_384;
 
 /// Reads the time.
-pub type Clock = std::sync::Arc<dyn Fn() -> Instant + Send + Sync>;
+pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 /// How often one address may ask.
 #[derive(Clone)]
@@ -92,9 +97,22 @@ impl std::fmt::Debug for RateLimit {
     }
 }
 
+/// A limit and who asked how often.
+#[derive(Debug, Default)]
+pub(super) struct Limiter {
+    limit: Option<RateLimit>,
+    buckets: Buckets,
+}
+
+impl Limiter {
+    pub(super) fn new(limit: Option<RateLimit>) -> Self {
+        Self { limit, buckets: Buckets::default() }
+    }
+}
+
 /// What each address may still ask.
 #[derive(Debug, Default)]
-pub(super) struct Buckets(Mutex<BTreeMap<IpAddr, Bucket>>);
+struct Buckets(Mutex<BTreeMap<IpAddr, Bucket>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
@@ -136,15 +154,15 @@ fn household(address: IpAddr) -> IpAddr {
 
 /// Lets through as many requests of an address as the operator allows.
 pub(super) async fn limited(
-    State(shared): State<Shared>,
+    State(limiter): State<Arc<Limiter>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let Some(limit) = &shared.settings.limit else { return next.run(request).await };
+    let Some(limit) = &limiter.limit else { return next.run(request).await };
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let address =
         peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| household(peer.0.ip()));
-    match shared.buckets.take(address, limit.per_minute, (limit.clock)()) {
+    match limiter.buckets.take(address, limit.per_minute, (limit.clock)()) {
         Ok(()) => next.run(request).await,
         Err(seconds) => {
             let problem = Problem {

@@ -3,7 +3,8 @@
 //! * `page/`: the pages, a file each, in one layout;
 //! * `api/`: the resources, a file each; `routes`, `param`, `openapi`: what there is to ask;
 //! * `selection`, `desk`, `figures`, `compare`: what was asked, and the figures made of it;
-//! * `guard`, `kept`: headers, limits, tags and what is kept of answers.
+//! * `gate`: tokens and clearance; `guard`, `kept`: headers, limits, tags and what is kept of
+//!   answers.
 //!
 //! **Invariant:** a handler sees only what passed a disclosure rule.
 
@@ -13,6 +14,7 @@ mod asked;
 mod compare;
 mod desk;
 mod figures;
+mod gate;
 mod guard;
 mod kept;
 mod openapi;
@@ -41,6 +43,7 @@ use crate::assessment::Assessed;
 use crate::organisation::{Dossier, Found};
 use crate::report::{self, Expansion, Synthetic};
 use answer::{Problem, body};
+pub use gate::{Access, Audited, Clearance, Digest, Record, Token, gated};
 pub use guard::{Clock, RateLimit};
 pub use openapi::{document, reference};
 
@@ -217,19 +220,14 @@ struct Shared {
     counts: Arc<dyn Counts>,
     settings: Arc<Settings>,
     kept: Arc<kept::Kept>,
-    buckets: Arc<guard::Buckets>,
 }
 
 /// Pages, `/api/v1/…`, `/assets/…`, `/healthz`. All answer to GET and HEAD only. The rate
 /// limit needs the addresses of those who ask: serve it with
 /// `into_make_service_with_connect_info::<SocketAddr>()`.
 pub fn router(counts: Arc<dyn Counts>, settings: Settings) -> Router {
-    let shared = Shared {
-        counts,
-        settings: Arc::new(settings),
-        kept: Arc::default(),
-        buckets: Arc::default(),
-    };
+    let limiter = Arc::new(guard::Limiter::new(settings.limit.clone()));
+    let shared = Shared { counts, settings: Arc::new(settings), kept: Arc::default() };
     let mut router = page::routes()
         .route("/assets/page.css", get(style))
         .route("/assets/page.js", get(script))
@@ -241,7 +239,7 @@ pub fn router(counts: Arc<dyn Counts>, settings: Settings) -> Router {
         .fallback(page::nowhere)
         .method_not_allowed_fallback(not_allowed)
         .layer(from_fn_with_state(shared.clone(), kept::tagged))
-        .layer(from_fn_with_state(shared.clone(), guard::limited))
+        .layer(from_fn_with_state(limiter, guard::limited))
         .layer(from_fn_with_state(shared.clone(), guard::guarded))
         .with_state(shared)
 }

@@ -1,0 +1,158 @@
+//! `tidegauge serve`: the same figures, live.
+//!
+//! * `tokens`: the file of those who may come in.
+//!
+//! **Invariant:** beyond the machine itself nothing is served without a token; what is
+//! internal is served to whoever started the program, or to analysts, and that is recorded.
+
+mod tokens;
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, bail};
+use axum::Router;
+use serde_json::json;
+use tidegauge_publish::serve::{
+    Access, Audited, RateLimit, Record, Settings as PageSettings, gated, router,
+};
+
+use crate::live::{Live, assess_waiting};
+use crate::opened::Opened;
+use crate::settings::Settings;
+use crate::verb::report::{self, Simulated};
+use crate::{Outcome, args, clock};
+
+/// Serves until it is interrupted, or makes a token.
+pub(crate) async fn run(
+    verb: &args::Serve,
+    settings: &Settings,
+) -> anyhow::Result<Outcome> {
+    if let Some(args::ServeVerb::Token(asked)) = &verb.verb {
+        let token = tokens::add(asked)?;
+        writeln!(std::io::stdout(), "{token}").context("writing to standard output")?;
+        tracing::info!(
+            "the token of {} is above; it is kept nowhere else: {} has its digest",
+            asked.name,
+            asked.tokens.display()
+        );
+        return Ok(Outcome::Done);
+    }
+    if verb.tokens.is_none() && !verb.listen.ip().is_loopback() {
+        bail!(
+            "{} can be reached from other machines, so tokens are needed (hint: `tidegauge \
+             serve token NAME --clearance reader --tokens FILE`, then --tokens FILE; or listen \
+             on 127.0.0.1)",
+            verb.listen
+        );
+    }
+    let opened = Arc::new(Opened::open(settings, verb.evidence.map).await?);
+    let simulated = report::simulated(&opened).await?;
+    let house = House { verb, settings, simulated: simulated.as_ref() };
+    let app = match &verb.tokens {
+        Some(path) => {
+            let access = house.access(path)?;
+            let public = house.pages(Arc::clone(&opened), false)?;
+            gated(public, house.pages(opened, true)?, access)
+        }
+        None => house.pages(opened, verb.evidence.internal)?,
+    };
+    let listener =
+        tokio::net::TcpListener::bind(verb.listen).await.with_context(|| {
+            format!("listening on {} (hint: --listen ADDRESS:PORT)", verb.listen)
+        })?;
+    tracing::info!("serving on http://{}/", listener.local_addr()?);
+    let app = app.into_make_service_with_connect_info::<std::net::SocketAddr>();
+    axum::serve(listener, app).with_graceful_shutdown(interrupted()).await?;
+    Ok(Outcome::Done)
+}
+
+/// What all pages have in common.
+struct House<'a> {
+    verb: &'a args::Serve,
+    settings: &'a Settings,
+    simulated: Option<&'a Simulated>,
+}
+
+impl House<'_> {
+    /// The pages for everybody, or those for the operator and analysts. Acts that are asked
+    /// for are assessed beside them, until the program ends.
+    fn pages(&self, opened: Arc<Opened>, internal: bool) -> anyhow::Result<Router> {
+        let verb = self.verb;
+        let evidence = args::Evidence { internal, ..verb.evidence.clone() };
+        let (live, waiting) =
+            Live::new(opened, evidence, self.settings, self.simulated)?;
+        let live = Arc::new(live);
+        tokio::spawn(assess_waiting(Arc::clone(&live), waiting));
+        let pages = PageSettings {
+            program: format!("tidegauge {}", env!("CARGO_PKG_VERSION")),
+            internal,
+            synthetic: self.simulated.map(|s| s.synthetic.clone()),
+            site: verb.site.as_ref().map(|site| site.trim_end_matches('/').to_owned()),
+            origins: verb.allow_origin.clone(),
+            // Behind tokens, the gate counts requests.
+            limit: self.limit().filter(|_| verb.tokens.is_none()),
+        };
+        Ok(router(live, pages))
+    }
+
+    fn limit(&self) -> Option<RateLimit> {
+        let per_minute = self.verb.rate;
+        let limit = || RateLimit { per_minute, clock: Arc::new(clock::monotonic) };
+        (per_minute > 0).then(limit)
+    }
+
+    fn access(&self, path: &Path) -> anyhow::Result<Access> {
+        let https = |site: &String| site.starts_with("https://");
+        let secure = self.verb.site.as_ref().is_some_and(https);
+        if !secure && !self.verb.listen.ip().is_loopback() {
+            tracing::warn!(
+                "tokens travel in the clear unless something before this server speaks \
+                 TLS (hint: then say --site https://…)"
+            );
+        }
+        Ok(Access {
+            tokens: tokens::read(path)?,
+            record: record(self.verb.audit.as_deref())?,
+            limit: self.limit(),
+            secure,
+        })
+    }
+}
+
+/// Appends to the file a JSON object a line; into the log without one.
+fn record(path: Option<&Path>) -> anyhow::Result<Record> {
+    let Some(path) = path else {
+        return Ok(Arc::new(|audited| tracing::info!("{}", line(audited))));
+    };
+    let file = OpenOptions::new().append(true).create(true).open(path);
+    let file = file.with_context(|| format!("opening {}", path.display()))?;
+    let (file, path) = (Mutex::new(file), path.to_owned());
+    Ok(Arc::new(move |audited| {
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = writeln!(file, "{}", line(audited)) {
+            tracing::error!("{}: {error}", path.display());
+        }
+    }))
+}
+
+fn line(audited: Audited<'_>) -> serde_json::Value {
+    let at = clock::now().to_string();
+    match audited {
+        Audited::Saw { name, path } => {
+            json!({ "at": at, "event": "saw", "name": name, "path": path })
+        }
+        Audited::Entered { name } => {
+            json!({ "at": at, "event": "entered", "name": name })
+        }
+        Audited::Refused => json!({ "at": at, "event": "refused" }),
+    }
+}
+
+async fn interrupted() {
+    if let Err(error) = tokio::signal::ctrl_c().await {
+        tracing::error!("cannot wait for an interrupt: {error}");
+    }
+}

@@ -1,0 +1,187 @@
+//! The file of tokens: a name, a clearance and a digest each; and a new token.
+//!
+//! **Invariant:** a token is printed once, when it is made, and is in no file and no log.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+use serde::{Deserialize, Serialize};
+use tidegauge_publish::serve::{Clearance, Digest, Token};
+
+use crate::args;
+
+/// Random bytes of a token.
+const TOKEN_BYTES: usize = 32;
+
+/// The file as it is written.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default)]
+    token: Vec<Entry>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    name: String,
+    clearance: Known,
+    /// SHA-256 of the token, 64 hexadecimal digits.
+    sha256: String,
+}
+
+/// A clearance as it is written.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Known {
+    Reader,
+    Analyst,
+}
+
+/// Reads the tokens that are known.
+pub(super) fn read(path: &Path) -> anyhow::Result<Vec<Token>> {
+    let hint =
+        "hint: `tidegauge serve token NAME --clearance reader --tokens FILE` makes one";
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("{} cannot be read ({hint})", path.display()))?;
+    let written: Written = toml::from_str(&text)
+        .with_context(|| format!("{} ({hint})", path.display()))?;
+    ensure!(!written.token.is_empty(), "{} has no token ({hint})", path.display());
+    let known = written.token.iter().map(|entry| {
+        let digest = bytes(&entry.sha256).with_context(|| {
+            format!("{}: sha256 of `{}` is no digest", path.display(), entry.name)
+        })?;
+        let clearance = match entry.clearance {
+            Known::Reader => Clearance::Reader,
+            Known::Analyst => Clearance::Analyst,
+        };
+        Ok(Token { name: entry.name.clone(), clearance, digest: Digest(digest) })
+    });
+    known.collect()
+}
+
+/// Makes a token, adds its digest to the file and gives it back.
+pub(super) fn add(asked: &args::NewToken) -> anyhow::Result<String> {
+    let path = &asked.tokens;
+    let mut written = match std::fs::read_to_string(path) {
+        Ok(text) => {
+            toml::from_str(&text).with_context(|| path.display().to_string())?
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Written::default()
+        }
+        Err(error) => {
+            return Err(error).with_context(|| path.display().to_string());
+        }
+    };
+    if written.token.iter().any(|entry| entry.name == asked.name) {
+        bail!(
+            "{} has a token of `{}` (hint: take another name, or delete its entry to \
+             revoke it)",
+            path.display(),
+            asked.name
+        );
+    }
+    let token = fresh()?;
+    written.token.push(Entry {
+        name: asked.name.clone(),
+        clearance: match asked.clearance {
+            args::Clearance::Reader => Known::Reader,
+            args::Clearance::Analyst => Known::Analyst,
+        },
+        sha256: hexadecimal(&Digest::of(&token).0),
+    });
+    let text = toml::to_string(&written)?;
+    // Whole or not at all: a file that is cut would lock everybody out.
+    let beside = path.with_extension("new");
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(true).truncate(true).mode(0o600);
+    let write = || -> std::io::Result<()> {
+        options.open(&beside)?.write_all(text.as_bytes())?;
+        std::fs::rename(&beside, path)
+    };
+    write().with_context(|| format!("writing {}", path.display()))?;
+    Ok(token)
+}
+
+/// `tg_` and 256 random bits.
+fn fresh() -> anyhow::Result<String> {
+    let mut random = [0; TOKEN_BYTES];
+    let source = "/dev/urandom";
+    File::open(source)
+        .and_then(|mut file| file.read_exact(&mut random))
+        .with_context(|| format!("{source} cannot be read"))?;
+    Ok(format!("tg_{}", hexadecimal(&random)))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn bytes(text: &str) -> Option<[u8; 32]> {
+    let digits: Option<Vec<u8>> = text
+        .chars()
+        .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect();
+    let pairs = digits?;
+    let bytes: Vec<u8> = pairs
+        .chunks(2)
+        .filter_map(|pair| match pair {
+            [high, low] => Some(high << 4 | low),
+            _ => None,
+        })
+        .collect();
+    bytes.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_was_made_is_known_and_is_not_in_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let tokens = folder.path().join("tokens.toml");
+        let asked = |name: &str, clearance| args::NewToken {
+            name: name.to_owned(),
+            clearance,
+            tokens: tokens.clone(),
+        };
+        let first = add(&asked("grafana", args::Clearance::Reader)).unwrap();
+        let second = add(&asked("alice", args::Clearance::Analyst)).unwrap();
+        assert!(first != second && first.len() == 67, "{first}");
+        let text = std::fs::read_to_string(&tokens).unwrap();
+        assert!(!text.contains(&first) && !text.contains(&second));
+        let known = read(&tokens).unwrap();
+        let found = |token: &str| known.iter().find(|t| t.digest == Digest::of(token));
+        assert_eq!(found(&first).map(|t| t.clearance), Some(Clearance::Reader));
+        assert_eq!(found(&second).map(|t| t.clearance), Some(Clearance::Analyst));
+        assert!(
+            add(&asked("alice", args::Clearance::Reader)).is_err(),
+            "a name is taken once"
+        );
+    }
+
+    #[test]
+    fn a_file_that_knows_nobody_or_a_digest_that_is_none_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens.toml");
+        let entry = |digest: &str| {
+            format!(
+                "[[token]]\nname = \"a\"\nclearance = \"reader\"\nsha256 = \"{digest}\"\n"
+            )
+        };
+        let fifo = "0".repeat(65);
+        for text in
+            ["", &entry("12"), &entry(&"g".repeat(64)), &entry(&fifo), "token = 1"]
+        {
+            std::fs::write(&path, text).unwrap();
+            assert!(read(&path).is_err(), "{text}");
+        }
+        std::fs::write(&path, entry(&"a".repeat(64))).unwrap();
+        assert_eq!(read(&path).unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,139 @@
+//! `tidegauge serve`: over a socket, with and without tokens.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::run::House;
+use crate::whole_way::filled;
+
+/// A server that ends with the test.
+struct Served {
+    child: Child,
+    words: BufReader<ChildStderr>,
+    address: String,
+}
+
+impl Served {
+    fn start(house: &House, more: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegauge"));
+        command.current_dir(house.path(".")).env_remove("TIDEGAUGE_LAKE");
+        command.args(["serve", "--listen", "127.0.0.1:0"]).args(more);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let words = BufReader::new(child.stderr.take().unwrap());
+        let mut served = Self { child, words, address: String::new() };
+        let line = served.until("serving on http://");
+        let address = line.split("http://").nth(1).unwrap();
+        served.address = address.trim().trim_end_matches('/').to_owned();
+        served
+    }
+
+    /// Reads the log up to a line with these words in it.
+    fn until(&mut self, words: &str) -> String {
+        let mut line = String::new();
+        while !line.contains(words) {
+            line.clear();
+            assert_ne!(self.words.read_line(&mut line).unwrap(), 0, "no `{words}`");
+        }
+        line
+    }
+
+    /// Asks for a path; status and body.
+    fn get(&self, path: &str, token: Option<&str>) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let token = token
+            .map_or_else(String::new, |t| format!("authorization: Bearer {t}\r\n"));
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{token}\r\n",
+            self.address
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        let body = answer.split_once("\r\n\r\n").unwrap().1;
+        (status, body.to_owned())
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+#[test]
+fn other_machines_need_a_token() {
+    let house = filled();
+    let ended = house.run(&["serve", "--listen", "0.0.0.0:0"]);
+    assert_eq!(ended.code, 1);
+    assert!(ended.words.contains("tokens are needed"), "{}", ended.words);
+    assert!(ended.words.contains("serve token NAME"), "{}", ended.words);
+    let ended = house.run(&["serve", "--tokens", "none.toml"]);
+    assert_eq!(ended.code, 1);
+    assert!(ended.words.contains("none.toml cannot be read"), "{}", ended.words);
+}
+
+#[test]
+fn a_clearance_decides_and_who_saw_what_is_internal_is_written_down() {
+    let house = filled();
+    let make = |name: &str, clearance: &str| {
+        let made = ["serve", "token", name, "--clearance", clearance];
+        let made = [&made[..], &["--tokens", "tokens.toml"]].concat();
+        house.done(&made).trim().to_owned()
+    };
+    let (reader, analyst) = (make("grafana", "reader"), make("alice", "analyst"));
+    let audit = ["--tokens", "tokens.toml", "--audit", "audit.jsonl"];
+    let served = Served::start(&house, &audit);
+    let organisation = "/api/v1/organisations/org-3";
+    assert_eq!(served.get("/", None).0, 303);
+    assert_eq!(served.get(organisation, None).0, 401);
+    assert_eq!(served.get(organisation, Some(&reader)).0, 403);
+    assert_eq!(served.get("/api/v1/scope", Some(&reader)).0, 200);
+    let (status, body) = served.get(organisation, Some(&analyst));
+    assert_eq!(status, 200, "{body}");
+    let told: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(told["organisation"]["name"], "Organisation 3");
+    assert_eq!(told["holdings"][0]["first"], "198.18.3.0");
+    let kaspersky = |c: &&Value| c["product"] == "kaspersky";
+    let contact = told["contacts"].as_array().unwrap().iter().find(kaspersky).unwrap();
+    let days: u64 = contact["weeks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|week| week[1].as_u64().unwrap())
+        .sum();
+    assert_eq!(days, 4, "two days of April and two of November");
+
+    let audit = std::fs::read_to_string(house.path("audit.jsonl")).unwrap();
+    let events: Vec<Value> =
+        audit.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events.len(), 1, "{audit}");
+    assert_eq!(events[0]["name"], "alice");
+    assert_eq!(events[0]["path"], organisation);
+    assert!(!audit.contains(&analyst) && !audit.contains(&reader));
+}
+
+#[test]
+fn an_act_is_assessed_in_the_background() {
+    let house = filled();
+    let mut served = Served::start(&house, &["--internal", "--active-days", "1"]);
+    let path = "/api/v1/policies/US-BIS-2024-updates";
+    let (status, body) = served.get(path, None);
+    assert_eq!(status, 200);
+    assert!(body.contains("\"state\":\"working\""), "{body:.300}");
+    served.until("US-BIS-2024-updates: assessed");
+    let (_, body) = served.get(path, None);
+    let told: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(told["state"], "ready");
+    // What the command says of the same lake.
+    let asked = ["--format", "json", "assess", "--internal", "--active-days", "1"];
+    let said: Value = serde_json::from_str(&house.done(&asked)).unwrap();
+    assert_eq!(told["assessment"]["verdict"], said["verdict"]);
+    assert_eq!(told["assessment"]["questions"], said["questions"]);
+    assert!(served.get("/policies/US-BIS-2024-updates", None).1.contains("Evidence"));
+}
