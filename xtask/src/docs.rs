@@ -29,10 +29,10 @@ const PAGES: &[(&str, &[&str])] = &[
 
 /// Writes or checks every page.
 pub(crate) fn docs(mode: Mode) -> Outcome {
-    // The tests have built the program already; building it alone would unite other
-    // features and build the engine again.
+    // Built as the tests build it: built alone it would unite other features, and the engine
+    // would be built again.
     if mode == Mode::Write {
-        run("cargo", &["build", "--workspace", "--locked"])?;
+        run("cargo", &["test", "--workspace", "--locked", "--no-run"])?;
     }
     let binary = target().join("debug/tidegauge");
     let binary = binary.to_str().ok_or("the target folder's path is not UTF-8")?;
