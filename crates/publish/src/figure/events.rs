@@ -144,7 +144,12 @@ fn assign_rows(marks: &mut [Placed], narrow: bool) -> usize {
     };
     // Counted from the panel upwards; turned round at the end.
     let mut boxes: Vec<(usize, f64, f64, f64)> = Vec::new();
-    for mark in marks.iter_mut().rev() {
+    let mut order: Vec<usize> = (0..marks.len()).rev().collect();
+    // A label to the left lies over the lines of earlier events, so it stands above them,
+    // and above an earlier label to the left.
+    order.sort_by_key(|&at| if marks[at].left { at + 1 } else { 0 });
+    for at in order {
+        let mark = &mut marks[at];
         let (from, to) = extent(mark);
         let clear = |row: usize| {
             boxes.iter().all(|&(other, left, right, x)| {
@@ -195,6 +200,22 @@ mod tests {
         let rows = assign_rows(&mut marks, false);
         assert_eq!(rows, 2);
         assert_eq!(marks.map(|m| m.row), [0, 1, 1]);
+    }
+
+    #[test]
+    fn a_label_to_the_left_stands_above_the_lines_that_it_lies_over() {
+        let mut marks = [
+            mark(500.0, "first event"),
+            mark(560.0, "second event"),
+            mark(690.0, "a third event with a long label"),
+            mark(745.0, "the last event"),
+        ];
+        for mark in &mut marks[2..] {
+            mark.left = true;
+        }
+        let rows = assign_rows(&mut marks, false);
+        assert!(marks[2].row < marks[0].row && marks[3].row < marks[2].row);
+        assert_eq!(rows, 4);
     }
 
     #[test]

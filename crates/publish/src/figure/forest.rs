@@ -72,7 +72,7 @@ impl ForestChart {
             let room = if narrow { 0.0 } else { 112.0 };
             let scale = self.scale(x, x + column - room);
             canvas.text((x, 13.0), Anchor::Start, &format!("t{tone}"), name);
-            axis(&mut canvas, &scale);
+            axis(&mut canvas, &scale, (x - gap / 2.0, x + column));
             for at in 0..self.rows.len() {
                 let y = HEAD + row(at, row_height);
                 let lines =
@@ -127,8 +127,8 @@ fn inside(scale: &Linear) -> Vec<f64> {
     all
 }
 
-/// Labels of ticks, as many as there is room for, zero among them.
-fn axis(canvas: &mut Canvas, scale: &Linear) {
+/// Labels of ticks, as many as there is room for, zero among them; none leaves the column.
+fn axis(canvas: &mut Canvas, scale: &Linear, (from, to): (f64, f64)) {
     let all = inside(scale);
     let apart = match all.as_slice() {
         [first, second, ..] => scale.at(*second) - scale.at(*first),
@@ -139,8 +139,10 @@ fn axis(canvas: &mut Canvas, scale: &Linear) {
         let steps = tick / (all[1] - all[0]);
         let off = (steps / stride).round().mul_add(-stride, steps).abs();
         if off < 1e-6 {
-            let at = (scale.at(*tick), HEAD - 13.0);
-            canvas.text(at, Anchor::Middle, "ts", &percent(*tick));
+            let label = percent(*tick);
+            let half = text_width(&label, 12.0, false) / 2.0;
+            let x = scale.at(*tick).min(to - half).max(from.max(0.0) + half);
+            canvas.text((x, HEAD - 13.0), Anchor::Middle, "ts", &label);
         }
     }
 }

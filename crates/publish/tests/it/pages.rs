@@ -17,10 +17,7 @@ const PAGES: &[(&str, &str)] = &[
     ("/policies", "<a href=\"/policies/US-BIS-updates\">US-BIS-updates</a>"),
     ("/policies/US-BIS-updates", "<dt>In force</dt><dd>29 September 2024</dd>"),
     ("/organisations", "&lt;b&gt;Acme GmbH"),
-    (
-        "/organisations/org%3AACME%2F1%20%26%20more",
-        "<title>192.0.2.0/24, ",
-    ),
+    ("/organisations/org%3AACME%2F1%20%26%20more", "<title>192.0.2.0/24, "),
     ("/compare", "Among 6 countries, the change lies between"),
     ("/compare?what=products", "Among 2 products"),
     ("/explore", "<select name=\"sector\">"),
