@@ -57,9 +57,10 @@ async fn found(
     let body = format!(
         "<h1>Organisations</h1>\n<p class=\"standfirst\">For the operator: nothing on these \
          pages passes the disclosure rule.</p>\n<form action=\"/organisations\" \
-         class=\"choose\"><label>Name or id <input name=\"q\" value=\"{}\"></label> \
-         <button>Find</button></form>\n<p role=\"status\">{many}.{rest}</p>\n{}",
+         class=\"find\"><label>Name or id<input type=\"search\" name=\"q\" \
+         value=\"{}\"></label><button>Find</button></form>\n<p role=\"status\">{}.{rest}</p>\n{}",
         escape(words),
+        escape(&report::sentence(&many)),
         table("Organisations", &["name", "id", "country", "sector"], 4, &rows)
     );
     let crumbs = crumbs(&[("/", "Overview")]);
