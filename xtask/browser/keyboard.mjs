@@ -46,9 +46,10 @@ async function skip(tab) {
 /** In the page: unfolds all, numbers everything that can be used, and lists it. */
 function mark() {
   for (const details of document.querySelectorAll("details")) details.open = true;
-  const usable = "a[href],button,input,select,textarea,summary,[tabindex]";
-  return [...document.querySelectorAll(usable)]
-    .filter((e) => e.tabIndex >= 0 && !e.disabled && e.checkVisibility())
+  const usable = "a[href],button,input,select,textarea,summary";
+  return [...document.querySelectorAll(`${usable},[tabindex]`)]
+    .filter((e) => e.tabIndex >= 0 || e.matches(usable))
+    .filter((e) => !e.disabled && e.checkVisibility())
     .map((element, stop) => {
       element.dataset.stop = String(stop);
       const words = (element.getAttribute("aria-label") ?? element.textContent).trim();

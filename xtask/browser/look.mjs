@@ -24,6 +24,7 @@ import { drawn, fits } from "./layout.mjs";
  * @property {number} [status] what the server answers with, if not 200
  * @property {string[]} [says] words that must stand on it
  * @property {string} [until_not] words that stand on it while it is not ready yet
+ * @property {string[]} [wrong] what must be found on it: it is there to try the finding
  * @property {string[]} [also] "downloads", "files" (beside it on disk), "form"
  */
 
@@ -64,6 +65,15 @@ class Findings {
       return where === "" ? text : `${text} [${where}]`;
     });
   }
+
+  /** Takes those of a page that has faults on purpose; the faults not found are findings. */
+  expect({ name, wrong }) {
+    const own = [...this.#found.keys()].filter((text) => text.startsWith(`${name}: `));
+    for (const text of own) this.#found.delete(text);
+    for (const fault of wrong) {
+      if (!own.some((text) => text.includes(fault))) this.add(name, "", `not found: ${fault}`);
+    }
+  }
 }
 
 const plan = JSON.parse(readFileSync(process.argv[2], "utf8"));
@@ -80,6 +90,7 @@ try {
 } finally {
   await browser.close();
 }
+for (const page of plan.pages.filter((p) => p.wrong)) findings.expect(page);
 const lines = findings.lines();
 for (const line of lines) console.log(line);
 console.log(`${plan.pages.length} pages looked at, ${lines.length} findings`);
@@ -131,9 +142,12 @@ async function lookAtAll(variant) {
     const picture = `${plan.pictures}/${page.name}-${width}-${scheme}.png`;
     await tab.screenshot({ path: picture, fullPage: true });
     for (const text of await tab.evaluate(drawn, page.figures ?? 0)) say(text);
-    for (const text of await tab.evaluate(fits)) say(text);
+    const folded = await tab.evaluate(fits);
+    for (const text of folded) say(text);
     await tab.evaluate(unfold);
-    for (const text of await tab.evaluate(fits)) say(`unfolded, it ${text}`);
+    for (const text of await tab.evaluate(fits)) {
+      if (!folded.includes(text)) say(`unfolded, it ${text}`);
+    }
     for (const text of await violations(tab)) say(text);
     if (width === 360) {
       await tab.setViewportSize({ width: NARROWEST, height: HEIGHT });

@@ -32,6 +32,28 @@ const DRIVER: &[&str] = &[
     "keyboard.mjs",
     "files.mjs",
     "form.mjs",
+    "wrong.html",
+];
+
+/// What must be found on the page that has faults on purpose: a check that never fails
+/// checks nothing.
+const FAULTS: &[&str] = &[
+    "asks for http://127.0.0.1:1/",
+    "console: a complaint",
+    "script: a broken script",
+    "does not say “synthetic”",
+    "2 figures, not 3 or more",
+    "“leaves it” leaves the drawing",
+    "“one two” lies over “three”",
+    "figure none: 0 drawings",
+    "px wide on a screen of 320",
+    "axe color-contrast",
+    "axe html-has-lang",
+    "axe image-alt",
+    "keyboard: a “Skip” shows no focus",
+    "keyboard: button “Not reached” is not reached",
+    "keyboard: the skip link does not lead to the content",
+    "absent.svg is absent",
 ];
 
 /// A page of the observatory.
@@ -98,11 +120,12 @@ pub(crate) fn look(binary: &str, demo: &str) -> Outcome {
         escaped(&report.display().to_string()),
         "\"visibility not separated from usage\",\"synthetic\",\"method\""
     );
+    let wrong = browser.wrong();
     let lake = Path::new(demo).join("lake");
     let lake = lake.to_str().ok_or("the lake's path is not UTF-8")?;
     let public = Server::start(binary, lake, &[])?;
     let listed = listed(&public.address, PUBLIC);
-    browser.look(&[vec![report], listed].concat())?;
+    browser.look(&[vec![wrong, report], listed].concat())?;
     drop(public);
     let internal = Server::start(binary, lake, &["--internal"])?;
     browser.look(&self::listed(&internal.address, INTERNAL))
@@ -111,8 +134,9 @@ pub(crate) fn look(binary: &str, demo: &str) -> Outcome {
 /// Looks at the pages of a server that runs already, those of the operator among them.
 pub(crate) fn look_at(address: &str) -> Outcome {
     let address = address.trim_end_matches('/');
-    let pages = [listed(address, INTERNAL), listed(address, PUBLIC)];
-    Browser::find()?.look(&pages.concat())
+    let browser = Browser::find()?;
+    let wrong = vec![browser.wrong()];
+    browser.look(&[wrong, listed(address, INTERNAL), listed(address, PUBLIC)].concat())
 }
 
 /// The pages of a server, as the driver is told of them.
@@ -149,11 +173,22 @@ impl Browser {
         let chromium = wanted(CHROMIUM, "chromium")?;
         wanted(&["node"], "nodejs")?;
         wanted(&["npm"], "npm")?;
-        let pictures = target().join("pages");
-        made(&pictures)?;
-        let driver = target().join("browser");
+        let pictures = made("pages")?;
+        let driver = made("browser")?;
         install(&driver)?;
         Ok(Self { chromium, driver, pictures })
+    }
+
+    /// The page with faults on purpose.
+    fn wrong(&self) -> String {
+        let faults: Vec<String> =
+            FAULTS.iter().map(|fault| format!("\"{}\"", escaped(fault))).collect();
+        format!(
+            "{{\"name\":\"wrong\",\"address\":\"file://{}\",\"figures\":3,\"says\":\
+             [\"synthetic\"],\"also\":[\"files\"],\"wrong\":[{}]}}",
+            escaped(&self.driver.join("wrong.html").display().to_string()),
+            faults.join(",")
+        )
     }
 
     /// Starts the driver; its findings go to people.
@@ -209,7 +244,6 @@ fn path_of(name: &str) -> Result<String, String> {
 /// Copies the driver out of the tree and installs what it needs beside the copy, unless the
 /// same lies there already.
 fn install(driver: &Path) -> Outcome {
-    made(driver)?;
     let lock = root().join("xtask/browser/package-lock.json");
     let lock =
         fs::read_to_string(&lock).map_err(|e| format!("{}: {e}", lock.display()))?;
@@ -229,8 +263,12 @@ fn install(driver: &Path) -> Outcome {
     fs::write(&mark, lock).map_err(|e| format!("{}: {e}", mark.display()))
 }
 
-fn made(folder: &Path) -> Outcome {
-    fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))
+/// A folder where cargo puts what it builds, by its whole path.
+fn made(name: &str) -> Result<PathBuf, String> {
+    let folder = target().join(name);
+    fs::create_dir_all(&folder)
+        .and_then(|()| fs::canonicalize(&folder))
+        .map_err(|e| format!("{}: {e}", folder.display()))
 }
 
 /// A running `tidegauge serve`; stopped when dropped.
