@@ -1,6 +1,6 @@
 //! Dotted lines at days, with their labels in rows above the panels of a figure.
 //!
-//! **Invariant:** no label overlaps another, and no line crosses one.
+//! **Invariant:** no label overlaps another, and no line is drawn over one.
 
 use tidegauge_model::Day;
 
@@ -132,7 +132,7 @@ impl Events {
 }
 
 /// Gives each label the lowest row in which its box is free and its line crosses no
-/// label below; returns how many rows there are.
+/// label below, if there is one; returns how many rows there are.
 fn assign_rows(marks: &mut [Placed], narrow: bool) -> usize {
     let extent = |m: &Placed| {
         let wide = m.width(narrow);
@@ -151,15 +151,18 @@ fn assign_rows(marks: &mut [Placed], narrow: bool) -> usize {
     for at in order {
         let mark = &mut marks[at];
         let (from, to) = extent(mark);
-        let clear = |row: usize| {
+        let clear = |row: usize, strict: bool| {
             boxes.iter().all(|&(other, left, right, x)| {
                 let overlap = other == row && from < right && left < to;
                 let crosses_me = other > row && from < x && x < to;
                 let crosses_it = other < row && left < mark.x && mark.x < right;
-                !(overlap || crosses_me || crosses_it)
+                !(overlap || crosses_me || (strict && crosses_it))
             })
         };
-        let free = (0..=boxes.len()).find(|row| clear(*row));
+        // Where every row has its line cross a label, that label is drawn over the line.
+        let free = [true, false]
+            .into_iter()
+            .find_map(|strict| (0..=boxes.len()).find(|row| clear(*row, strict)));
         mark.row = free.unwrap_or(boxes.len());
         boxes.push((mark.row, from, to, mark.x));
     }
