@@ -112,7 +112,7 @@ mod tests {
     /// Relative luminance, as WCAG defines it.
     fn luminance(colour: &str) -> f64 {
         let part = |at: usize| {
-            let byte = u8::from_str_radix(&colour[at..at + 2], 16).unwrap();
+            let byte = u8::from_str_radix(colour.get(at..at + 2).unwrap(), 16).unwrap();
             let share = f64::from(byte) / 255.0;
             if share <= 0.040_45 {
                 share / 12.92
