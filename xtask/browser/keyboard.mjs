@@ -67,9 +67,12 @@ function at() {
   const style = getComputedStyle(element);
   const box = element.getClientRects()[0] ?? element.getBoundingClientRect();
   const width = parseFloat(style.outlineWidth);
-  const inside = (x, y) => x >= 0 && y >= 0 && x < innerWidth && y < innerHeight;
-  const points = [0.1, 0.5, 0.9].map((f) => [box.left + box.width * f, box.top + Math.min(box.height / 2, 12)]);
-  const seen = points.filter(([x, y]) => inside(x, y)).map(([x, y]) => document.elementFromPoint(x, y));
+  // The part within the window: a long table is taller than it.
+  const [left, right] = [Math.max(box.left, 0), Math.min(box.right, innerWidth)];
+  const [top, bottom] = [Math.max(box.top, 0), Math.min(box.bottom, innerHeight)];
+  const within = right > left && bottom > top;
+  const points = within ? [0.1, 0.5, 0.9].map((f) => [left + (right - left) * f, (top + bottom) / 2]) : [];
+  const seen = points.map(([x, y]) => document.elementFromPoint(x, y));
   let hidden = "";
   if (style.outlineStyle === "none" || !(width >= 2)) hidden = "shows no focus";
   else if (seen.length === 0) hidden = "is focused outside the window";

@@ -6,7 +6,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use tidegauge_model::{DayRange, OrgId, Organisation, Shared as SharedSpace};
+use tidegauge_model::{DayRange, OrgId, Organisation, SectorId, Shared as SharedSpace};
 
 use super::layout::Page;
 use super::{crumbs, link, respond, table};
@@ -132,7 +132,7 @@ async fn one(
 
 fn facts(dossier: &Dossier) -> String {
     let who = &dossier.organisation;
-    let others: Vec<&str> = who.other_sectors.iter().map(|s| s.as_str()).collect();
+    let others: Vec<&str> = who.other_sectors.iter().map(SectorId::as_str).collect();
     let country = who.country.map(|c| country::name(c.as_str())).unwrap_or_default();
     let mut html = String::from("<dl class=\"facts\">");
     let plain = [
