@@ -1,207 +1,293 @@
-//! The pages in a real browser: headless Chromium.
+//! The pages in a real browser: Chromium, driven by `xtask/browser/look.mjs`.
 //!
-//! * the report, opened from disk: every figure is laid out, nothing is asked of the
-//!   network, and a picture is taken at each width and colour scheme;
-//! * the live pages of `tidegauge serve`, with a filter.
+//! * the report, opened from disk;
+//! * every page of the observatory, served over the demo's lake, and those of
+//!   organisations, served for the operator.
 //!
+//! Each at two widths, light and dark: it complains of nothing, asks for nothing elsewhere,
+//! is not pushed sideways, breaks no rule of axe, and can be used with the keyboard alone.
 //! Pictures land in `target/pages/` for people to look at.
 //!
 //! **Invariant:** a missing browser is a failure, not a skip: where the machine allows it,
-//! Debian's package is installed.
+//! Debian's packages are installed.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::run::{Outcome, run, say, target};
+use crate::run::{Outcome, root, run, say, target};
 
 /// Names under which Chromium is installed.
-const NAMES: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
+const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 
-/// Flags for a browser that talks to nobody but us.
-const QUIET: &[&str] = &[
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-features=NetworkTimeServiceQuerying,OptimizationHints",
-    "--hide-scrollbars",
-    "--virtual-time-budget=4000",
+/// What drives it, as it lies in `xtask/browser`.
+const DRIVER: &[&str] = &[
+    "package.json",
+    "package-lock.json",
+    ".npmrc",
+    "look.mjs",
+    "layout.mjs",
+    "keyboard.mjs",
+    "files.mjs",
+    "form.mjs",
+    "wrong.html",
 ];
 
-/// Widths and heights of the pictures: a desktop and a phone.
-const SIZES: &[(&str, &str)] = &[("desktop", "1280,9000"), ("phone", "500,12000")];
+/// What must be found on the page that has faults on purpose: a check that never fails
+/// checks nothing.
+const FAULTS: &[&str] = &[
+    "asks for http://127.0.0.1:1/",
+    "console: a complaint",
+    "script: a broken script",
+    "does not say “synthetic”",
+    "2 figures, not 3 or more",
+    "“leaves it” leaves the drawing",
+    "“one two” lies over “three”",
+    "figure none: 0 drawings",
+    "px wide on a screen of 320",
+    "axe color-contrast",
+    "axe html-has-lang",
+    "axe image-alt",
+    "keyboard: a “Skip” shows no focus",
+    "keyboard: button “Not reached” is not reached",
+    "keyboard: the skip link does not lead to the content",
+    "absent.svg is absent",
+];
 
-/// A picture of a page with text and figures is never smaller, in bytes.
-const PICTURE_BYTES_MIN: u64 = 40_000;
+/// A page of the observatory.
+struct Page {
+    name: &'static str,
+    /// Its address, or that of the page which links to it.
+    path: &'static str,
+    /// If not empty: it is the first link of `path` that begins so.
+    first: &'static str,
+    /// The fewest figures it has.
+    figures: u8,
+    /// What else is tried on it, as JSON.
+    also: &'static str,
+    /// What the server answers with.
+    status: u16,
+}
 
-/// Looks at the report in `demo` and at the live pages over its lake.
+const fn page(name: &'static str, path: &'static str, figures: u8) -> Page {
+    Page { name, path, first: "", figures, also: "", status: 200 }
+}
+
+const fn first(name: &'static str, path: &'static str, first: &'static str) -> Page {
+    Page { name, path, first, figures: 0, also: "", status: 200 }
+}
+
+/// What everybody may see.
+const PUBLIC: &[Page] = &[
+    page("front", "/", 3),
+    page("products", "/products", 0),
+    Page { also: "\"downloads\"", ..first("product", "/products", "/products/") },
+    page("countries", "/countries", 0),
+    first("country", "/countries", "/countries/"),
+    page("sectors", "/sectors", 0),
+    first("sector", "/sectors", "/sectors/"),
+    page("policies", "/policies", 0),
+    page("compare", "/compare", 1),
+    page("compare-products", "/compare?what=products", 1),
+    Page { also: "\"form\"", ..page("explore", "/explore", 2) },
+    page("quality", "/quality", 1),
+    page("methods", "/methods", 0),
+    page("about", "/about", 0),
+    page("figure", "/figures/over-time", 1),
+    Page { status: 404, ..page("nowhere", "/products/nowhere", 0) },
+    // Last, because it is worked out while the others are looked at; linked from the
+    // comparison are those acts that can be.
+    first("act", "/compare", "/policies/"),
+];
+
+/// What the operator alone may see.
+const INTERNAL: &[Page] = &[
+    page("organisations", "/organisations", 0),
+    first("organisation", "/organisations", "/organisations/"),
+];
+
+/// Looks at the report in `demo` and at the served pages over its lake.
 pub(crate) fn look(binary: &str, demo: &str) -> Outcome {
     let browser = Browser::find()?;
     let report = Path::new(demo).join("report/index.html");
     let report =
         fs::canonicalize(&report).map_err(|e| format!("{}: {e}", report.display()))?;
-    look_at_report(&browser, &report)?;
-    look_at_live_pages(&browser, binary, demo)?;
-    say(&format!("browser: pictures in {}", browser.pictures.display()));
-    Ok(())
-}
-
-fn look_at_report(browser: &Browser, report: &Path) -> Outcome {
-    let url = format!("file://{}", report.display());
-    let dom = browser.dom(&url)?;
-    let figures = dom.matches("<figure").count();
-    if figures < 6 {
-        return Err(format!("{url}: only {figures} figures are laid out"));
-    }
-    for words in ["visibility not separated from usage", "Synthetic", "Method"] {
-        if !dom.to_lowercase().contains(&words.to_lowercase()) {
-            return Err(format!("{url}: does not say `{words}`"));
-        }
-    }
-    for (name, size) in SIZES {
-        browser.picture(&url, &format!("report-{name}-light"), size, false)?;
-        browser.picture(&url, &format!("report-{name}-dark"), size, true)?;
-    }
-    Ok(())
-}
-
-fn look_at_live_pages(browser: &Browser, binary: &str, demo: &str) -> Outcome {
+    let report = format!(
+        "{{\"name\":\"report\",\"address\":\"file://{}\",\"figures\":6,\"says\":[{}],\
+         \"also\":[\"files\"]}}",
+        escaped(&report.display().to_string()),
+        "\"visibility not separated from usage\",\"synthetic\",\"method\""
+    );
+    let wrong = browser.wrong();
     let lake = Path::new(demo).join("lake");
     let lake = lake.to_str().ok_or("the lake's path is not UTF-8")?;
-    let mut server = Server::start(binary, lake)?;
-    let looked = server.address().and_then(|address| {
-        let front = browser.dom(&format!("{address}/"))?;
-        let us = browser.dom(&format!("{address}/?country=US"))?;
-        if front == us {
-            return Err(
-                "the live page with country=US is the same as without".to_owned()
-            );
-        }
-        if !us.contains("<svg") {
-            return Err("the live page has no figure".to_owned());
-        }
-        for (name, size) in SIZES {
-            let page = format!("{address}/?country=US");
-            browser.picture(&page, &format!("live-{name}-light"), size, false)?;
-        }
-        Ok(())
-    });
-    server.stop();
-    looked
+    let public = Server::start(binary, lake, &[])?;
+    let listed = listed(&public.address, PUBLIC);
+    browser.look(&[vec![wrong, report], listed].concat())?;
+    drop(public);
+    let internal = Server::start(binary, lake, &["--internal"])?;
+    browser.look(&self::listed(&internal.address, INTERNAL))
 }
 
+/// Looks at the pages of a server that runs already, those of the operator among them.
+pub(crate) fn look_at(address: &str) -> Outcome {
+    let address = address.trim_end_matches('/');
+    let browser = Browser::find()?;
+    let wrong = vec![browser.wrong()];
+    browser.look(&[wrong, listed(address, INTERNAL), listed(address, PUBLIC)].concat())
+}
+
+/// The pages of a server, as the driver is told of them.
+fn listed(address: &str, pages: &[Page]) -> Vec<String> {
+    let one = |page: &Page| {
+        let Page { name, path, first, figures, also, status } = page;
+        let mut told = format!(
+            "{{\"name\":\"{name}\",\"address\":\"{}{path}\",\"figures\":{figures},\
+             \"status\":{status},\"until_not\":\"being worked out\",\"also\":[{also}]",
+            escaped(address)
+        );
+        if !first.is_empty() {
+            write!(told, ",\"first\":\"{first}\"").expect("a string takes all");
+        }
+        told + "}"
+    };
+    pages.iter().map(one).collect()
+}
+
+/// For a text of JSON.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+/// A browser, and the folder with what drives it.
 struct Browser {
-    program: String,
+    chromium: &'static str,
+    driver: PathBuf,
     pictures: PathBuf,
 }
 
 impl Browser {
     fn find() -> Result<Self, String> {
-        if installed().is_none() {
-            say("browser: none is installed; asking Debian for chromium");
-            run("apt-get", &["update", "--quiet"])?;
-            run("apt-get", &["install", "--yes", "--quiet", "chromium"])?;
-        }
-        let program = installed().ok_or("no chromium, and none could be installed")?;
-        let pictures = target().join("pages");
-        fs::create_dir_all(&pictures)
-            .map_err(|e| format!("{}: {e}", pictures.display()))?;
-        Ok(Self { program: program.to_owned(), pictures })
+        let chromium = wanted(CHROMIUM, "chromium")?;
+        wanted(&["node"], "nodejs")?;
+        wanted(&["npm"], "npm")?;
+        let pictures = made("pages")?;
+        let driver = made("browser")?;
+        install(&driver)?;
+        Ok(Self { chromium, driver, pictures })
     }
 
-    /// The page as the browser laid it out, scripts run. Fails if the page asked the
-    /// network for anything but itself.
-    fn dom(&self, url: &str) -> Result<String, String> {
-        let log = self.pictures.join("network.json");
-        let log_flag = format!("--log-net-log={}", log.display());
-        let output = self.start(url, &["--dump-dom", &log_flag])?;
-        let dom = String::from_utf8_lossy(&output).into_owned();
-        let network =
-            fs::read_to_string(&log).map_err(|e| format!("network log: {e}"))?;
-        match foreign_request(&network, url) {
-            Some(foreign) => Err(format!("{url} asked the network for {foreign}")),
-            None => Ok(dom),
-        }
+    /// The page with faults on purpose.
+    fn wrong(&self) -> String {
+        let faults: Vec<String> =
+            FAULTS.iter().map(|fault| format!("\"{}\"", escaped(fault))).collect();
+        format!(
+            "{{\"name\":\"wrong\",\"address\":\"file://{}\",\"figures\":3,\"says\":\
+             [\"synthetic\"],\"also\":[\"files\"],\"wrong\":[{}]}}",
+            escaped(&self.driver.join("wrong.html").display().to_string()),
+            faults.join(",")
+        )
     }
 
-    fn picture(&self, url: &str, name: &str, size: &str, dark: bool) -> Outcome {
-        let path = self.pictures.join(format!("{name}.png"));
-        let shot = format!("--screenshot={}", path.display());
-        let window = format!("--window-size={size}");
-        let scheme =
-            format!("--blink-settings=preferredColorScheme={}", u8::from(!dark));
-        self.start(url, &[&shot, &window, &scheme])?;
-        let bytes =
-            fs::metadata(&path).map_err(|e| format!("{}: {e}", path.display()))?.len();
-        if bytes < PICTURE_BYTES_MIN {
-            return Err(format!("{}: {bytes} bytes, an empty page", path.display()));
-        }
+    /// Starts the driver; its findings go to people.
+    fn look(&self, pages: &[String]) -> Outcome {
+        let plan = format!(
+            "{{\"chromium\":\"{}\",\"pictures\":\"{}\",\"pages\":[\n{}\n]}}\n",
+            path_of(self.chromium)?,
+            escaped(&self.pictures.display().to_string()),
+            pages.join(",\n")
+        );
+        let at = self.driver.join("plan.json");
+        fs::write(&at, plan).map_err(|e| format!("{}: {e}", at.display()))?;
+        let script = self.driver.join("look.mjs");
+        run("node", &[&script.to_string_lossy(), &at.to_string_lossy()])
+            .map_err(|e| format!("browser: the pages are not as they must be: {e}"))?;
+        say(&format!("browser: pictures in {}", self.pictures.display()));
         Ok(())
     }
+}
 
-    fn start(&self, url: &str, flags: &[&str]) -> Result<Vec<u8>, String> {
-        let profile = self.pictures.join("profile");
-        let mut command = Command::new(&self.program);
-        command.args(QUIET).arg(format!("--user-data-dir={}", profile.display()));
-        let output = command.args(flags).arg(url).stderr(Stdio::null()).output();
-        let output =
-            output.map_err(|e| format!("cannot start {}: {e}", self.program))?;
-        if !output.status.success() {
-            return Err(format!(
-                "{} failed on {url} ({})",
-                self.program, output.status
-            ));
-        }
-        Ok(output.stdout)
+/// The first of `names` that is installed; if none is, Debian's `package` is asked for.
+fn wanted(
+    names: &'static [&'static str],
+    package: &str,
+) -> Result<&'static str, String> {
+    let installed = || names.iter().find(|name| path_of(name).is_ok()).copied();
+    if let Some(name) = installed() {
+        return Ok(name);
     }
+    say(&format!("browser: {package} is not installed; asking Debian for it"));
+    let asked = run("apt-get", &["update", "--quiet"])
+        .and_then(|()| run("apt-get", &["install", "--yes", "--quiet", package]));
+    let why = asked.err().unwrap_or_else(|| "the package has none".to_owned());
+    installed().ok_or_else(|| {
+        format!(
+            "the pages are tested in a browser, which needs `{}`: {why} (hint: apt-get \
+             install chromium nodejs npm)",
+            names.join("` or `")
+        )
+    })
 }
 
-fn installed() -> Option<&'static str> {
-    let answers = |name: &&&str| {
-        let mut command = Command::new(name);
-        command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    };
-    NAMES.iter().find(answers).copied()
+/// Where a program lies among those that can be started by name.
+fn path_of(name: &str) -> Result<String, String> {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&folders)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file());
+    let found = found.ok_or_else(|| format!("no program `{name}`"))?;
+    Ok(escaped(&found.display().to_string()))
 }
 
-/// The first request in a Chromium network log that a page made elsewhere than to its own
-/// scheme and host. The log has an event a line; what the browser asks for on its own
-/// account (and the page itself) has no origin as its initiator.
-fn foreign_request(network: &str, page: &str) -> Option<String> {
-    let own = page.split('/').take(3).collect::<Vec<_>>().join("/");
-    let by_a_page = |line: &&str| {
-        line.contains("\"initiator\":\"")
-            && !line.contains("\"initiator\":\"not an origin\"")
-    };
-    network
-        .lines()
-        .filter(by_a_page)
-        .filter_map(|line| line.split("\"url\":\"").nth(1)?.split('"').next())
-        .find(|url| url.starts_with("http") && !url.starts_with(&own))
-        .map(str::to_owned)
+/// Copies the driver out of the tree and installs what it needs beside the copy, unless the
+/// same lies there already.
+fn install(driver: &Path) -> Outcome {
+    let lock = root().join("xtask/browser/package-lock.json");
+    let lock =
+        fs::read_to_string(&lock).map_err(|e| format!("{}: {e}", lock.display()))?;
+    for name in DRIVER {
+        let from = root().join("xtask/browser").join(name);
+        fs::copy(&from, driver.join(name))
+            .map_err(|e| format!("{}: {e}", from.display()))?;
+    }
+    let mark = driver.join("installed");
+    if fs::read_to_string(&mark).is_ok_and(|installed| installed == lock) {
+        return Ok(());
+    }
+    let folder = driver.to_str().ok_or("the target folder's path is not UTF-8")?;
+    let flags = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix"];
+    run("npm", &[&flags[..], &[folder]].concat())
+        .map_err(|e| format!("browser: what drives it cannot be installed: {e}"))?;
+    fs::write(&mark, lock).map_err(|e| format!("{}: {e}", mark.display()))
+}
+
+/// A folder where cargo puts what it builds, by its whole path.
+fn made(name: &str) -> Result<PathBuf, String> {
+    let folder = target().join(name);
+    fs::create_dir_all(&folder)
+        .and_then(|()| fs::canonicalize(&folder))
+        .map_err(|e| format!("{}: {e}", folder.display()))
 }
 
 /// A running `tidegauge serve`; stopped when dropped.
-struct Server(Child);
+struct Server {
+    child: Child,
+    address: String,
+}
 
 impl Server {
-    fn start(binary: &str, lake: &str) -> Result<Self, String> {
-        let arguments = ["--lake", lake, "serve", "--listen", "127.0.0.1:0"];
+    /// Starts it and waits for the line that tells its address.
+    fn start(binary: &str, lake: &str, more: &[&str]) -> Result<Self, String> {
         let mut command = Command::new(binary);
-        let child = command.args(arguments).stderr(Stdio::piped()).spawn();
-        child.map(Self).map_err(|e| format!("cannot start the server: {e}"))
-    }
-
-    /// Waits for the line that tells the address.
-    fn address(&mut self) -> Result<String, String> {
-        let words = self.0.stderr.take().ok_or("the server's words are piped")?;
+        command.args(["--lake", lake, "serve", "--listen", "127.0.0.1:0"]);
+        // A browser in a hurry is no stranger to be held back.
+        command.args(["--rate", "0"]).args(more);
+        let child = command.stderr(Stdio::piped()).spawn();
+        let child = child.map_err(|e| format!("cannot start the server: {e}"))?;
+        let mut server = Self { child, address: String::new() };
+        let words = server.child.stderr.take().ok_or("the server's words are piped")?;
         let mut lines = BufReader::new(words).lines().map_while(Result::ok);
         let address = lines.find_map(|line| {
             let at = line.find("http://")?;
@@ -209,22 +295,18 @@ impl Server {
         });
         // Keep reading, so that the server never blocks on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        address
-            .map(|a| a.trim_end_matches('/').to_owned())
-            .ok_or_else(|| "the server ended without telling its address".to_owned())
-    }
-
-    fn stop(&mut self) {
-        let ended = self.0.kill().and_then(|()| self.0.wait());
-        if let Err(error) = ended {
-            say(&format!("browser: the server would not stop: {error}"));
-        }
+        let address = address.ok_or("the server ended without telling its address")?;
+        address.trim_end_matches('/').clone_into(&mut server.address);
+        Ok(server)
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.stop();
+        let ended = self.child.kill().and_then(|()| self.child.wait());
+        if let Err(error) = ended {
+            say(&format!("browser: the server would not stop: {error}"));
+        }
     }
 }
 
@@ -233,14 +315,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_elsewhere_is_found() {
-        let log = r#"
-{"params":{"initiator":"not an origin","url":"http://clock.example/"}},
-{"params":{"initiator":"file://","url":"file:///a/x.css"}},
-{"params":{"initiator":"file://","url":"https://cdn.example/x.js"}},"#;
-        let found = foreign_request(log, "file:///a/index.html");
-        assert_eq!(found.as_deref(), Some("https://cdn.example/x.js"));
-        let own = r#"{"initiator":"http://127.0.0.1:8080","url":"http://127.0.0.1:8080/api"}"#;
-        assert_eq!(foreign_request(own, "http://127.0.0.1:8080/?a=b"), None);
+    fn a_page_is_told_as_json() {
+        let told = listed("http://a:1", &[first("act", "/compare", "/policies/")]);
+        assert_eq!(
+            told,
+            ["{\"name\":\"act\",\"address\":\"http://a:1/compare\",\"figures\":0,\
+             \"status\":200,\"until_not\":\"being worked out\",\"also\":[],\"first\":\"/policies/\"}"]
+        );
+        assert_eq!(escaped("a\"b\\"), "a\\\"b\\\\");
+    }
+
+    #[test]
+    fn the_driver_is_installed_from_the_public_registry_alone() {
+        let lock = fs::read_to_string(root().join("xtask/browser/package-lock.json"));
+        let lock = lock.expect("it is part of the tree");
+        assert!(
+            !lock.contains("http"),
+            "addresses of archives are left out of the lock"
+        );
+        assert!(lock.contains("\"integrity\": \"sha512-"));
     }
 }

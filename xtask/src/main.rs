@@ -2,6 +2,8 @@
 //!
 //! * `test`: everything CI runs: [`tidy`], formatting, lints, tests, the demo, the
 //!   browser ([`browser`]);
+//! * `look ADDRESS`: the browser over a server that runs already (also one with
+//!   `--internal`), such as the example `made_up` of `publish`;
 //! * `tidy`: the rules of the house that no compiler checks, in seconds;
 //! * `docs [--check]`: writes (or compares) the generated pages of `docs/reference/`;
 //! * `calibrate`: the synthetic world at full size against its targets (not in CI);
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["test"] => test::test(),
+        ["look", address] => browser::look_at(address),
         ["tidy"] => tidy::tidy(),
         ["docs"] => docs::docs(docs::Mode::Write),
         ["docs", "--check"] => docs::docs(docs::Mode::Check),
@@ -44,7 +47,7 @@ fn main() -> ExitCode {
         ["bench", "live"] => live::live(&run::target().join("release/tidegauge")),
         ["bench", "live", binary] => live::live(std::path::Path::new(binary)),
         ["fuzz", words @ ..] => fuzz::fuzz(words),
-        _ => Err("usage: cargo xtask test | tidy | docs [--check] | calibrate | worlds | fuzz | bench [live | census]"
+        _ => Err("usage: cargo xtask test | look ADDRESS | tidy | docs [--check] | calibrate | worlds | fuzz | bench [live | census]"
             .into()),
     };
     match outcome {

@@ -2,6 +2,12 @@
 // button does the same.
 (() => {
   let last = null;
+  let shown = location.pathname + location.search;
+  // Where those who hear the page are told that it is another one.
+  const heard = document.createElement("p");
+  heard.className = "heard";
+  heard.setAttribute("role", "status");
+  document.body.append(heard);
   const show = async (url, push) => {
     const main = document.querySelector("main");
     if (last) last.abort();
@@ -15,6 +21,8 @@
       document.title = page.title;
       main.replaceWith(page.querySelector("main"));
       if (push) history.pushState(null, "", url);
+      shown = location.pathname + location.search;
+      heard.textContent = document.querySelector("h1")?.textContent ?? "";
       if (focused) document.querySelector(`[name="${focused}"]`)?.focus();
     } catch (error) {
       if (error.name !== "AbortError") location.assign(url);
@@ -27,5 +35,8 @@
     const fields = [...new FormData(form)].filter(([, value]) => value !== "");
     show(form.getAttribute("action") + "?" + new URLSearchParams(fields), true);
   });
-  window.addEventListener("popstate", () => show(location.href, false));
+  window.addEventListener("popstate", () => {
+    // A way within the page, as that to its content, asks for nothing.
+    if (location.pathname + location.search !== shown) show(location.href, false);
+  });
 })();

@@ -62,8 +62,8 @@ impl Table {
         let body: String =
             self.rows.iter().map(|row| row_html(row, &numeric, "td", "td")).collect();
         format!(
-            "<div class=\"scroll\" tabindex=\"0\"><table><caption>{}</caption>\
-             <thead>{head}</thead><tbody>{body}</tbody></table></div>",
+            "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"{0}\"><table>\
+             <caption>{0}</caption><thead>{head}</thead><tbody>{body}</tbody></table></div>",
             escape(caption)
         )
     }

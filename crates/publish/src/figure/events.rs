@@ -1,6 +1,6 @@
 //! Dotted lines at days, with their labels in rows above the panels of a figure.
 //!
-//! **Invariant:** no label overlaps another, and no line crosses one.
+//! **Invariant:** no label overlaps another, and no line is drawn over one.
 
 use tidegauge_model::Day;
 
@@ -132,7 +132,7 @@ impl Events {
 }
 
 /// Gives each label the lowest row in which its box is free and its line crosses no
-/// label below; returns how many rows there are.
+/// label below, if there is one; returns how many rows there are.
 fn assign_rows(marks: &mut [Placed], narrow: bool) -> usize {
     let extent = |m: &Placed| {
         let wide = m.width(narrow);
@@ -144,17 +144,25 @@ fn assign_rows(marks: &mut [Placed], narrow: bool) -> usize {
     };
     // Counted from the panel upwards; turned round at the end.
     let mut boxes: Vec<(usize, f64, f64, f64)> = Vec::new();
-    for mark in marks.iter_mut().rev() {
+    let mut order: Vec<usize> = (0..marks.len()).rev().collect();
+    // A label to the left lies over the lines of earlier events, so it stands above them,
+    // and above an earlier label to the left.
+    order.sort_by_key(|&at| if marks[at].left { at + 1 } else { 0 });
+    for at in order {
+        let mark = &mut marks[at];
         let (from, to) = extent(mark);
-        let clear = |row: usize| {
+        let clear = |row: usize, strict: bool| {
             boxes.iter().all(|&(other, left, right, x)| {
                 let overlap = other == row && from < right && left < to;
                 let crosses_me = other > row && from < x && x < to;
                 let crosses_it = other < row && left < mark.x && mark.x < right;
-                !(overlap || crosses_me || crosses_it)
+                !(overlap || crosses_me || (strict && crosses_it))
             })
         };
-        let free = (0..=boxes.len()).find(|row| clear(*row));
+        // Where every row has its line cross a label, that label is drawn over the line.
+        let free = [true, false]
+            .into_iter()
+            .find_map(|strict| (0..=boxes.len()).find(|row| clear(*row, strict)));
         mark.row = free.unwrap_or(boxes.len());
         boxes.push((mark.row, from, to, mark.x));
     }
@@ -195,6 +203,22 @@ mod tests {
         let rows = assign_rows(&mut marks, false);
         assert_eq!(rows, 2);
         assert_eq!(marks.map(|m| m.row), [0, 1, 1]);
+    }
+
+    #[test]
+    fn a_label_to_the_left_stands_above_the_lines_that_it_lies_over() {
+        let mut marks = [
+            mark(500.0, "first event"),
+            mark(560.0, "second event"),
+            mark(690.0, "a third event with a long label"),
+            mark(745.0, "the last event"),
+        ];
+        for mark in &mut marks[2..] {
+            mark.left = true;
+        }
+        let rows = assign_rows(&mut marks, false);
+        assert!(marks[2].row < marks[0].row && marks[3].row < marks[2].row);
+        assert_eq!(rows, 4);
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub(crate) struct Dot {
 }
 
 const HEAD: f64 = 46.0;
+/// Room that `100%` in bold needs, and a gap.
+const FIGURE_ROOM: f64 = 44.0;
 /// Room that the label of a tick needs.
 const TICK_ROOM: f64 = 40.0;
 
@@ -72,7 +74,7 @@ impl ForestChart {
             let room = if narrow { 0.0 } else { 112.0 };
             let scale = self.scale(x, x + column - room);
             canvas.text((x, 13.0), Anchor::Start, &format!("t{tone}"), name);
-            axis(&mut canvas, &scale);
+            axis(&mut canvas, &scale, (x - gap / 2.0, x + column));
             for at in 0..self.rows.len() {
                 let y = HEAD + row(at, row_height);
                 let lines =
@@ -85,7 +87,9 @@ impl ForestChart {
                 draw_cell(&mut canvas, &scale, cell, y, tone, narrow, x + column);
             }
         }
-        self.names(&mut canvas, left, row_height, narrow);
+        // On a phone the name and the figure of the first column share a line.
+        let room = if narrow { column - FIGURE_ROOM } else { left - 22.0 };
+        self.names(&mut canvas, left, room, row_height, narrow);
         canvas
     }
 
@@ -106,14 +110,22 @@ impl ForestChart {
         Linear { domain: ends, pixels: (from + 6.0, to - 6.0) }
     }
 
-    fn names(&self, canvas: &mut Canvas, left: f64, row_height: f64, narrow: bool) {
+    fn names(
+        &self,
+        canvas: &mut Canvas,
+        left: f64,
+        room: f64,
+        row_height: f64,
+        narrow: bool,
+    ) {
         for (index, entry) in self.rows.iter().enumerate() {
             let y = HEAD + row(index, row_height);
             let class = if entry.total { "tb" } else { "t" };
             if narrow {
-                canvas.text((0.0, y - 8.0), Anchor::Start, class, &entry.name);
+                let name = fitted(&entry.name, room, 13.0, entry.total);
+                canvas.text((0.0, y - 8.0), Anchor::Start, class, &name);
             } else {
-                let name = fitted(&entry.name, left - 22.0, 13.0, entry.total);
+                let name = fitted(&entry.name, room, 13.0, entry.total);
                 canvas.text((left - 12.0, y + 4.5), Anchor::End, class, &name);
             }
         }
@@ -127,8 +139,8 @@ fn inside(scale: &Linear) -> Vec<f64> {
     all
 }
 
-/// Labels of ticks, as many as there is room for, zero among them.
-fn axis(canvas: &mut Canvas, scale: &Linear) {
+/// Labels of ticks, as many as there is room for, zero among them; none leaves the column.
+fn axis(canvas: &mut Canvas, scale: &Linear, (from, to): (f64, f64)) {
     let all = inside(scale);
     let apart = match all.as_slice() {
         [first, second, ..] => scale.at(*second) - scale.at(*first),
@@ -139,8 +151,10 @@ fn axis(canvas: &mut Canvas, scale: &Linear) {
         let steps = tick / (all[1] - all[0]);
         let off = (steps / stride).round().mul_add(-stride, steps).abs();
         if off < 1e-6 {
-            let at = (scale.at(*tick), HEAD - 13.0);
-            canvas.text(at, Anchor::Middle, "ts", &percent(*tick));
+            let label = percent(*tick);
+            let half = text_width(&label, 12.0, false) / 2.0;
+            let x = scale.at(*tick).min(to - half).max(from.max(0.0) + half);
+            canvas.text((x, HEAD - 13.0), Anchor::Middle, "ts", &label);
         }
     }
 }

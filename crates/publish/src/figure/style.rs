@@ -109,6 +109,38 @@ pub(crate) fn variables(scope: &str) -> String {
 mod tests {
     use super::*;
 
+    /// Relative luminance, as WCAG defines it.
+    fn luminance(colour: &str) -> f64 {
+        let part = |at: usize| {
+            let byte = u8::from_str_radix(colour.get(at..at + 2).unwrap(), 16).unwrap();
+            let share = f64::from(byte) / 255.0;
+            if share <= 0.040_45 {
+                share / 12.92
+            } else {
+                ((share + 0.055) / 1.055).powf(2.4)
+            }
+        };
+        0.0722f64.mul_add(part(5), 0.2126f64.mul_add(part(1), 0.7152 * part(3)))
+    }
+
+    #[test]
+    fn words_and_marks_stand_out_in_both_schemes() {
+        for scheme in [LIGHT, DARK] {
+            let of = |name: &str| {
+                luminance(scheme.iter().find(|(n, _)| *n == name).unwrap().1)
+            };
+            let contrast = |a: f64, b: f64| (a.max(b) + 0.05) / (a.min(b) + 0.05);
+            for (name, least) in
+                [("ink", 7.0), ("muted", 4.5), ("c1", 4.5), ("c2", 4.5), ("c0", 3.0)]
+            {
+                let on_paper = contrast(of(name), of("paper"));
+                let on_band = contrast(of(name), of("band"));
+                assert!(on_paper >= least, "{name} on paper: {on_paper:.2}");
+                assert!(on_band >= least.min(4.2), "{name} on a band: {on_band:.2}");
+            }
+        }
+    }
+
     #[test]
     fn every_variable_is_resolved() {
         assert!(!concrete().contains('$'));

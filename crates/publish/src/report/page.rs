@@ -70,8 +70,8 @@ fn head(title: &str, policy: &str) -> String {
 pub(crate) fn banner(synthetic: Option<&super::Synthetic>) -> String {
     synthetic.map_or_else(String::new, |s| {
         format!(
-            "<p class=\"banner\" role=\"note\"><strong>SYNTHETIC DATA</strong> World {}. \
-             {}</p>\n",
+            "<aside class=\"banner\" aria-label=\"What this data is\"><strong>SYNTHETIC \
+             DATA</strong> World {}. {}</aside>\n",
             escape(&s.world),
             escape(&s.note)
         )

@@ -66,8 +66,8 @@ fn one(field: Field, desk: &Desk<'_>, selection: &Selection) -> String {
         ]
         .concat(),
         Field::Windows => [
-            month("before", "Compare", selection.before),
-            month("after", "with", selection.after),
+            month("before", "Month before", selection.before),
+            month("after", "Month after", selection.after),
         ]
         .concat(),
     }

@@ -65,7 +65,7 @@ impl Page {
              <link rel=\"icon\" href=\"/assets/icon.svg\" type=\"image/svg+xml\">\n\
              <script src=\"/assets/page.js\" defer></script>\n</head>\n<body>\n\
              <a class=\"skip\" href=\"#main\">Skip to the content</a>\n{}\
-             <div class=\"top\"><p class=\"kicker\"><a href=\"/\">Tidegauge</a></p>\n{}</div>\n\
+             <header class=\"top\"><p class=\"kicker\"><a href=\"/\">Tidegauge</a></p>\n{}</header>\n\
              <main id=\"main\" tabindex=\"-1\">\n{}{}</main>\n{}</body>\n</html>\n",
             report::banner(settings.synthetic.as_ref()),
             self.navigation(settings.internal),

@@ -247,16 +247,18 @@ pub(crate) async fn policies(
 
 /// A row for each act.
 pub(super) fn acts_table(acts: &[&PolicyEvent], scope: &Scope) -> String {
-    let day = |day: Option<Day>| day.map(|d| d.to_string()).unwrap_or_default();
+    let whole = |html: &str| format!("<span class=\"whole\">{html}</span>");
+    let day =
+        |day: Option<Day>| day.map_or_else(String::new, |d| whole(&d.to_string()));
     let rows: Vec<Vec<String>> = acts
         .iter()
         .map(|act| {
             let covered = scope.acts.iter().any(|(id, _, _)| *id == act.id);
             vec![
-                link(
+                whole(&link(
                     &format!("/policies/{}", encoded(act.id.as_str())),
                     act.id.as_str(),
-                ),
+                )),
                 escape(&country::name(act.country.as_str())),
                 escape(&act.kind.as_str().replace('_', " ")),
                 day(act.announced),

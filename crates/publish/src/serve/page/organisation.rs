@@ -6,7 +6,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use tidegauge_model::{DayRange, OrgId, Organisation, Shared as SharedSpace};
+use tidegauge_model::{DayRange, OrgId, Organisation, SectorId, Shared as SharedSpace};
 
 use super::layout::Page;
 use super::{crumbs, link, respond, table};
@@ -57,9 +57,10 @@ async fn found(
     let body = format!(
         "<h1>Organisations</h1>\n<p class=\"standfirst\">For the operator: nothing on these \
          pages passes the disclosure rule.</p>\n<form action=\"/organisations\" \
-         class=\"choose\"><label>Name or id <input name=\"q\" value=\"{}\"></label> \
-         <button>Find</button></form>\n<p role=\"status\">{many}.{rest}</p>\n{}",
+         class=\"find\"><label>Name or id<input type=\"search\" name=\"q\" \
+         value=\"{}\"></label><button>Find</button></form>\n<p role=\"status\">{}.{rest}</p>\n{}",
         escape(words),
+        escape(&report::sentence(&many)),
         table("Organisations", &["name", "id", "country", "sector"], 4, &rows)
     );
     let crumbs = crumbs(&[("/", "Overview")]);
@@ -131,7 +132,7 @@ async fn one(
 
 fn facts(dossier: &Dossier) -> String {
     let who = &dossier.organisation;
-    let others: Vec<&str> = who.other_sectors.iter().map(|s| s.as_str()).collect();
+    let others: Vec<&str> = who.other_sectors.iter().map(SectorId::as_str).collect();
     let country = who.country.map(|c| country::name(c.as_str())).unwrap_or_default();
     let mut html = String::from("<dl class=\"facts\">");
     let plain = [
