@@ -179,7 +179,7 @@ fn login_page(status: StatusCode, said: &str) -> Response {
          <link rel=\"stylesheet\" href=\"/assets/page.css\">\n\
          <link rel=\"icon\" href=\"/assets/icon.svg\" type=\"image/svg+xml\">\n</head>\n\
          <body>\n<main id=\"main\">\n<h1>Log in</h1>\n{said}<form method=\"post\" \
-         action=\"/login\" class=\"choose\"><label>Token <input type=\"password\" \
+         action=\"/login\" class=\"find\"><label>Token <input type=\"password\" \
          name=\"token\" autocomplete=\"current-password\" required></label> \
          <button>Log in</button></form>\n<p class=\"caveat\">The operator of these pages \
          gives out tokens.</p>\n</main>\n</body>\n</html>\n"

@@ -12,7 +12,7 @@ use super::{crumbs, drawn, link, respond, table, told};
 use crate::assessment::{Assessed, Assessment, Reading};
 use crate::country;
 use crate::figure::{append, escape};
-use crate::number::{day_long, trimmed};
+use crate::number::{day_long, trimmed, whole};
 use crate::serve::answer::Problem;
 use crate::serve::api::{Named, named};
 use crate::serve::asked::Asked;
@@ -156,13 +156,13 @@ fn evidence(found: &Assessment) -> String {
             readings(section, &of.collect::<Vec<_>>())
         })
         .collect();
+    html.push_str(&questions(found));
+    html.push_str(&checks(found));
     if !tables.is_empty() {
         html.push_str("<section id=\"evidence\"><h2>Evidence</h2>\n");
         html.push_str(&tables.concat());
         html.push_str("</section>\n");
     }
-    html.push_str(&questions(found));
-    html.push_str(&checks(found));
     html.push_str(&refusals(found));
     append(
         &mut html,
@@ -176,7 +176,7 @@ fn evidence(found: &Assessment) -> String {
 }
 
 fn readings(section: &str, readings: &[&Reading]) -> String {
-    let number = |value: Option<f64>| value.map(|v| trimmed(v, 3)).unwrap_or_default();
+    let number = |value: Option<f64>| value.map(figured).unwrap_or_default();
     let rows: Vec<Vec<String>> = readings
         .iter()
         .filter(|r| r.refused.is_none())
@@ -211,6 +211,16 @@ fn readings(section: &str, readings: &[&Reading]) -> String {
         escape(section),
         table(&format!("What {section} says"), &header, 2, &rows)
     )
+}
+
+/// A figure to about four digits, a large one to the unit.
+fn figured(value: f64) -> String {
+    match value.abs() {
+        a if a >= 1_000.0 => whole(value),
+        a if a >= 100.0 => trimmed(value, 1),
+        a if a >= 10.0 => trimmed(value, 2),
+        _ => trimmed(value, 3),
+    }
 }
 
 fn questions(found: &Assessment) -> String {
