@@ -178,10 +178,11 @@ fn login_page(status: StatusCode, said: &str) -> Response {
          <title>Log in · Tidegauge</title>\n\
          <link rel=\"stylesheet\" href=\"/assets/page.css\">\n\
          <link rel=\"icon\" href=\"/assets/icon.svg\" type=\"image/svg+xml\">\n</head>\n\
-         <body>\n<main id=\"main\">\n<h1>Log in</h1>\n{said}<form method=\"post\" \
+         <body>\n<header class=\"top\"><p class=\"kicker\">Tidegauge</p></header>\n\
+         <main id=\"main\">\n<h1>Log in</h1>\n{said}<form method=\"post\" \
          action=\"/login\" class=\"find\"><label>Token <input type=\"password\" \
          name=\"token\" autocomplete=\"current-password\" required></label> \
-         <button>Log in</button></form>\n<p class=\"caveat\">The operator of these pages \
+         <button>Log in</button></form>\n<p>The operator of these pages \
          gives out tokens.</p>\n</main>\n</body>\n</html>\n"
     );
     let kind = HeaderValue::from_static("text/html; charset=utf-8");
