@@ -6,7 +6,7 @@ use tidegauge_model::{Month, Week};
 
 use super::canvas::{Anchor, Canvas, append, px};
 use super::is_narrow;
-use super::scale::{fitted, text_width};
+use super::scale::{fitted, names_width, text_width};
 use crate::number::{month_short, place};
 
 /// Rows of weeks.
@@ -30,12 +30,7 @@ impl HeatStrip {
     pub(crate) fn draw(&self, width: f64) -> Canvas {
         let narrow = is_narrow(width);
         let limit = if narrow { 96.0 } else { 180.0 };
-        let names = self
-            .rows
-            .iter()
-            .map(|r| text_width(&r.name, 12.0, false))
-            .fold(0.0, f64::max)
-            .min(limit);
+        let names = names_width(self.rows.iter().map(|r| r.name.as_str()), limit);
         let left = names + 12.0;
         let cell = (width - left) / place(self.weeks.len().max(1));
         let height = 20.0;

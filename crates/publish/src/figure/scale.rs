@@ -80,6 +80,11 @@ fn step(raw: f64) -> f64 {
     power * factors.iter().find(fits).copied().unwrap_or(10.0)
 }
 
+/// Width of a column that holds `names` in small type, at most `limit`.
+pub(crate) fn names_width<'a>(names: impl Iterator<Item = &'a str>, limit: f64) -> f64 {
+    names.map(|name| text_width(name, 12.0, false)).fold(0.0, f64::max).min(limit)
+}
+
 /// Moves positions apart until each is at least `gap` below the one before, staying
 /// within `limits` if there is room. Returns them in the order given.
 pub(crate) fn spread(wanted: &[f64], gap: f64, limits: (f64, f64)) -> Vec<f64> {

@@ -8,7 +8,7 @@ use tidegauge_model::{DayRange, Month};
 use super::canvas::{Anchor, Canvas};
 use super::events::{EventMark, Events};
 use super::is_narrow;
-use super::scale::{Days, fitted, text_width};
+use super::scale::{Days, fitted, names_width};
 use crate::number::{month_short, place};
 
 /// Rows of bars over one axis of days.
@@ -52,12 +52,7 @@ impl SpanChart {
     pub(crate) fn draw(&self, width: f64) -> Canvas {
         let narrow = is_narrow(width);
         let limit = if narrow { 120.0 } else { 230.0 };
-        let names = self
-            .rows
-            .iter()
-            .map(|r| text_width(&r.name, 12.0, false))
-            .fold(0.0, f64::max)
-            .min(limit);
+        let names = names_width(self.rows.iter().map(|r| r.name.as_str()), limit);
         let days = Days { domain: self.period, pixels: (names + 12.0, width - 4.0) };
         let events = Events::placed(&self.events, &days, width, narrow);
         let top = events.height + 8.0;

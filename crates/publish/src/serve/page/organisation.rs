@@ -6,7 +6,9 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use tidegauge_model::{DayRange, OrgId, Organisation, SectorId, Shared as SharedSpace};
+use tidegauge_model::{
+    DayRange, NetworkKind, OrgId, Organisation, SectorId, Shared as SharedSpace,
+};
 
 use super::layout::Page;
 use super::{crumbs, link, respond, table};
@@ -227,7 +229,7 @@ fn holdings(dossier: &Dossier, events: Vec<crate::figure::EventMark>) -> Section
 }
 
 fn bar(held: &Holding) -> Bar {
-    let stands = held.kind.as_str() == "own" && held.shared == SharedSpace::No;
+    let stands = held.kind == NetworkKind::Own && held.shared == SharedSpace::No;
     Bar {
         days: held.days,
         tone: if stands { Tone::Strong } else { Tone::Quiet },
