@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidegauge_model::count::{Dating, Dimension};
 use tidegauge_model::{
-    Country, Day, Gap, Month, NetworkKind, PolicyId, ProductId, Role, SectorId,
-    VantageId, Weight,
+    Country, Day, DayRange, Gap, Month, NetworkKind, PolicyId, ProductId, Role,
+    SectorId, VantageId, Weight,
 };
 
 /// Measures how the use of a product rises and falls on the internet, against the dates
@@ -387,6 +387,13 @@ pub(crate) struct Census {
     /// Last day [default: the last in the lake]
     #[arg(long, value_name = "DATE")]
     pub(crate) to: Option<Day>,
+    /// A window, FIRST..LAST or YYYY-MM, once for each: counts what was seen in which of them
+    ///
+    /// A row `1+2` is of what was seen in the first and the second (it stayed), `1` of what was
+    /// seen in the first alone (it left), `2` in the second alone (it is new); of three
+    /// windows, `1+3` came back. Windows must be of one length.
+    #[arg(long, value_name = "WINDOW", conflicts_with_all = ["from", "to"])]
+    pub(crate) window: Vec<DayRange>,
     /// Only organisations of this country; may be repeated
     #[arg(long)]
     pub(crate) country: Vec<Country>,

@@ -10,7 +10,6 @@ use anyhow::{Context, bail};
 use futures::TryStreamExt;
 use tidegauge_census::Counter;
 use tidegauge_census::disclosure::{BesideTables, Internal, Ledger, Public};
-use tidegauge_effect::Windows;
 use tidegauge_enrich::atlas::{Atlas, Rules};
 use tidegauge_enrich::catalog::Catalog;
 use tidegauge_model::count::{Census, Dating, Query, Release};
@@ -104,28 +103,36 @@ impl Opened {
     }
 
     /// Fails where a window was not covered at all: what nobody looked at is not gone.
-    /// Warns where the two were not covered alike.
-    pub(crate) async fn require_covered(&self, windows: Windows) -> anyhow::Result<()> {
+    /// Warns where they were not covered alike.
+    pub(crate) async fn require_covered(
+        &self,
+        windows: &[DayRange],
+    ) -> anyhow::Result<()> {
         let mut covered = Vec::new();
-        for window in [windows.before(), windows.after()] {
-            let coverage = self.lake.coverage(window).await?;
+        for window in windows {
+            let coverage = self.lake.coverage(*window).await?;
             let days: BTreeSet<Day> =
                 coverage.iter().filter(|c| c.flows > 0).map(|c| c.day).collect();
             if days.is_empty() {
                 bail!(
                     "no vantage covered {window}, so nothing can be said about it: not \
-                     identified (hint: --before and --after choose other months)"
+                     identified (hint: choose other days)"
                 );
             }
             covered.push(days.len());
         }
-        let length = windows.length_days();
-        if covered.iter().any(|days| u32::try_from(*days) != Ok(length)) {
-            tracing::warn!(
-                "of {length} days, {} were covered before and {} after",
-                covered[0],
-                covered[1]
-            );
+        let whole = |(window, days): (&DayRange, &usize)| {
+            u32::try_from(*days) == Ok(window.length_days())
+        };
+        if !windows.iter().zip(&covered).all(whole) {
+            let told: Vec<String> = windows
+                .iter()
+                .zip(&covered)
+                .map(|(window, days)| {
+                    format!("{days} of the {} days {window}", window.length_days())
+                })
+                .collect();
+            tracing::warn!("of the windows were covered: {}", told.join("; "));
         }
         Ok(())
     }

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{Date32Type, Int32Type, Int64Type};
 use futures::TryStreamExt;
+use tidegauge_model::count::Query;
 use tidegauge_model::{Address, Client, Day, DayRange, SiteId, Standing, VantageId};
 use tidegauge_store::{DataFile, Snapshot, by_address};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -106,13 +107,15 @@ struct Decoder {
 }
 
 impl Clients {
-    /// Begins to read the files of `snapshot` that may have sightings of `days`.
+    /// Begins to read the files of `snapshot` that may have sightings that `query` counts.
     pub(crate) fn open(
         snapshot: &Snapshot,
         evidence: &Evidence<'_>,
-        days: DayRange,
+        query: &Query,
     ) -> Self {
-        let months: Vec<_> = days.months().map(|m| m.to_string()).collect();
+        let days = query.days;
+        let months = query.counted().iter().flat_map(|days| days.months());
+        let months: Vec<_> = months.map(|m| m.to_string()).collect();
         let wanted = |file: &&DataFile| {
             file.partition_month.as_ref().is_none_or(|month| months.contains(month))
         };

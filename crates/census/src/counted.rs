@@ -36,7 +36,12 @@ struct Kept {
 
 impl Asked {
     pub(crate) fn of(query: &Query, snapshot: &Snapshot) -> Self {
-        let months: Vec<_> = query.days.months().map(|m| m.to_string()).collect();
+        let months: Vec<_> = query
+            .counted()
+            .iter()
+            .flat_map(|days| days.months())
+            .map(|m| m.to_string())
+            .collect();
         let files = snapshot.files.iter().filter(|file| {
             file.partition_month.as_ref().is_none_or(|month| months.contains(month))
         });

@@ -77,9 +77,10 @@ impl Counter {
     /// Filters on countries and sectors (primary or further ones) apply to organisations:
     /// an address without one never passes. The share of unattributed address-days is
     /// that of the evidence before these filters, an address-day in two cells counted in
-    /// both. `query.known` is not looked at here: the
+    /// both, and what lies in none of its windows left out. `query.known` is not looked at here: the
     /// `holders` of this counter were made for it.
     pub async fn census(&self, query: &Query) -> Result<Census> {
+        evidence::check_windows(query)?;
         let snapshot = Arc::new(self.lake.snapshot(Table::Sightings).await?);
         let asked = parts(query).into_iter().map(|days| {
             let part = Query { days, ..query.clone() };
@@ -105,7 +106,7 @@ impl Counter {
         // Coverage first: a later append then shows as seen, never as looked at in vain.
         let covered = self.lake.coverage(query.days).await?;
         let snapshot = self.lake.snapshot(Table::Sightings).await?;
-        let mut clients = Clients::open(&snapshot, &evidence, query.days);
+        let mut clients = Clients::open(&snapshot, &evidence, query);
         let mut holding = Holding::new(query, &*self.holders);
         let histories =
             panel::histories(&mut clients, &evidence, &mut holding, query, &covered);
@@ -123,7 +124,7 @@ impl Counter {
     ) -> Result<()> {
         let evidence = Evidence::of_use(&self.endpoints, query);
         let snapshot = self.lake.snapshot(Table::Sightings).await?;
-        let mut clients = Clients::open(&snapshot, &evidence, query.days);
+        let mut clients = Clients::open(&snapshot, &evidence, query);
         let mut holding = Holding::new(query, &*self.holders);
         let first = query.days.first();
         let mut days: Vec<Day> = Vec::new();
@@ -142,7 +143,7 @@ impl Counter {
     pub async fn contacts(&self, query: &Query) -> Result<Contacts> {
         let evidence = Evidence::of_use(&self.endpoints, query);
         let snapshot = self.lake.snapshot(Table::Sightings).await?;
-        let mut clients = Clients::open(&snapshot, &evidence, query.days);
+        let mut clients = Clients::open(&snapshot, &evidence, query);
         let mut holding = Holding::new(query, &*self.holders);
         contacts::contacts(&mut clients, &evidence, &mut holding, query).await
     }
@@ -209,7 +210,7 @@ impl Counter {
         // Ends with the question, should nobody wait for it any more.
         let counting = SpawnedTask::spawn(async move {
             let evidence = Evidence::of_use(&counter.endpoints, &query);
-            let mut clients = Clients::open(&snapshot, &evidence, query.days);
+            let mut clients = Clients::open(&snapshot, &evidence, &query);
             let mut holding = Holding::new(&query, &*counter.holders);
             let (engine, clients, holding) =
                 (&counter.engine, &mut clients, &mut holding);

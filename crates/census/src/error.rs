@@ -19,6 +19,12 @@ pub enum Error {
         /// The id that occurs twice.
         endpoint: EndpointId,
     },
+    /// Whoever asked must act.
+    #[error("{what}\nhint: --window FIRST..LAST or --window YYYY-MM, once for each")]
+    Windows {
+        /// What is wrong with the windows of the question.
+        what: String,
+    },
     /// Whoever asked for the panel must act.
     #[error(
         "no endpoint of `{product}` in the catalog counts as use under these roles and \

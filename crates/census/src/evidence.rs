@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::common::HashMap;
-use tidegauge_model::count::{Dimension, Query};
+use tidegauge_model::count::{Dimension, Query, WINDOWS_MAX};
 use tidegauge_model::{
     Day, DayRange, Endpoint, EndpointId, Month, ProductId, Week, Weight,
 };
@@ -155,6 +155,58 @@ pub(crate) fn check(endpoints: &[Endpoint]) -> Result<()> {
     Ok(())
 }
 
+/// Refuses windows that cannot be told apart or compared.
+pub(crate) fn check_windows(query: &Query) -> Result<()> {
+    let refuse = |what: String| Err(Error::Windows { what });
+    let split = query.by.contains(&Dimension::Windows);
+    let windows = &query.windows;
+    if !split && windows.is_empty() {
+        return Ok(());
+    }
+    if !split {
+        return refuse("windows are given, and cells are not split by them".to_owned());
+    }
+    if !(2..=WINDOWS_MAX).contains(&windows.len()) {
+        let given = windows.len();
+        return refuse(format!(
+            "cells are split by windows, and {given} are given: 2 to {WINDOWS_MAX} can be"
+        ));
+    }
+    let time = [Dimension::Month, Dimension::Week, Dimension::Day];
+    if let Some(other) = query.by.iter().find(|by| time.contains(by)) {
+        return refuse(format!(
+            "cells are split by windows and by {other}: a {other} lies in one window only"
+        ));
+    }
+    let mut sorted = windows.clone();
+    sorted.sort();
+    for pair in sorted.windows(2) {
+        if let [a, b] = pair
+            && b.first() <= a.last()
+        {
+            return refuse(format!("the windows {a} and {b} have days in common"));
+        }
+    }
+    if let (Some(a), Some(b)) = (
+        windows.iter().min_by_key(|w| w.length_days()),
+        windows.iter().max_by_key(|w| w.length_days()),
+    ) && a.length_days() != b.length_days()
+    {
+        return refuse(format!(
+            "the windows {a} ({} days) and {b} ({} days) differ in length: more is seen in \
+             the longer one",
+            a.length_days(),
+            b.length_days()
+        ));
+    }
+    let inside =
+        |w: &&DayRange| query.days.contains(w.first()) && query.days.contains(w.last());
+    match windows.iter().find(|w| !inside(w)) {
+        Some(out) => refuse(format!("the window {out} is not within {}", query.days)),
+        None => Ok(()),
+    }
+}
+
 fn is_use(endpoint: &Endpoint, query: &Query) -> bool {
     query.roles.contains(&endpoint.role)
         && endpoint.weight >= query.weight_min
@@ -167,6 +219,8 @@ pub(crate) struct Calendar {
     /// Of each day of the question, the number of its period.
     of_day: Vec<u32>,
     periods: Codes<Period>,
+    /// Of each day, the bit of its window, 0 outside of all; empty if none are asked for.
+    window_of_day: Vec<u32>,
 }
 
 /// A period of a cell; `None` where it is not asked for.
@@ -190,7 +244,27 @@ impl Calendar {
             })
         };
         let of_day = query.days.days().map(&mut period).collect();
-        Self { of_day, periods }
+        let window = |day| {
+            let windows = (0u32..).zip(&query.windows);
+            let holds = windows.into_iter().find(|(_, days)| days.contains(day));
+            holds.map_or(0, |(at, _)| 1 << at)
+        };
+        let window_of_day = if query.windows.is_empty() {
+            Vec::new()
+        } else {
+            query.days.days().map(window).collect()
+        };
+        Self { of_day, periods, window_of_day }
+    }
+
+    /// The bit of the window of a day, given as days from the first: `None` outside of all,
+    /// 0 if none are asked for.
+    pub(crate) fn window(&self, day: i32) -> Option<u32> {
+        if self.window_of_day.is_empty() {
+            return Some(0);
+        }
+        let at = usize::try_from(day).ok()?;
+        self.window_of_day.get(at).copied().filter(|bit| *bit > 0)
     }
 
     /// The number of the period of a day, given as days from the first.

@@ -228,7 +228,8 @@ mod tests {
                 let stored = world.store(2).await;
                 let product = ProductId::from("red");
                 for query in queries {
-                    let query = Query { products: Vec::new(), ..query };
+                    let query =
+                        Query { products: Vec::new(), windows: Vec::new(), ..query };
                     let panel = match stored.counter.panel(&product, &query).await {
                         Ok(panel) => panel,
                         Err(Error::NoEvidence { .. }) => {

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use datafusion::common::HashMap;
 use datafusion::execution::memory_pool::MemoryReservation;
-use tidegauge_model::count::{Cell, Census, Counts, Dimension, Query};
+use tidegauge_model::count::{Cell, Census, Counts, Dimension, Query, WINDOWS_MAX};
 use tidegauge_model::{Address, Standing};
 
 use crate::Result;
@@ -34,6 +34,19 @@ struct Key {
     place: u32,
     signal: u32,
     vantage: u32,
+    /// The windows in which it was seen, as bits.
+    windows: u32,
+}
+
+/// What a network is in on a day.
+#[derive(Clone, Copy, Debug)]
+struct Touched {
+    cell: u32,
+    site: u32,
+    consumer: bool,
+    /// The window of the day.
+    windows: u32,
+    contacts: u64,
 }
 
 /// The cells of a part of a question, and what is said of it as a whole.
@@ -61,8 +74,8 @@ pub(crate) async fn count(
     let cells = tally
         .organisations()
         .into_iter()
-        // Nobody in the others passed the filters.
-        .filter(|(_, counts)| counts.address_days > 0)
+        // Nobody in the others passed the filters, or they are split by windows.
+        .filter(|(_, counts)| *counts != Counts::default())
         .map(|(key, counts)| Cell {
             key: query
                 .by
@@ -139,10 +152,12 @@ struct Tally<'a> {
     days: HashMap<Held, u64>,
     /// Days that are not in `days` yet: a client's sightings are mostly of one key.
     held: Option<(Held, u64)>,
-    /// What the network at hand is in: cell, site, and whether it is a consumer's.
+    /// What the network at hand is in, day by day.
     network: Option<i64>,
-    touched: Vec<(u32, u32, bool)>,
+    touched: Vec<Touched>,
+    /// The cells of the day at hand, and where in `touched` they begin.
     today: Vec<u32>,
+    today_from: usize,
     /// Address-days before the filters on organisations, and those without one.
     all_days: u64,
     unattributed: u64,
@@ -187,6 +202,7 @@ impl<'a> Tally<'a> {
             network: None,
             touched: Vec::new(),
             today: Vec::new(),
+            today_from: 0,
             all_days: 0,
             unattributed: 0,
             standings: vec![0; Standing::ALL.len()],
@@ -208,8 +224,11 @@ impl<'a> Tally<'a> {
             if day != Some(seen.day) {
                 day = Some(seen.day);
                 self.today.clear();
+                self.today_from = self.touched.len();
             }
-            self.sighting(group.site, seen);
+            if let Some(window) = self.calendar.window(seen.day) {
+                self.sighting(group.site, seen, window);
+            }
         }
         if network.is_none() {
             self.end_of_network();
@@ -217,31 +236,35 @@ impl<'a> Tally<'a> {
         self.account()
     }
 
-    fn sighting(&mut self, site: u32, seen: &Seen) {
+    /// Adds a sighting of a day that counts, in a window.
+    fn sighting(&mut self, site: u32, seen: &Seen, windows: u32) {
         let place = Standing::ALL.iter().position(|s| *s == seen.standing);
         if let Some(told) = place.and_then(|at| self.standings.get_mut(at)) {
             *told += 1;
         }
         let cell = self.cell(seen);
         let facts = seen.facts;
-        let first_today = !self.today.contains(&cell);
-        if first_today {
+        let known = self.today.iter().position(|c| *c == cell);
+        if known.is_none() {
             self.today.push(cell);
             self.all_days += 1;
             self.unattributed += u64::from(facts.unattributed);
         }
+        // A client has one holder a day: all of today's cells pass, or none.
         if !facts.passes {
             return;
         }
-        if let Some((_, counts)) = self.cells.get_mut(at(cell)) {
-            counts.contacts = counts.contacts.saturating_add(seen.contacts);
-            counts.address_days += u64::from(first_today);
-        }
-        if first_today {
-            self.touched.push((cell, site, facts.consumer));
-            if let Some(organisation) = facts.organisation {
-                self.hold((cell, organisation, seen.day / 64), 1 << (seen.day % 64));
+        let contacts = seen.contacts;
+        if let Some(known) = known {
+            if let Some(touched) = self.touched.get_mut(self.today_from + known) {
+                touched.contacts = touched.contacts.saturating_add(contacts);
             }
+            return;
+        }
+        let consumer = facts.consumer;
+        self.touched.push(Touched { cell, site, consumer, windows, contacts });
+        if let Some(organisation) = facts.organisation {
+            self.hold((cell, organisation, seen.day / 64), 1 << (seen.day % 64));
         }
     }
 
@@ -271,60 +294,104 @@ impl<'a> Tally<'a> {
             place: seen.facts.place,
             signal: if self.axes.signal { seen.signal } else { 0 },
             vantage: if self.axes.vantage { seen.vantage } else { 0 },
+            windows: 0,
         };
         if let Some((last, cell)) = self.last
             && last == key
         {
             return cell;
         }
+        let cell = self.number(key);
+        self.last = Some((key, cell));
+        cell
+    }
+
+    /// The part of a cell that was seen in these windows and no others.
+    fn within(&mut self, cell: u32, windows: u32) -> u32 {
+        match self.cells.get(at(cell)) {
+            Some((key, _)) if windows > 0 => self.number(Key { windows, ..*key }),
+            _ => cell,
+        }
+    }
+
+    /// The number of a cell.
+    fn number(&mut self, key: Key) -> u32 {
         let next = u32::try_from(self.cells.len()).unwrap_or(u32::MAX);
         let cell = *self.numbers.entry(key).or_insert(next);
         if cell == next {
             self.cells.push((key, Counts::default()));
         }
-        self.last = Some((key, cell));
         cell
     }
 
     /// Counts the addresses of the network at hand: one for each cell and site.
     fn end_of_network(&mut self) {
-        self.touched.sort_unstable();
-        let same =
-            |a: &(u32, u32, bool), b: &(u32, u32, bool)| (a.0, a.1) == (b.0, b.1);
-        for touched in self.touched.chunk_by(same) {
-            // Sorted: if it was a consumer's on any day, it is so in the last.
-            let Some((cell, _, consumer)) = touched.last().copied() else { continue };
+        let mut all = std::mem::take(&mut self.touched);
+        all.sort_unstable_by_key(|t| (t.cell, t.site));
+        for days in all.chunk_by(|a, b| (a.cell, a.site) == (b.cell, b.site)) {
+            let windows = days.iter().fold(0, |all, day| all | day.windows);
+            let cell = self.within(days.first().map_or(0, |day| day.cell), windows);
             let Some((_, counts)) = self.cells.get_mut(at(cell)) else { continue };
+            for day in days {
+                counts.address_days += 1;
+                counts.contacts = counts.contacts.saturating_add(day.contacts);
+            }
             if self.network.is_some() {
                 counts.networks_v6 += 1;
             } else {
+                let consumer = days.iter().any(|day| day.consumer);
                 counts.addresses_v4 += 1;
                 counts.addresses_v4_consumer += u64::from(consumer);
             }
         }
-        self.touched.clear();
+        all.clear();
+        self.touched = all;
     }
 
     /// The cells with their organisations.
     fn organisations(&mut self) -> Vec<(Key, Counts)> {
         self.note_held();
-        let mut cells = self.cells.clone();
-        let mut days: Vec<_> = self
-            .days
-            .iter()
-            .map(|((cell, organisation, _), bits)| (*cell, *organisation, bits))
-            .collect();
+        let mut days: Vec<_> =
+            self.days.iter().map(|(held, bits)| (*held, *bits)).collect();
         days.sort_unstable();
-        for held in days.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-            let active: u32 = held.iter().map(|(.., bits)| bits.count_ones()).sum();
-            let cell = held.first().and_then(|(cell, ..)| cells.get_mut(at(*cell)));
-            if let Some((_, counts)) = cell {
+        for held in days.chunk_by(|(a, _), (b, _)| (a.0, a.1) == (b.0, b.1)) {
+            let cell = held.first().map_or(0, |((cell, ..), _)| *cell);
+            let (seen, active) = self.windows_of(held);
+            let seen = self.within(cell, seen);
+            if let Some((_, counts)) = self.cells.get_mut(at(seen)) {
                 counts.organisations += 1;
-                counts.organisations_active +=
-                    u64::from(active >= self.query.active_days_min);
+            }
+            let active = active.map(|windows| self.within(cell, windows));
+            let active = active.and_then(|cell| self.cells.get_mut(at(cell)));
+            if let Some((_, counts)) = active {
+                counts.organisations_active += 1;
             }
         }
-        cells
+        self.cells.clone()
+    }
+
+    /// The windows in which an organisation was seen, and those in which it was active; none
+    /// as bits if none are asked for, `None` if it was never active.
+    fn windows_of(&self, held: &[(Held, u64)]) -> (u32, Option<u32>) {
+        let least = self.query.active_days_min;
+        if self.query.windows.is_empty() {
+            let days: u32 = held.iter().map(|(_, bits)| bits.count_ones()).sum();
+            return (0, (days >= least).then_some(0));
+        }
+        let mut days = [0u32; WINDOWS_MAX];
+        for ((.., word), bits) in held {
+            for bit in (0..64).filter(|bit| bits >> bit & 1 == 1) {
+                let window = self.calendar.window(word * 64 + bit).unwrap_or(0);
+                if let Some(days) = days.get_mut(at(window.trailing_zeros())) {
+                    *days += 1;
+                }
+            }
+        }
+        let among = |least: u32| {
+            let bits = (0u32..).zip(days).filter(|(_, days)| *days >= least);
+            bits.fold(0, |all, (at, _)| all | 1 << at)
+        };
+        (among(1), Some(among(least.max(1))).filter(|windows| *windows > 0))
     }
 
     /// Takes memory for what has grown.
@@ -360,6 +427,7 @@ impl<'a> Tally<'a> {
             Dimension::Kind => place?.kind.map(text),
             Dimension::Signal => clients.signal(key.signal),
             Dimension::Vantage => clients.vantage(key.vantage).map(text),
+            Dimension::Windows => Some(numbers(key.windows)),
         }
     }
 }
@@ -370,6 +438,12 @@ impl<'a> Tally<'a> {
 )]
 fn text(value: impl ToString) -> String {
     value.to_string()
+}
+
+/// The numbers of windows, from 1: `1+3`.
+fn numbers(windows: u32) -> String {
+    let set = (0..u32::BITS).filter(|bit| windows >> bit & 1 == 1);
+    set.map(|bit| (bit + 1).to_string()).collect::<Vec<_>>().join("+")
 }
 
 fn at(number: u32) -> usize {

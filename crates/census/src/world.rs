@@ -308,6 +308,8 @@ pub(crate) fn any_query() -> impl Strategy<Value = Query> {
     let countries = prop::sample::subsequence(vec!["DE", "US"], 0..=1);
     let sectors = prop::sample::subsequence(vec!["health", "government"], 0..=1);
     let span = (any_day(), any_day());
+    let windows = prop::sample::subsequence(vec![0, 1, 2, 3], 2..=3);
+    let span = (span, windows);
     (by, weights, kinds, roles, on, products, (countries, sectors, span, 1u32..4))
         .prop_map(
             |(
@@ -317,22 +319,44 @@ pub(crate) fn any_query() -> impl Strategy<Value = Query> {
                 roles,
                 on,
                 products,
-                (countries, sectors, span, m),
-            )| Query {
-                products: products.into_iter().map(ProductId::from).collect(),
-                by,
-                on,
-                roles,
-                weight_min,
-                organisation_kinds: kinds,
-                active_days_min: m,
-                countries: countries.iter().map(|c| c.parse().unwrap()).collect(),
-                sectors: sectors.into_iter().map(SectorId::from).collect(),
-                ..Query::new(
-                    DayRange::new(span.0.min(span.1), span.0.max(span.1)).unwrap(),
-                )
+                (countries, sectors, (span, windows), m),
+            )| {
+                let days =
+                    DayRange::new(span.0.min(span.1), span.0.max(span.1)).unwrap();
+                let (by, days, windows) = windowed(by, days, &windows);
+                Query {
+                    products: products.into_iter().map(ProductId::from).collect(),
+                    by,
+                    windows,
+                    on,
+                    roles,
+                    weight_min,
+                    organisation_kinds: kinds,
+                    active_days_min: m,
+                    countries: countries.iter().map(|c| c.parse().unwrap()).collect(),
+                    sectors: sectors.into_iter().map(SectorId::from).collect(),
+                    ..Query::new(days)
+                }
             },
         )
+}
+
+/// Windows of three days for a question that is split by them, and no other split in time.
+fn windowed(
+    mut by: Vec<Dimension>,
+    span: DayRange,
+    numbers: &[i32],
+) -> (Vec<Dimension>, DayRange, Vec<DayRange>) {
+    if !by.contains(&Dimension::Windows) {
+        return (by, span, Vec::new());
+    }
+    let time = [Dimension::Month, Dimension::Week, Dimension::Day];
+    by.retain(|dimension| !time.contains(dimension));
+    let window = |n: &i32| {
+        let first = days().first().plus(n * 3);
+        DayRange::new(first, first.plus(2)).unwrap()
+    };
+    (by, days(), numbers.iter().map(window).collect())
 }
 
 impl World {
@@ -463,6 +487,8 @@ impl Counted<'_> {
             }
             Dimension::Signal => Some(s.signal.to_string()),
             Dimension::Vantage => Some(s.vantage.to_string()),
+            // Known of an address as a whole only: `World::cohorts`.
+            Dimension::Windows => Some(String::new()),
         }
     }
 }
@@ -474,8 +500,11 @@ struct Sets {
     consumer: BTreeSet<Client>,
     address_days: BTreeSet<(Client, Day)>,
     organisation_days: BTreeMap<OrgId, BTreeSet<Day>>,
-    contacts: u64,
+    contacts: BTreeMap<Client, u64>,
 }
+
+/// A cell's values in the order of cells: what is not known last.
+type Ordered = Vec<(bool, Option<String>)>;
 
 impl World {
     fn counted(&self, query: &Query) -> Vec<Counted<'_>> {
@@ -483,7 +512,7 @@ impl World {
             endpoints().into_iter().map(|e| (e.id.clone(), e)).collect();
         self.sightings
             .iter()
-            .filter(|s| query.days.contains(s.day))
+            .filter(|s| query.counted().iter().any(|days| days.contains(s.day)))
             .map(|sighting| {
                 let on = match query.on {
                     Dating::Frozen(day) => day,
@@ -510,7 +539,50 @@ impl World {
 
     /// The cells of `query` and its share of unattributed address-days, by hand.
     pub(crate) fn census(&self, query: &Query) -> (Vec<Cell>, f64) {
-        let mut cells: BTreeMap<Vec<(bool, Option<String>)>, Sets> = BTreeMap::new();
+        let (cells, share) = self.sets(query);
+        let counts = if query.windows.is_empty() {
+            cells.into_iter().map(|(key, sets)| (key, sets.counts(query))).collect()
+        } else {
+            self.cohorts(query)
+        };
+        let cells = counts.into_iter().map(|(key, counts)| Cell {
+            key: key.into_iter().map(|(_, v)| v).collect(),
+            counts,
+        });
+        (cells.collect(), share)
+    }
+
+    /// The counts of each cell and set of windows: what is in those and in no other.
+    fn cohorts(&self, query: &Query) -> BTreeMap<Ordered, Counts> {
+        let of_window = |days: &DayRange| {
+            self.sets(&Query { windows: vec![*days], ..query.clone() }).0
+        };
+        let windows: Vec<_> = query.windows.iter().map(of_window).collect();
+        let keys: BTreeSet<_> = windows.iter().flat_map(BTreeMap::keys).collect();
+        let mut out = BTreeMap::new();
+        for key in keys {
+            let cell: Vec<_> = windows.iter().map(|w| w.get(key)).collect();
+            for bits in 1u32..1 << windows.len() {
+                let counts = exactly(&cell, bits, query);
+                if counts == Counts::default() {
+                    continue;
+                }
+                let numbers: Vec<_> = (0..windows.len())
+                    .filter(|at| bits >> at & 1 == 1)
+                    .map(|at| (at + 1).to_string())
+                    .collect();
+                let mut key = key.clone();
+                let at = query.by.iter().position(|d| *d == Dimension::Windows);
+                key[at.unwrap()].1 = Some(numbers.join("+"));
+                out.insert(key, counts);
+            }
+        }
+        out
+    }
+
+    /// What is in each cell, and the share of unattributed address-days.
+    fn sets(&self, query: &Query) -> (BTreeMap<Ordered, Sets>, f64) {
+        let mut cells: BTreeMap<Ordered, Sets> = BTreeMap::new();
         let mut days: BTreeSet<(Vec<Option<String>>, Client, Day, bool)> =
             BTreeSet::new();
         for counted in self.counted(query).iter().filter(|c| is_use(&c.endpoint, query))
@@ -534,7 +606,7 @@ impl World {
                 sets.v6.insert((s.client.address.halves().0, s.client.site.clone()));
             }
             sets.address_days.insert((s.client.clone(), s.day));
-            sets.contacts += s.contacts;
+            *sets.contacts.entry(s.client.clone()).or_default() += s.contacts;
             if let Some(id) = counted.stands(query) {
                 sets.organisation_days.entry(id.clone()).or_default().insert(s.day);
             }
@@ -543,13 +615,6 @@ impl World {
         let number = |n: usize| f64::from(u32::try_from(n).unwrap());
         let share =
             if days.is_empty() { 0.0 } else { number(nobody) / number(days.len()) };
-        let cells = cells
-            .into_iter()
-            .map(|(key, sets)| Cell {
-                key: key.into_iter().map(|(_, v)| v).collect(),
-                counts: sets.counts(query),
-            })
-            .collect();
         (cells, share)
     }
 
@@ -657,9 +722,56 @@ impl Sets {
             organisations: size(self.organisation_days.len()),
             organisations_active: size(active.count()),
             address_days: size(self.address_days.len()),
-            contacts: self.contacts,
+            contacts: self.contacts.values().sum(),
             addresses_v4_consumer: size(self.consumer.len()),
         }
+    }
+}
+
+/// The counts of what is in the windows of `bits` and in no other.
+fn exactly(windows: &[Option<&Sets>], bits: u32, query: &Query) -> Counts {
+    fn members<T: Ord + Clone>(
+        windows: &[Option<&Sets>],
+        bits: u32,
+        of: impl Fn(&Sets) -> BTreeSet<T>,
+    ) -> BTreeSet<T> {
+        let sets: Vec<_> =
+            windows.iter().map(|w| w.map(&of).unwrap_or_default()).collect();
+        let all: BTreeSet<T> = sets.iter().flatten().cloned().collect();
+        let is = |value: &T| {
+            (0..)
+                .zip(&sets)
+                .all(|(at, set)| set.contains(value) == (bits >> at & 1 == 1))
+        };
+        all.into_iter().filter(is).collect()
+    }
+    let size = |n: usize| u64::try_from(n).unwrap();
+    let least = usize::try_from(query.active_days_min).unwrap();
+    let v4 = members(windows, bits, |s| s.v4.clone());
+    let v6 = members(windows, bits, |s| s.v6.clone());
+    let here = |client: &Client| {
+        let network = (client.address.halves().0, client.site.clone());
+        v4.contains(client) || v6.contains(&network) && !client.address.is_v4()
+    };
+    let sets = || windows.iter().copied().flatten();
+    let days = sets().flat_map(|s| &s.address_days).filter(|(client, _)| here(client));
+    let contacts = sets().flat_map(|s| &s.contacts).filter(|(client, _)| here(client));
+    let consumers: BTreeSet<_> = sets().flat_map(|s| &s.consumer).collect();
+    let active = |s: &Sets| {
+        let days = s.organisation_days.iter();
+        days.filter(|(_, d)| d.len() >= least).map(|(id, _)| id.clone()).collect()
+    };
+    let organisations = |s: &Sets| s.organisation_days.keys().cloned().collect();
+    Counts {
+        addresses_v4: size(v4.len()),
+        networks_v6: size(v6.len()),
+        organisations: size(members(windows, bits, organisations).len()),
+        organisations_active: size(members(windows, bits, active).len()),
+        address_days: size(days.count()),
+        contacts: contacts.map(|(_, contacts)| contacts).sum(),
+        addresses_v4_consumer: size(
+            v4.iter().filter(|c| consumers.contains(c)).count(),
+        ),
     }
 }
 

@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+/// How many windows a question may tell apart.
+pub const WINDOWS_MAX: usize = 8;
+
 /// What to count.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Query {
@@ -23,6 +26,10 @@ pub struct Query {
     pub by: Vec<Dimension>,
     /// Days counted.
     pub days: DayRange,
+    /// Windows within `days` that [`Dimension::Windows`] tells apart: apart from each other,
+    /// of one length, at most [`WINDOWS_MAX`]. Days in none of them are not counted. Empty
+    /// unless cells are split by windows.
+    pub windows: Vec<DayRange>,
     /// Which map of holders is used.
     pub on: Dating,
     /// Leaves out what was only learnt after this day.
@@ -50,6 +57,7 @@ impl Query {
             products: Vec::new(),
             by: vec![Dimension::Product],
             days,
+            windows: Vec::new(),
             on: Dating::Frozen(days.first()),
             known: None,
             roles: vec![Role::Update],
@@ -58,6 +66,14 @@ impl Query {
             active_days_min: 2,
             countries: Vec::new(),
             sectors: Vec::new(),
+        }
+    }
+
+    /// The days that are counted: those of the windows, if there are any.
+    pub fn counted(&self) -> &[DayRange] {
+        match self.windows.as_slice() {
+            [] => std::slice::from_ref(&self.days),
+            windows => windows,
         }
     }
 }
@@ -113,6 +129,9 @@ word! {
         Signal = "signal",
         /// Vantage.
         Vantage = "vantage",
+        /// In which of the question's windows, and in no other, it was seen: `1+3` is in the
+        /// first and third. Each address, network and organisation is in one such cell.
+        Windows = "windows",
     }
 }
 

@@ -223,6 +223,23 @@ impl fmt::Display for DayRange {
     }
 }
 
+/// `2024-04`, or `2024-04-01..2024-04-30` with both ends.
+impl FromStr for DayRange {
+    type Err = BadDate;
+
+    fn from_str(text: &str) -> Result<Self, BadDate> {
+        let bad = || BadDate {
+            text: text.to_owned(),
+            wanted: "range of days (FIRST..LAST, or a month YYYY-MM)",
+        };
+        let Some((first, last)) = text.split_once("..") else {
+            return text.parse().map(Self::month).map_err(|_| bad());
+        };
+        let day = |text: &str| text.parse().map_err(|_| bad());
+        Self::new(day(first)?, day(last)?).ok_or_else(bad)
+    }
+}
+
 /// An ISO week, named by its Monday (days since 1970-01-01).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Week(i32);

@@ -2,11 +2,12 @@
 //! code that `tidegauge assess` uses, and laid beside what is true:
 //!
 //! ```sh
-//! cargo run --profile dev -p tidegauge-simulate --example replicates -- 200 0.03 --write
+//! cargo run --profile dev -p tidegauge-simulate --example replicates -- 334 0.02 --write
 //! ```
 //!
 //! Words: how many of each world, their share of the full size, worlds (all six if none is
-//! named). With `--write` the table goes into `docs/explanation/validation.md`.
+//! named). With `--write` the table goes into `docs/explanation/validation.md`, where that has
+//! a place for this share.
 //!
 //! **Invariant:** seeds are the first of their range, every replicate is in the sums, and
 //! what is estimated never sees what is true.
@@ -19,12 +20,12 @@ use tidegauge_effect::occupancy::weekly::{
     ActDates, Corrected, Settings, Share, StratumRemoval, removal_corrected,
 };
 use tidegauge_effect::{Active, Stratify, Windows};
+use tidegauge_model::estimate::Identification;
 use tidegauge_model::{Day, DayRange, Month};
 use tidegauge_simulate::{Params, Replicate, Replicates, Story};
 
 const SEED_FIRST: u64 = 100_001;
 const ACTIVE: Active = Active { days_min: 2 };
-const BEGIN: &str = "<!-- replicates -->\n";
 const END: &str = "<!-- end of replicates -->";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -49,9 +50,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let docs = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../../docs/explanation/validation.md");
         let text = std::fs::read_to_string(&docs)?;
-        let (head, rest) = text.split_once(BEGIN).ok_or("no place for the table")?;
+        let begin = format!("<!-- replicates {share} -->\n");
+        let (head, rest) = text.split_once(&begin).ok_or("no place for the table")?;
         let (_, tail) = rest.split_once(END).ok_or("no end of the table")?;
-        std::fs::write(&docs, format!("{head}{BEGIN}{table}{END}{tail}"))?;
+        std::fs::write(&docs, format!("{head}{begin}{table}{END}{tail}"))?;
     }
     Ok(())
 }
@@ -82,7 +84,12 @@ fn tried(
     let mut sums = Sums::default();
     for seed in SEED_FIRST..SEED_FIRST + count {
         let replicate = replicates.draw(seed)?;
-        sums.add(&replicate, &estimated(&replicate, seed)?);
+        let found = estimated(&replicate, seed)?;
+        let whole = found.corrected.strata.first().map(|whole| &whole.identified);
+        if let Some(Identification::NotIdentified(rule)) = whole {
+            tell(&format!("{} {seed}: {rule}", story.letter()));
+        }
+        sums.add(&replicate, &found);
     }
     Ok(sums)
 }

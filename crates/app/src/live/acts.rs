@@ -121,7 +121,9 @@ impl Live {
             Ok(windows) => windows,
             Err(why) => return Ok(Err(format!("Not assessed: {why}."))),
         };
-        if let Err(why) = self.opened.require_covered(windows).await {
+        if let Err(why) =
+            self.opened.require_covered(&[windows.before(), windows.after()]).await
+        {
             return Ok(Err(format!("Not assessed: {why}.")));
         }
         let inquiry = Inquiry {

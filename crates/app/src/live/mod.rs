@@ -241,12 +241,13 @@ impl Live {
         };
         let windows = Windows::new(asked.before(), asked.after()).map_err(failed)?;
         let days = DayRange::new(windows.before().first(), windows.after().last());
-        self.opened.require_covered(windows).await.map_err(|error| {
-            CountsError::Refused {
+        self.opened
+            .require_covered(&[windows.before(), windows.after()])
+            .await
+            .map_err(|error| CountsError::Refused {
                 asked: "this comparison".to_owned(),
                 hint: error.to_string(),
-            }
-        })?;
+            })?;
         let days = days.ok_or_else(|| CountsError::Refused {
             asked: "a window that ends before it begins".to_owned(),
             hint: "swap the windows".to_owned(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::bail;
+use tidegauge_model::DayRange;
 use tidegauge_model::count::{Dating, Dimension, Query, Release};
 
 use crate::args::CensusVerb;
@@ -21,9 +22,15 @@ pub(crate) async fn run(
         return census_diff::run([*a, *b], [*from, *to], evidence, settings).await;
     }
     let opened = Opened::open(settings, verb.evidence.map).await?;
-    let days = opened.days(verb.from, verb.to)?;
+    let days = days(verb, &opened)?;
+    opened.require_covered(&verb.window).await?;
+    let mut by = verb.by.clone();
+    if !verb.window.is_empty() && !by.contains(&Dimension::Windows) {
+        by.push(Dimension::Windows);
+    }
     let query = Query {
-        by: verb.by.clone(),
+        by,
+        windows: verb.window.clone(),
         countries: verb.country.clone(),
         sectors: verb.sector.clone(),
         ..opened.query(&verb.evidence, days)?
@@ -47,9 +54,16 @@ pub(crate) async fn run(
     Ok(Outcome::Done)
 }
 
+/// The days asked for: from the first window's first to the last one's last, if there are any.
+fn days(verb: &args::Census, opened: &Opened) -> anyhow::Result<DayRange> {
+    let first = verb.window.iter().map(|w| w.first()).min();
+    let last = verb.window.iter().map(|w| w.last()).max();
+    opened.days(first.or(verb.from), last.or(verb.to))
+}
+
 /// Whether cells of the dimension follow each other in time, so that they make a trend.
 fn is_time(dimension: Dimension) -> bool {
-    matches!(dimension, Dimension::Month | Dimension::Week)
+    matches!(dimension, Dimension::Month | Dimension::Week | Dimension::Windows)
 }
 
 /// The same cells on two maps: a trend on a frozen map says what those did who held the
@@ -116,6 +130,9 @@ pub(crate) fn rows(release: &Release) -> Rows {
         query.organisation_kinds.iter().map(|k| k.as_str()).collect::<Vec<_>>().join(", "),
         query.active_days_min,
     ));
+    for (number, window) in (1..).zip(&query.windows) {
+        rows.notes.push(format!("window {number}: {window}"));
+    }
     rows.notes.push(format!(
         "{:.1} % of address-days are attributed to nobody",
         100.0 * release.unattributed_share()

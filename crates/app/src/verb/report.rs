@@ -59,7 +59,7 @@ pub(crate) async fn make(
         .with_context(|| format!("there is no policy `{}`", verb.compared.policy))?
         .clone();
     let mut desk = Desk::new(opened, verb, &policy)?;
-    opened.require_covered(desk.windows).await?;
+    opened.require_covered(&[desk.windows.before(), desk.windows.after()]).await?;
     let rank_panel = match &verb.rank_panel {
         Some(path) => Some(rank::read(path, &desk.product, &opened.catalog)?),
         None => None,

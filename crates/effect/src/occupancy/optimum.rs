@@ -125,11 +125,38 @@ const SCALE_MIN: f64 = 1e-8;
 fn finish(objective: &impl Objective, start: Vec<f64>, scale: &[f64]) -> Minimum {
     let curvature = objective.curvature(&start);
     let mut minimum = settle(objective, start, curvature, scale);
+    for _ in 0..RESUMED_MAX {
+        if minimum.converged && minimum.covariance.is_some() {
+            break;
+        }
+        let curvature = convex(&minimum.curvature);
+        let at = slide(objective, &minimum.at, &curvature);
+        let at = approach(objective, &at, &curvature);
+        let curvature = objective.curvature(&at);
+        minimum = settle(objective, at, curvature, scale);
+    }
     if !objective.once() {
         minimum.curvature = objective.curvature(&minimum.at);
         minimum.covariance = inverse(&minimum.curvature);
     }
     minimum
+}
+
+/// How often a search that stopped where the function is flat or bends down is begun again
+/// there, with the curvature of the place.
+const RESUMED_MAX: usize = 4;
+/// How often a step down from a ridge is doubled.
+const DOUBLED_MAX: usize = 20;
+/// The least curvature that is taken as it is, as a share of the greatest.
+const FLAT: f64 = 1e-10;
+
+/// A curvature with its downward bends turned up: a search scaled by it leaves a ridge along
+/// the direction in which it falls, as far as that bend says (Nocedal and Wright 2006, 3.4).
+fn convex(curvature: &DMatrix<f64>) -> DMatrix<f64> {
+    let mut of = curvature.clone().symmetric_eigen();
+    let least = of.eigenvalues.amax() * FLAT;
+    of.eigenvalues.apply(|value| *value = value.abs().max(least));
+    symmetric(&of.recompose())
 }
 
 /// The last steps of a search, from `start`, with the curvature there, which is that of
@@ -153,6 +180,32 @@ pub(crate) fn settle(
 
 fn inverse(curvature: &DMatrix<f64>) -> Option<DMatrix<f64>> {
     curvature.clone().cholesky().map(|factor| factor.inverse())
+}
+
+/// Down from a place, along Newton's direction, for as long as a step of twice the length
+/// is better: off a ridge on which the gradient is too small to begin a search.
+fn slide(
+    objective: &impl Objective,
+    start: &[f64],
+    curvature: &DMatrix<f64>,
+) -> Vec<f64> {
+    let (value, gradient) = objective.evaluate(start);
+    let Some(factor) = curvature.clone().cholesky() else { return start.to_vec() };
+    let step = factor.solve(&DVector::from_vec(gradient));
+    let place = |by: f64| -> Vec<f64> {
+        start.iter().zip(step.iter()).map(|(x, s)| x - by * s).collect()
+    };
+    let (mut best, mut by) = ((value, start.to_vec()), 1.0);
+    for _ in 0..DOUBLED_MAX {
+        let at = place(by);
+        let there = objective.evaluate(&at).0;
+        if there.is_nan() || there >= best.0 {
+            break;
+        }
+        best = (there, at);
+        by *= 2.0;
+    }
+    best.1
 }
 
 /// Newton's steps with one curvature, as long as they help.
@@ -329,6 +382,29 @@ pub(crate) mod tests {
         fn weight(&self) -> f64 {
             1.0
         }
+    }
+
+    /// Two hollows and the saddle between them.
+    struct Saddle;
+
+    impl Objective for Saddle {
+        fn evaluate(&self, at: &[f64]) -> (f64, Vec<f64>) {
+            let (x, y) = (at[0], at[1]);
+            let value = (x * x - 1.0).powi(2) + y * y;
+            (value, vec![4.0 * x * (x * x - 1.0), 2.0 * y])
+        }
+
+        fn weight(&self) -> f64 {
+            1.0
+        }
+    }
+
+    #[test]
+    fn a_search_that_stops_on_a_ridge_goes_on_down_its_side() {
+        assert_gradient(&Saddle, &[0.4, 1.3]);
+        let minimum = minimise(&Saddle, &[1e-4, 1.0], &[1.0, 1.0]);
+        assert!(minimum.converged && minimum.covariance.is_some(), "{minimum:?}");
+        assert!((minimum.at[0] - 1.0).abs() < 1e-9, "{minimum:?}");
     }
 
     #[test]

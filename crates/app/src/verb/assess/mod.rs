@@ -57,7 +57,7 @@ pub(crate) async fn run(
         asked,
         draws: verb.draws,
     };
-    opened.require_covered(windows).await?;
+    opened.require_covered(&[windows.before(), windows.after()]).await?;
     let mut audience = Audience::new(verb.evidence.internal);
     let mut tables = Vec::new();
     for query in inquiry.tables(&opened)? {
