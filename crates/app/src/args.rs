@@ -5,10 +5,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 use tidegauge_model::count::{Dating, Dimension};
 use tidegauge_model::{
-    Country, Day, DayRange, Gap, Month, NetworkKind, PolicyId, ProductId, Role,
-    SectorId, VantageId, Weight,
+    Country, Day, DayRange, Gap, Instant, Month, NetworkKind, PolicyId, ProductId,
+    Role, SectorId, VantageId, Weight,
 };
 
 /// Measures how the use of a product rises and falls on the internet, against the dates
@@ -29,6 +30,10 @@ pub(crate) struct Everywhere {
     /// The lake: a folder, or a file:// URL [default: ./lake]
     #[arg(long, global = true, env = "TIDEGAUGE_LAKE", value_name = "DIR|URL")]
     pub(crate) lake: Option<String>,
+    /// Read the lake as it stood then: YYYY-MM-DD (the end of that day) or
+    /// YYYY-MM-DDTHH:MM:SSZ. Catalog and rules are today's
+    #[arg(long, global = true, value_name = "TIME")]
+    pub(crate) as_of: Option<Instant>,
     /// Folder whose `catalog/`, `policies/`, `sectors/` and `vantages/` are read instead
     /// of what is built in
     #[arg(long, global = true, env = "TIDEGAUGE_DATA", value_name = "DIR")]
@@ -112,6 +117,9 @@ pub(crate) enum Verb {
     Watch(Watch),
     /// Write a self-contained report with figures and tables
     Report(Report),
+    /// What was published, and what the same questions say today
+    #[command(subcommand)]
+    Releases(Releases),
     /// Serve the same figures live
     Serve(Serve),
     /// Write a synthetic world with known truth as telemetry
@@ -615,6 +623,13 @@ pub(crate) struct Serve {
     pub(crate) rate: u32,
     #[command(flatten)]
     pub(crate) evidence: Evidence,
+    /// Serve HTTPS with this chain of certificates, in PEM, the server's own first; read
+    /// anew when it is renewed
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// The private key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub(crate) tls_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -637,7 +652,8 @@ pub(crate) struct NewToken {
 }
 
 /// What the holder of a token may see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Clearance {
     /// What everybody may see
     Reader,
@@ -709,6 +725,34 @@ pub(crate) enum WorldName {
     E,
     /// Half of the fall is people leaving, half is visibility
     F,
+}
+
+/// What was published.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Releases {
+    /// List every table of counts that a report showed
+    List,
+    /// Print one as it was published
+    Show {
+        /// As `list` names it
+        id: String,
+    },
+    /// Ask the same question again: what the program, the catalog, the holders and telemetry
+    /// that came later have changed
+    Compare(ReleasesCompare),
+}
+
+/// Which release is compared, and how.
+#[derive(Debug, Args)]
+pub(crate) struct ReleasesCompare {
+    /// As `list` names it
+    pub(crate) id: String,
+    /// Also the figures that are today what they were
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Lift the disclosure rule from what is said today: for the operator's eyes
+    #[arg(long)]
+    pub(crate) internal: bool,
 }
 
 #[derive(Debug, Subcommand)]

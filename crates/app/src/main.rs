@@ -90,6 +90,7 @@ async fn run(verb: Verb, settings: &Settings) -> anyhow::Result<Outcome> {
         Verb::Assess(assess) => verb::assess::run(&assess, settings).await,
         Verb::Exposure(exposure) => verb::exposure::run(&exposure, settings).await,
         Verb::Watch(watch) => verb::watch::run(&watch, settings).await,
+        Verb::Releases(releases) => verb::releases::run(&releases, settings).await,
         Verb::Report(report) => verb::report::run(&report, settings).await,
         Verb::Serve(serve) => verb::serve::run(&serve, settings).await,
         Verb::Simulate(simulate) => verb::simulate::run(&simulate, settings),

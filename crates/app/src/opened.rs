@@ -14,7 +14,7 @@ use tidegauge_enrich::atlas::{Atlas, Rules};
 use tidegauge_enrich::catalog::Catalog;
 use tidegauge_model::count::{Census, Dating, Query, Release};
 use tidegauge_model::estimate::{Estimate, ReleasedEstimate};
-use tidegauge_model::{Day, DayRange, ProductId, Standing};
+use tidegauge_model::{Day, DayRange, Endpoint, Holders, ProductId, Standing};
 use tidegauge_store::Lake;
 
 use crate::settings::Settings;
@@ -38,27 +38,27 @@ impl Opened {
         settings: &Settings,
         map: args::MapRules,
     ) -> anyhow::Result<Self> {
-        let lake = Lake::open(&settings.lake).await?;
+        let lake = settings.open_lake().await?;
         let catalog = knowledge::catalog(settings)?;
         let atlas = Arc::new(atlas(&lake, settings, map).await?);
-        let controls: Vec<ProductId> = catalog
-            .products()
-            .iter()
-            .filter(|p| p.control)
-            .map(|p| p.id.clone())
-            .collect();
-        let counter = Counter::open(
-            &lake,
-            catalog.endpoints(),
-            &controls,
-            Arc::clone(&atlas) as Arc<dyn tidegauge_model::Holders>,
-            tidegauge_census::Settings {
-                memory_bytes: settings.memory_mib << 20,
-                ..tidegauge_census::Settings::default()
-            },
-        )?;
+        let holders = Arc::clone(&atlas) as Arc<dyn Holders>;
+        let counter = counter(&lake, &catalog, catalog.endpoints(), holders, settings)?;
         let covered = counter.days().await?;
         Ok(Self { lake, catalog, atlas, map, counter, covered })
+    }
+
+    /// A counter over the same lake and map with other endpoints.
+    pub(crate) fn counter_with(
+        &self,
+        endpoints: &[Endpoint],
+        settings: &Settings,
+    ) -> anyhow::Result<Counter> {
+        counter(&self.lake, &self.catalog, endpoints, self.holders(), settings)
+    }
+
+    /// Who held which address.
+    pub(crate) fn holders(&self) -> Arc<dyn Holders> {
+        Arc::clone(&self.atlas) as Arc<dyn Holders>
     }
 
     /// The days from `from` to `to`, or those the lake covers.
@@ -183,6 +183,22 @@ impl Opened {
             ..Query::new(days)
         })
     }
+}
+
+fn counter(
+    lake: &Lake,
+    catalog: &Catalog,
+    endpoints: &[Endpoint],
+    holders: Arc<dyn Holders>,
+    settings: &Settings,
+) -> anyhow::Result<Counter> {
+    let controls = catalog.products().iter().filter(|p| p.control);
+    let controls: Vec<ProductId> = controls.map(|p| p.id.clone()).collect();
+    let limits = tidegauge_census::Settings {
+        memory_bytes: settings.memory_mib << 20,
+        ..tidegauge_census::Settings::default()
+    };
+    Ok(Counter::open(lake, endpoints, &controls, holders, limits)?)
 }
 
 /// The shares in words; `None` where there is nothing to tell.

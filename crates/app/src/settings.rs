@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::Deserialize;
+use tidegauge_model::Instant;
+use tidegauge_store::Lake;
 
 use crate::args::{Everywhere, Format, LogFormat};
 
@@ -33,6 +35,8 @@ const COLLECT_STATE: &str = "./collect";
 pub(crate) struct Settings {
     /// Folder or URL of the lake.
     pub(crate) lake: String,
+    /// The lake is read as it stood then.
+    pub(crate) as_of: Option<Instant>,
     /// Folder of catalog, policies, sectors and vantages; `None` for what is built in.
     pub(crate) data: Option<PathBuf>,
     /// File that says which ids are one organisation.
@@ -95,6 +99,14 @@ struct File {
 }
 
 impl Settings {
+    /// Opens the lake, as it stands or stood.
+    pub(crate) async fn open_lake(&self) -> tidegauge_store::Result<Lake> {
+        match self.as_of {
+            Some(as_of) => Lake::open_as_of(&self.lake, as_of).await,
+            None => Lake::open(&self.lake).await,
+        }
+    }
+
     /// Reads the settings file, if there is one, and puts what was typed above it.
     pub(crate) fn gather(typed: &Everywhere) -> anyhow::Result<Self> {
         let file = match &typed.config {
@@ -104,6 +116,7 @@ impl Settings {
         };
         let settings = Self {
             lake: typed.lake.clone().or(file.lake).unwrap_or_else(|| LAKE.to_owned()),
+            as_of: typed.as_of,
             data: typed.data.clone().or(file.data),
             organisations: typed.organisations.clone().or(file.organisations),
             format: typed.format.or(file.format).unwrap_or(Format::Table),
@@ -221,6 +234,7 @@ mod tests {
     fn the_printed_file_reads_back() {
         let settings = Settings {
             lake: "a \"quoted\" lake".to_owned(),
+            as_of: None,
             data: Some(PathBuf::from("here")),
             organisations: Some(PathBuf::from("them.toml")),
             format: Format::Csv,

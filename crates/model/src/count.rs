@@ -1,6 +1,7 @@
 //! Counts: what to count, the cells, and the only form in which they leave the house.
 //!
-//! **Invariant:** a [`Release`] can only be made by a [`Disclosure`] rule. Address-days
+//! **Invariant:** a [`Release`] can only be made by a [`Disclosure`] rule, or read back from
+//! where one was kept. Address-days
 //! partition over cells; addresses and organisations need not, and no code adds them.
 
 use serde::Serialize;
@@ -18,7 +19,7 @@ use std::str::FromStr;
 pub const WINDOWS_MAX: usize = 8;
 
 /// What to count.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Query {
     /// Only these products; empty means all.
     pub products: Vec<ProductId>,
@@ -29,6 +30,7 @@ pub struct Query {
     /// Windows within `days` that [`Dimension::Windows`] tells apart: apart from each other,
     /// of one length, at most [`WINDOWS_MAX`]. Days in none of them are not counted. Empty
     /// unless cells are split by windows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub windows: Vec<DayRange>,
     /// Which map of holders is used.
     pub on: Dating,
@@ -79,7 +81,7 @@ impl Query {
 }
 
 /// Which map of holders a count uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Dating {
     /// The map as it stood on one day.
     Frozen(Day),
@@ -146,7 +148,7 @@ pub struct Cell {
 }
 
 /// What is counted in a cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts {
     /// Distinct IPv4 addresses, all kinds of network.
     pub addresses_v4: u64,
@@ -187,7 +189,7 @@ pub trait Disclosure {
 }
 
 /// Counts that passed a disclosure rule.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Release {
     query: Query,
     rows: Vec<ReleasedCell>,
@@ -196,7 +198,7 @@ pub struct Release {
 }
 
 /// A cell as it may be shown.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReleasedCell {
     /// One value per dimension; `None` is "not known".
     pub key: Vec<Option<String>>,

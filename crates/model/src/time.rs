@@ -29,6 +29,11 @@ impl Instant {
         Self(seconds.saturating_mul(1_000_000).saturating_add(i64::from(micros)))
     }
 
+    /// From milliseconds since the epoch, saturating.
+    pub fn from_unix_millis(millis: i64) -> Self {
+        Self(millis.saturating_mul(1_000))
+    }
+
     /// The UTC day that contains this instant.
     pub fn day(self) -> Day {
         let days = self.0.div_euclid(MICROS_PER_DAY);
@@ -45,6 +50,21 @@ impl Instant {
     #[must_use]
     pub fn plus_seconds(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
+    }
+}
+
+/// `2024-04-01T12:00:00Z`, with any offset; a date alone is the end of its day.
+impl FromStr for Instant {
+    type Err = BadDate;
+
+    fn from_str(text: &str) -> Result<Self, BadDate> {
+        if let Ok(day) = text.parse::<Day>() {
+            return Ok(Self(day.plus(1).start().0 - 1));
+        }
+        let wanted = "time (YYYY-MM-DD, or YYYY-MM-DDTHH:MM:SSZ)";
+        let at = text.parse::<jiff::Timestamp>();
+        let at = at.map_err(|_| BadDate { text: text.to_owned(), wanted })?;
+        Ok(Self(at.as_microsecond()))
     }
 }
 
@@ -162,10 +182,29 @@ impl From<Day> for String {
 }
 
 /// Both ends included. **Invariant:** `first <= last`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(try_from = "Ends")]
 pub struct DayRange {
     first: Day,
     last: Day,
+}
+
+/// A range as it is read, the wrong way round or not.
+#[derive(Deserialize)]
+struct Ends {
+    first: Day,
+    last: Day,
+}
+
+impl TryFrom<Ends> for DayRange {
+    type Error = BadDate;
+
+    fn try_from(Ends { first, last }: Ends) -> Result<Self, BadDate> {
+        let text = format!("{first}..{last}");
+        Self::new(first, last).ok_or(BadDate { text, wanted: "range of days" })
+    }
 }
 
 impl DayRange {

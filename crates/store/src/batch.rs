@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
+use tidegauge_model::count::Release;
 use tidegauge_model::{
     Coverage, Day, EndpointId, Instant, Month, ResolvedDay, Sighting, VantageId,
 };
@@ -30,6 +31,17 @@ pub struct Batch {
     pub resolutions: Vec<ResolvedDay>,
     /// The run that made it.
     pub run: RunRecord,
+}
+
+/// A release as it was published.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Published {
+    /// Names it: the run that made it and its place among what that run released.
+    pub id: String,
+    /// When it was made.
+    pub made: Instant,
+    /// What was shown.
+    pub release: Release,
 }
 
 /// What was run, on what, with which versions.

@@ -52,6 +52,15 @@ pub enum Error {
         /// What to do.
         hint: &'static str,
     },
+    /// Whoever asked must act: what is past is not changed.
+    #[error(
+        "this is the lake as of {as_of}, which is only read\nhint: leave --as-of away to \
+         write"
+    )]
+    Past {
+        /// When.
+        as_of: tidegauge_model::Instant,
+    },
     /// Others wrote all the time.
     #[error(
         "table `{table}` was changed by others {attempts} times while this was being \

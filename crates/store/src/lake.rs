@@ -38,8 +38,18 @@ impl Lake {
     /// Opens the lake at a path or `file://` URL. It need not exist yet: the first append
     /// makes it. Fails if a newer program wrote it. Runs within tokio.
     pub async fn open(location: &str) -> Result<Self> {
+        Self::opened(location, None).await
+    }
+
+    /// Opens the lake as it stood at an instant, by the clocks of those who wrote it. It can
+    /// be read and not changed; files that a vacuum has removed since are missing.
+    pub async fn open_as_of(location: &str, as_of: Instant) -> Result<Self> {
+        Self::opened(location, Some(as_of)).await
+    }
+
+    async fn opened(location: &str, as_of: Option<Instant>) -> Result<Self> {
         let root = root(location)?;
-        let log = |table| Ok((table, Log::new(table, &root)?));
+        let log = |table| Ok((table, Log::new(table, &root, as_of)?));
         let logs = Table::ALL.into_iter().map(log).collect::<Result<_>>()?;
         let lake = Self { logs: Arc::new(logs), root };
         lake.log(Table::Sightings).load().await?;

@@ -24,7 +24,7 @@ mod rows;
 pub mod schema;
 mod snapshot;
 
-pub use batch::{Appended, Batch, RunRecord};
+pub use batch::{Appended, Batch, Published, RunRecord};
 pub use error::{Error, Result};
 pub use fingerprint::Fingerprint;
 pub use lake::Lake;

@@ -20,6 +20,7 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::Deserialize;
+use tidegauge_model::Instant;
 use url::Url;
 
 use crate::error::{Error, Result, access, is_full};
@@ -47,6 +48,8 @@ pub(crate) struct Log {
     store: LogStoreRef,
     /// The table's folder, as a path in the store.
     root: Path,
+    /// Only what was committed until then is there, and nothing can be added.
+    as_of: Option<Instant>,
     /// The newest state seen, so that the next look reads only what came after it.
     newest: Mutex<Option<Arc<State>>>,
 }
@@ -97,7 +100,11 @@ impl State {
 
 impl Log {
     /// The log of `table` in the lake at `root`, a URL that ends in a slash.
-    pub(crate) fn new(table: Table, root: &Url) -> Result<Self> {
+    pub(crate) fn new(
+        table: Table,
+        root: &Url,
+        as_of: Option<Instant>,
+    ) -> Result<Self> {
         let failed = |source| log_error(table, source);
         let url = root.join(&format!("{}/", table.name())).map_err(|error| {
             Error::Location {
@@ -111,7 +118,7 @@ impl Log {
             .map_err(failed)?;
         let root = Path::from_url_path(store.root_url().path())
             .map_err(|source| access(store.root_url(), source))?;
-        Ok(Self { table, store, root, newest: Mutex::new(None) })
+        Ok(Self { table, store, root, as_of, newest: Mutex::new(None) })
     }
 
     /// The store with the table's folder as its root.
@@ -128,6 +135,7 @@ impl Log {
     pub(crate) async fn load(&self) -> Result<Option<Arc<State>>> {
         let known = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let state = match known {
+            Some(state) if self.as_of.is_some() => state,
             Some(state) => self.advance(state).await?,
             None => match self.load_afresh().await? {
                 Some(state) => Arc::new(state),
@@ -143,6 +151,7 @@ impl Log {
 
     /// The newest state; makes the table if it does not exist.
     pub(crate) async fn load_or_create(&self) -> Result<Arc<State>> {
+        self.writable()?;
         if let Some(state) = self.load().await? {
             return Ok(state);
         }
@@ -153,6 +162,14 @@ impl Log {
             reason: "the table was made and is not there".to_owned(),
             hint: "check that nothing else cleans up this folder",
         })
+    }
+
+    /// Fails where the past is looked at.
+    pub(crate) fn writable(&self) -> Result<()> {
+        match self.as_of {
+            Some(as_of) => Err(Error::Past { as_of }),
+            None => Ok(()),
+        }
     }
 
     /// Commits `actions` with `transactions`. A racing commit of any of them is a conflict.
@@ -268,7 +285,7 @@ impl Log {
         let mut version = state.version;
         while let Some(entry) = self.read_entry(version + 1).await? {
             version += 1;
-            found.extend(entry);
+            found.extend(entry.transactions);
         }
         if version == state.version {
             return Ok(state);
@@ -283,10 +300,17 @@ impl Log {
 
     /// Reads the log from its newest checkpoint on.
     async fn load_afresh(&self) -> Result<Option<State>> {
-        let (entries, checkpoints) = self.list().await?;
-        let Some(last) = entries.last().max(checkpoints.last()).copied() else {
+        let (entries, mut checkpoints) = self.list().await?;
+        let Some(mut last) = entries.last().max(checkpoints.last()).copied() else {
             return Ok(None);
         };
+        if let Some(as_of) = self.as_of {
+            let Some(then) = self.version_of(as_of, last).await? else {
+                return Ok(None);
+            };
+            last = then;
+            checkpoints.retain(|version| *version <= then);
+        }
         let checkpoint = checkpoints.last().copied();
         let mut transactions = HashSet::new();
         if let Some(version) = checkpoint {
@@ -300,12 +324,26 @@ impl Log {
             let Some(entry) = self.read_entry(version).await? else {
                 return Err(self.damaged(version, "this log entry is missing"));
             };
-            transactions.extend(entry);
+            transactions.extend(entry.transactions);
         }
         let delta = self.load_delta(None, last).await?;
         let state = State { version: last, delta, transactions };
         self.check(&state)?;
         Ok(Some(state))
+    }
+
+    /// The newest version up to `last` that was committed until `as_of`: `None` if the table
+    /// was not there yet. The making of a table has no time; it is with the commit after it.
+    async fn version_of(&self, as_of: Instant, last: u64) -> Result<Option<u64>> {
+        for version in (0..=last).rev() {
+            let Some(entry) = self.read_entry(version).await? else {
+                return Err(self.damaged(version, "this log entry is missing"));
+            };
+            if entry.committed.is_some_and(|at| at <= as_of) {
+                return Ok(Some(version));
+            }
+        }
+        Ok(None)
     }
 
     async fn load_delta(
@@ -345,20 +383,22 @@ impl Log {
         Ok((entries, checkpoints))
     }
 
-    /// The transaction ids of a log entry, or `None` if there is no such entry.
-    async fn read_entry(&self, version: u64) -> Result<Option<Vec<String>>> {
+    /// A log entry, or `None` if there is no such entry.
+    async fn read_entry(&self, version: u64) -> Result<Option<Entry>> {
         let entry = self.store.read_commit_entry(version).await;
         let Some(bytes) = entry.map_err(|source| log_error(self.table, source))? else {
             return Ok(None);
         };
-        let mut found = Vec::new();
+        let mut found = Entry::default();
         let mut lines = 0;
         for line in bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
             lines += 1;
-            let entry: Entry = serde_json::from_slice(line).map_err(|error| {
+            let line: Line = serde_json::from_slice(line).map_err(|error| {
                 self.damaged(version, &format!("line {lines} is not JSON: {error}"))
             })?;
-            found.extend(entry.txn.map(|txn| txn.app_id));
+            found.transactions.extend(line.txn.map(|txn| txn.app_id));
+            let at = line.commit_info.and_then(|info| info.timestamp);
+            found.committed = at.map(Instant::from_unix_millis).or(found.committed);
         }
         if lines == 0 {
             return Err(self.damaged(version, "the log entry is empty"));
@@ -513,10 +553,26 @@ fn log_error(table: Table, source: DeltaTableError) -> Error {
     }
 }
 
+/// What is read of a log entry.
+#[derive(Default)]
+struct Entry {
+    transactions: Vec<String>,
+    /// When it was committed, by the clock of who committed.
+    committed: Option<Instant>,
+}
+
 /// What is read of a line of a log entry.
 #[derive(Deserialize)]
-struct Entry {
+#[serde(rename_all = "camelCase")]
+struct Line {
     txn: Option<Txn>,
+    commit_info: Option<CommitInfo>,
+}
+
+#[derive(Deserialize)]
+struct CommitInfo {
+    /// Milliseconds since 1970 (Delta protocol, "Commit Provenance Information").
+    timestamp: Option<i64>,
 }
 
 #[derive(Deserialize)]

@@ -52,6 +52,7 @@ impl Lake {
     /// writers need not wait. The old files stay until [`Lake::vacuum`].
     pub async fn compact(&self, table: Table) -> Result<Compacted> {
         let log = self.log(table);
+        log.writable()?;
         for _ in 0..ATTEMPTS_MAX {
             let Some(state) = log.load().await? else {
                 return Ok(Compacted::default());
@@ -88,8 +89,9 @@ impl Lake {
     /// `before` must lie well before now: a writer at work has files that no version names
     /// yet.
     pub async fn vacuum(&self, table: Table, before: Instant) -> Result<Vacuumed> {
-        let snapshot = self.snapshot(table).await?;
         let log = self.log(table);
+        log.writable()?;
+        let snapshot = self.snapshot(table).await?;
         let named: HashSet<_> = snapshot.files.iter().map(|f| f.path.clone()).collect();
         let store = log.files();
         let failed = |source| access(log.url(), source);

@@ -13,7 +13,7 @@ use tidegauge_model::{
     Coverage, DayRange, Endpoint, Observation, ResolvedDay, Sighting, Vantage,
 };
 
-use crate::batch::{RunRecord, batch_transaction};
+use crate::batch::{Published, RunRecord, batch_transaction};
 use crate::error::{Error, Result};
 use crate::{Lake, Snapshot, Table, files, rows};
 
@@ -119,6 +119,13 @@ impl Lake {
         let mut runs = self.collect(Table::Runs, rows::to_runs).await?;
         runs.sort_by(|a, b| (a.started, &a.id).cmp(&(b.started, &b.id)));
         Ok(runs)
+    }
+
+    /// Every release that was published, oldest first.
+    pub async fn releases(&self) -> Result<Vec<Published>> {
+        let mut releases = self.collect(Table::Releases, rows::to_releases).await?;
+        releases.sort_by(|a, b| (a.made, &a.id).cmp(&(b.made, &b.id)));
+        Ok(releases)
     }
 
     /// The catalog as last written, sorted by id.

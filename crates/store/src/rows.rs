@@ -26,7 +26,7 @@ use tidegauge_model::{
 };
 
 use crate::Table;
-use crate::batch::RunRecord;
+use crate::batch::{Published, RunRecord};
 use crate::schema::column as c;
 
 /// Why rows cannot be turned into records; ends up in a `Damaged` error.
@@ -519,6 +519,21 @@ pub(crate) fn from_release(
         text(&json(release)),
     ];
     batch(Table::Releases, columns)
+}
+
+pub(crate) fn to_releases(rows: &RecordBatch) -> Read<Vec<Published>> {
+    let r = Rows(rows);
+    let (id, made) = (r.texts(c::ID), r.instants(c::MADE));
+    let release = r.texts(c::RELEASE);
+    (0..rows.num_rows())
+        .map(|i| {
+            Ok(Published {
+                id: id.value(i).to_owned(),
+                made: Instant(made.value(i)),
+                release: json_read(release.value(i))?,
+            })
+        })
+        .collect()
 }
 
 /// Findings as rows.

@@ -28,7 +28,7 @@ pub(crate) async fn run(
     verb: &args::Atlas,
     settings: &Settings,
 ) -> anyhow::Result<Outcome> {
-    let lake = Lake::open(&settings.lake).await?;
+    let lake = settings.open_lake().await?;
     match verb {
         args::Atlas::Import { source, name, snapshot, files } => {
             anyhow::ensure!(

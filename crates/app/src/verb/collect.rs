@@ -36,7 +36,7 @@ async fn ready(
     settings: &Settings,
 ) -> anyhow::Result<(Plan, Lake)> {
     let plan = plan(verb, settings)?;
-    let lake = Lake::open(&settings.lake).await?;
+    let lake = settings.open_lake().await?;
     if verb.check {
         collect::try_sockets(&plan)?;
     }

@@ -43,7 +43,7 @@ pub(crate) async fn run(
     let lake_path = verb.out.join("lake");
     let lake_path = lake_path.to_str().context("the output path is not UTF-8")?;
     let settings = Settings { lake: lake_path.to_owned(), ..settings.clone() };
-    let lake = Lake::open(&settings.lake).await?;
+    let lake = settings.open_lake().await?;
     lake.record_run(&world_record(verb, started)).await?;
     import_registry(&lake, &world.join("registry")).await?;
     ingest_world(&lake, &world, &settings).await?;

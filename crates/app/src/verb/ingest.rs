@@ -1,7 +1,6 @@
 //! `tidegauge ingest`: telemetry into the lake.
 
 use anyhow::Context;
-use tidegauge_store::Lake;
 use tidegauge_store::import::Mapping;
 
 use crate::output::{Rows, Value};
@@ -21,7 +20,7 @@ pub(crate) async fn run(
         Some(path) => Some(read_mapping(path)?),
         None => None,
     };
-    let lake = Lake::open(&settings.lake).await?;
+    let lake = settings.open_lake().await?;
     let plan = Plan {
         paths: &verb.paths,
         vantage: &vantage,

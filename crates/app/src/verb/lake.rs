@@ -13,7 +13,7 @@ pub(crate) async fn run(
     verb: &args::Lake,
     settings: &Settings,
 ) -> anyhow::Result<Outcome> {
-    let lake = Lake::open(&settings.lake).await?;
+    let lake = settings.open_lake().await?;
     anyhow::ensure!(
         lake.snapshot(Table::Sightings).await?.version >= 0
             || lake.snapshot(Table::Atlas).await?.version >= 0,

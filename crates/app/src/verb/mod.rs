@@ -13,6 +13,7 @@ pub(crate) mod ingest;
 pub(crate) mod lake;
 pub(crate) mod manual;
 pub(crate) mod panel;
+pub(crate) mod releases;
 pub(crate) mod report;
 pub(crate) mod serve;
 pub(crate) mod simulate;

@@ -102,7 +102,10 @@ pub(crate) async fn make(
         synthetic: simulated.as_ref().map(|s| s.synthetic.clone()),
         expansion: simulated.map(|s| s.expansion),
     };
-    record(opened, &report, &run).await?;
+    // A report of the past is none of the present's.
+    if settings.as_of.is_none() {
+        record(opened, &report, &run).await?;
+    }
     Ok(report)
 }
 

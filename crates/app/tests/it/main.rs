@@ -10,6 +10,8 @@ mod collect;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod killed;
+#[cfg(test)]
 mod maps;
 #[cfg(test)]
 mod real_input;

@@ -2,9 +2,16 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 use serde_json::Value;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+};
 
 use crate::run::House;
 use crate::whole_way::filled;
@@ -24,8 +31,8 @@ impl Served {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let words = BufReader::new(child.stderr.take().unwrap());
         let mut served = Self { child, words, address: String::new() };
-        let line = served.until("serving on http://");
-        let address = line.split("http://").nth(1).unwrap();
+        let line = served.until("serving on http");
+        let address = line.split("://").nth(1).unwrap();
         served.address = address.trim().trim_end_matches('/').to_owned();
         served
     }
@@ -42,20 +49,48 @@ impl Served {
 
     /// Asks for a path; status and body.
     fn get(&self, path: &str, token: Option<&str>) -> (u16, String) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let stream = TcpStream::connect(&self.address).unwrap();
+        self.ask(stream, path, token).unwrap()
+    }
+
+    /// Asks by HTTPS, of a server that has this certificate.
+    fn get_https(
+        &self,
+        path: &str,
+        certificate: &Path,
+    ) -> std::io::Result<(u16, String)> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(certificate).unwrap()).unwrap();
+        let config =
+            ClientConfig::builder_with_provider(ring::default_provider().into())
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+        let name = "127.0.0.1".try_into().unwrap();
+        let client = ClientConnection::new(config.into(), name).unwrap();
+        let stream = TcpStream::connect(&self.address)?;
+        self.ask(StreamOwned::new(client, stream), path, None)
+    }
+
+    fn ask(
+        &self,
+        mut stream: impl Read + Write,
+        path: &str,
+        token: Option<&str>,
+    ) -> std::io::Result<(u16, String)> {
         let token = token
             .map_or_else(String::new, |t| format!("authorization: Bearer {t}\r\n"));
         write!(
             stream,
             "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{token}\r\n",
             self.address
-        )
-        .unwrap();
+        )?;
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
+        stream.read_to_string(&mut answer)?;
         let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
         let body = answer.split_once("\r\n\r\n").unwrap().1;
-        (status, body.to_owned())
+        Ok((status, body.to_owned()))
     }
 }
 
@@ -76,6 +111,57 @@ fn other_machines_need_a_token() {
     let ended = house.run(&["serve", "--tokens", "none.toml"]);
     assert_eq!(ended.code, 1);
     assert!(ended.words.contains("none.toml cannot be read"), "{}", ended.words);
+}
+
+#[test]
+fn https_goes_on_while_certificates_are_renewed() {
+    let house = filled();
+    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tls");
+    let install = |name: &str| {
+        for kind in ["key", "pem"] {
+            let file = std::fs::read(made.join(format!("{name}.{kind}"))).unwrap();
+            house.file(&format!("own.{kind}"), file);
+        }
+    };
+    install("first");
+    let tls = ["--tls-certificate", "own.pem", "--tls-key", "own.key"];
+    let mut served = Served::start(&house, &tls);
+    let first = made.join("first.pem");
+    let second = made.join("second.pem");
+    // Says nothing, and keeps nobody waiting.
+    let silent = TcpStream::connect(&served.address).unwrap();
+    assert_eq!(served.get_https("/healthz", &first).unwrap(), (200, "ok\n".to_owned()));
+    assert_eq!(served.get_https("/api/v1/scope", &first).unwrap().0, 200);
+    let mut plain = TcpStream::connect(&served.address).unwrap();
+    plain.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    drop(plain.read_to_end(&mut answer));
+    assert!(!answer.starts_with(b"HTTP"), "nothing is served in the clear");
+
+    install("second");
+    assert_eq!(served.get_https("/healthz", &second).unwrap().0, 200);
+    assert!(served.get_https("/healthz", &first).is_err(), "the first is gone");
+    house.file("own.pem", "no certificate");
+    assert_eq!(served.get_https("/healthz", &second).unwrap().0, 200);
+    assert!(served.until("the certificate before stays").contains("own.pem"));
+    drop(silent);
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_told_at_once() {
+    let house = filled();
+    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tls");
+    let file = |name: &str| made.join(name).to_str().unwrap().to_owned();
+    let ended = |certificate: &str, key: &str| {
+        let tls = ["--tls-certificate", certificate, "--tls-key", key];
+        house.run(&[&["serve", "--listen", "127.0.0.1:0"][..], &tls].concat()).words
+    };
+    let other = ended(&file("first.pem"), &file("second.key"));
+    assert!(other.contains("do not go together"), "{other}");
+    let none = ended(&file("first.key"), &file("first.key"));
+    assert!(none.contains("has no certificate"), "{none}");
+    let absent = ended("absent.pem", &file("first.key"));
+    assert!(absent.contains("absent.pem (PEM is wanted)"), "{absent}");
 }
 
 #[test]

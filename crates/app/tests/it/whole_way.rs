@@ -17,7 +17,7 @@ const DAY: i64 = 86_400;
 /// Thirty organisations in the US and twelve in Germany, a /24 each: 198.18.N.0. All
 /// contact the servers on two days of April; in November the first ten and the first
 /// three do.
-fn logs() -> (String, String) {
+pub(crate) fn logs() -> (String, String) {
     let mut conn = "#separator \\x09\n#path\tconn\n#fields\tts\tuid\tid.orig_h\tid.orig_p\t\
                     id.resp_h\tid.resp_p\tproto\tduration\torig_bytes\tresp_bytes\thistory\t\
                     orig_pkts\torig_ip_bytes\tresp_pkts\tresp_ip_bytes\n"
@@ -123,6 +123,82 @@ fn counts_are_those_worked_out_by_hand() {
     let rows = house.rows(&internal);
     let germany = rows.iter().find(|r| r["month"] == "2024-11" && r["country"] == "DE");
     assert_eq!(germany.unwrap()["organisations"], 3);
+}
+
+#[test]
+fn windows_tell_who_stayed_and_who_left() {
+    let house = filled();
+    let census = ["census", "--product", "kaspersky", "--internal", "--on", "each-day"];
+    let windows = ["--by", "country", "--window", "2024-04", "--window", "2024-11"];
+    let rows = house.rows(&[&census[..], &windows[..]].concat());
+    let told: Vec<_> = rows
+        .iter()
+        .map(|r| [&r["country"], &r["windows"], &r["organisations_active"]].map(text))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ["DE", "1", "9"].map(str::to_owned),
+            ["DE", "1+2", "3"].map(str::to_owned),
+            ["US", "1", "20"].map(str::to_owned),
+            ["US", "1+2", "10"].map(str::to_owned),
+        ]
+    );
+    let unequal =
+        [&census[..], &["--window", "2024-04", "--window", "2024-05"]].concat();
+    let refused = house.run(&unequal);
+    assert_eq!(refused.code, 1);
+    assert!(refused.words.contains("no vantage covered"), "{}", refused.words);
+    let unequal =
+        [&census[..], &["--window", "2024-04", "--window", "2024-11-01..2024-11-10"]];
+    let refused = house.run(&unequal.concat());
+    assert!(refused.words.contains("differ in length"), "{}", refused.words);
+}
+
+fn text(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[test]
+fn what_was_published_is_kept_and_what_moved_it_is_told() {
+    let house = filled();
+    house.done(&["report", "--out", "out", "--policy", "US-BIS-2024-updates"]);
+    let listed = house.rows(&["releases", "list"]);
+    let months =
+        listed.iter().find(|r| r["by"] == "month" && r["holders"] == "each-day");
+    let id = text(&months.unwrap()["id"]);
+    let compared = || house.rows(&["releases", "compare", &id]);
+    assert_eq!(compared(), Vec::<serde_json::Value>::new(), "nothing has changed");
+
+    // Eleven more of the United States, seen late, and a register that splits nobody.
+    let (conn, ssl) = logs();
+    let late = |log: &str| log.replace("198.18.", "198.19.");
+    house.file("late/conn.log", late(&conn));
+    house.file("late/ssl.log", late(&ssl));
+    house.done(&["ingest", "late", "--vantage", "probe"]);
+    let rows = compared();
+    let addresses =
+        rows.iter().find(|r| r["month"] == "2024-04" && r["unit"] == "addresses_v4");
+    let addresses = addresses.unwrap();
+    for column in ["published", "recounted", "with_catalog", "with_holders"] {
+        assert_eq!(addresses[column], 42, "{column}");
+    }
+    assert_eq!(addresses["today"], 84);
+    let shown = house.rows(&["releases", "show", &id]);
+    let april = shown.iter().find(|r| r["month"] == "2024-04").unwrap();
+    assert_eq!(april["addresses_v4"], 42, "what was published stays");
+}
+
+#[test]
+fn the_past_is_read_and_never_written() {
+    let house = filled();
+    let census = ["--as-of", "2020-01-01", "census"];
+    let empty = house.run(&census);
+    assert!(empty.words.contains("is empty"), "{}", empty.words);
+    let refused =
+        house.run(&["--as-of", "2020-01-01", "ingest", "logs", "--vantage", "x"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.words.contains("leave --as-of away"), "{}", refused.words);
 }
 
 #[test]

@@ -73,6 +73,39 @@ pub(super) async fn guarded(
     response
 }
 
+/// Refuses a request that came by a name which is not this machine's, if only this machine
+/// may ask: a page elsewhere could have a name of its own pointed here, and its script then
+/// read what is answered (DNS rebinding). Browsers always say by which name they came.
+pub(super) async fn from_here(
+    State(shared): State<Shared>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let named = request.headers().get(header::HOST).map(HeaderValue::as_bytes);
+    if shared.settings.local && !named.is_none_or(is_here) {
+        let problem = Problem {
+            status: StatusCode::MISDIRECTED_REQUEST,
+            error: "these pages are for this machine alone".to_owned(),
+            hint: "ask for localhost or 127.0.0.1; `--site` names another address"
+                .to_owned(),
+        };
+        return problem.into_response();
+    }
+    next.run(request).await
+}
+
+/// Whether a host, with or without a port, is this machine by its own name or address.
+fn is_here(host: &[u8]) -> bool {
+    let Ok(host) = std::str::from_utf8(host) else { return false };
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost")
+        || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 /// How many addresses are remembered. With more at once, those that asked least lately are
 /// forgotten, which is to their advantage.
 const ADDRESSES_MAX: usize = 16_384;
@@ -205,6 +238,21 @@ mod tests {
             assert_eq!(buckets.take(address, 1, now), Ok(()));
         }
         assert_eq!(buckets.0.lock().unwrap().len(), ADDRESSES_MAX);
+    }
+
+    #[test]
+    fn only_names_of_this_machine_are_here() {
+        for here in
+            ["localhost", "LocalHost:80", "127.0.0.1:8080", "127.9.9.9", "[::1]:1"]
+        {
+            assert!(is_here(here.as_bytes()), "{here}");
+        }
+        for there in
+            ["example.org", "localhost.example.org:80", "192.0.2.1", "", "::1.x"]
+        {
+            assert!(!is_here(there.as_bytes()), "{there}");
+        }
+        assert!(!is_here(&[0xff]));
     }
 
     #[test]

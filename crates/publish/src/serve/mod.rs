@@ -205,6 +205,8 @@ pub struct Settings {
     pub synthetic: Option<Synthetic>,
     /// The pages are for the operator alone: they name organisations.
     pub internal: bool,
+    /// Only this machine may ask: a request by any other name is refused.
+    pub local: bool,
     /// Where readers find the pages, for citations: `https://example.org`. Without a
     /// slash at its end.
     pub site: Option<String>,
@@ -240,6 +242,7 @@ pub fn router(counts: Arc<dyn Counts>, settings: Settings) -> Router {
         .method_not_allowed_fallback(not_allowed)
         .layer(from_fn_with_state(shared.clone(), kept::tagged))
         .layer(from_fn_with_state(limiter, guard::limited))
+        .layer(from_fn_with_state(shared.clone(), guard::from_here))
         .layer(from_fn_with_state(shared.clone(), guard::guarded))
         .with_state(shared)
 }

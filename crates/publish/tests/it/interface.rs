@@ -311,6 +311,21 @@ async fn other_sites_may_not_ask_unless_the_operator_names_them() {
 }
 
 #[tokio::test]
+async fn pages_for_this_machine_answer_to_its_own_names_alone() {
+    let asked = || {
+        let by = |name| get("/", &[("host", name)]);
+        vec![by("localhost:8080"), by("rebound.example:8080"), get("/", &[])]
+    };
+    let statuses = async |local| {
+        let settings = Settings { local, ..settings() };
+        let answers = send(settings, asked()).await;
+        answers.iter().map(|a| a.status().as_u16()).collect::<Vec<_>>()
+    };
+    assert_eq!(statuses(true).await, [200, 421, 200]);
+    assert_eq!(statuses(false).await, [200, 200, 200]);
+}
+
+#[tokio::test]
 async fn annotations_are_what_grafana_asks_for() {
     // Grafana puts the range of a panel as milliseconds.
     let (_, all) = json("/api/v1/annotations").await;

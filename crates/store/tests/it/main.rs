@@ -13,6 +13,8 @@ mod made;
 #[cfg(test)]
 mod maintain;
 #[cfg(test)]
+mod past;
+#[cfg(test)]
 mod race;
 #[cfg(test)]
 mod roundtrip;

@@ -13,7 +13,7 @@ use tidegauge_model::{
     Grade, Instant, Observation, Pattern, Protocol, Reason, Sighting, Signal, SiteId,
     SourceId, Vantage,
 };
-use tidegauge_store::{Appended, Fingerprint, Table};
+use tidegauge_store::{Appended, Fingerprint, Published, Table};
 
 use crate::made;
 
@@ -257,6 +257,8 @@ async fn releases_and_findings_are_kept_once() {
     let record = || lake.record_release("r1", Instant(5), &release);
     assert!(matches!(record().await.unwrap(), Appended::Stored { rows: 1, .. }));
     assert_eq!(record().await.unwrap(), Appended::AlreadyThere);
+    let kept = Published { id: "r1".to_owned(), made: Instant(5), release };
+    assert_eq!(lake.releases().await.unwrap(), [kept]);
     let finding = Finding {
         id: "f".to_owned(),
         subject: "Example AG".to_owned(),

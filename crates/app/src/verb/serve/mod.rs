@@ -1,10 +1,11 @@
 //! `tidegauge serve`: the same figures, live.
 //!
-//! * `tokens`: the file of those who may come in.
+//! * `tls`: HTTPS; `tokens`: the file of those who may come in.
 //!
 //! **Invariant:** beyond the machine itself nothing is served without a token; what is
 //! internal is served to whoever started the program, or to analysts, and that is recorded.
 
+mod tls;
 mod tokens;
 
 use std::fs::OpenOptions;
@@ -23,6 +24,7 @@ use crate::live::{Live, assess_waiting};
 use crate::opened::Opened;
 use crate::settings::Settings;
 use crate::verb::report::{self, Simulated};
+use crate::verb::serve::tls::TlsListener;
 use crate::{Outcome, args, clock};
 
 /// Serves until it is interrupted, or makes a token.
@@ -63,10 +65,25 @@ pub(crate) async fn run(
         tokio::net::TcpListener::bind(verb.listen).await.with_context(|| {
             format!("listening on {} (hint: --listen ADDRESS:PORT)", verb.listen)
         })?;
-    tracing::info!("serving on http://{}/", listener.local_addr()?);
-    let app = app.into_make_service_with_connect_info::<std::net::SocketAddr>();
+    let address = listener.local_addr()?;
+    let Some(files) = tls_files(verb) else {
+        tracing::info!("serving on http://{address}/");
+        let app = app.into_make_service_with_connect_info::<std::net::SocketAddr>();
+        axum::serve(listener, app).with_graceful_shutdown(interrupted()).await?;
+        return Ok(Outcome::Done);
+    };
+    let listener = TlsListener::new(listener, files)?;
+    tracing::info!("serving on https://{address}/");
+    let app =
+        tls::told_who_asks(app).into_make_service_with_connect_info::<tls::Peer>();
     axum::serve(listener, app).with_graceful_shutdown(interrupted()).await?;
     Ok(Outcome::Done)
+}
+
+/// Certificate and key, if HTTPS is wanted.
+fn tls_files(verb: &args::Serve) -> Option<tls::Files> {
+    let (certificate, key) = verb.tls_certificate.clone().zip(verb.tls_key.clone())?;
+    Some(tls::Files { certificate, key })
 }
 
 /// What all pages have in common.
@@ -89,6 +106,7 @@ impl House<'_> {
         let pages = PageSettings {
             program: format!("tidegauge {}", env!("CARGO_PKG_VERSION")),
             internal,
+            local: verb.tokens.is_none() && verb.site.is_none(),
             synthetic: self.simulated.map(|s| s.synthetic.clone()),
             site: verb.site.as_ref().map(|site| site.trim_end_matches('/').to_owned()),
             origins: verb.allow_origin.clone(),
@@ -106,11 +124,13 @@ impl House<'_> {
 
     fn access(&self, path: &Path) -> anyhow::Result<Access> {
         let https = |site: &String| site.starts_with("https://");
-        let secure = self.verb.site.as_ref().is_some_and(https);
+        let secure = self.verb.tls_certificate.is_some()
+            || self.verb.site.as_ref().is_some_and(https);
         if !secure && !self.verb.listen.ip().is_loopback() {
             tracing::warn!(
                 "tokens travel in the clear unless something before this server speaks \
-                 TLS (hint: then say --site https://…)"
+                 TLS (hint: --tls-certificate and --tls-key; or --site https://… if \
+                 something does)"
             );
         }
         Ok(Access {

@@ -28,17 +28,9 @@ struct Written {
 #[serde(deny_unknown_fields)]
 struct Entry {
     name: String,
-    clearance: Known,
+    clearance: args::Clearance,
     /// SHA-256 of the token, 64 hexadecimal digits.
     sha256: String,
-}
-
-/// A clearance as it is written.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Known {
-    Reader,
-    Analyst,
 }
 
 /// Reads the tokens that are known.
@@ -55,8 +47,8 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Vec<Token>> {
             format!("{}: sha256 of `{}` is no digest", path.display(), entry.name)
         })?;
         let clearance = match entry.clearance {
-            Known::Reader => Clearance::Reader,
-            Known::Analyst => Clearance::Analyst,
+            args::Clearance::Reader => Clearance::Reader,
+            args::Clearance::Analyst => Clearance::Analyst,
         };
         Ok(Token { name: entry.name.clone(), clearance, digest: Digest(digest) })
     });
@@ -88,10 +80,7 @@ pub(super) fn add(asked: &args::NewToken) -> anyhow::Result<String> {
     let token = fresh()?;
     written.token.push(Entry {
         name: asked.name.clone(),
-        clearance: match asked.clearance {
-            args::Clearance::Reader => Known::Reader,
-            args::Clearance::Analyst => Known::Analyst,
-        },
+        clearance: asked.clearance,
         sha256: hexadecimal(&Digest::of(&token).0),
     });
     let text = toml::to_string(&written)?;

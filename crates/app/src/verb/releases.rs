@@ -1,0 +1,240 @@
+//! `tidegauge releases`: what was published, and what the same question says today.
+//!
+//! **Invariant:** what was published is never changed. What is said today is laid beside it
+//! in steps, one cause after the other: the program, the catalog, the holders, and then the
+//! telemetry that came later; every step but the last reads the lake as it stood when the
+//! release was made.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Context;
+use tidegauge_census::Counter;
+use tidegauge_census::disclosure::{Internal, Public};
+use tidegauge_model::Gap;
+use tidegauge_model::count::{Counts, Query, Release, ReleasedCell};
+use tidegauge_store::Published;
+
+use crate::opened::Opened;
+use crate::output::{Rows, Value};
+use crate::settings::Settings;
+use crate::verb::census;
+use crate::{Outcome, args};
+
+/// Lists, shows or compares.
+pub(crate) async fn run(
+    verb: &args::Releases,
+    settings: &Settings,
+) -> anyhow::Result<Outcome> {
+    let kept = settings.open_lake().await?.releases().await?;
+    let rows = match verb {
+        args::Releases::List => list(&kept),
+        args::Releases::Show { id } => shown(find(&kept, id)?),
+        args::Releases::Compare(asked) => {
+            compared(find(&kept, &asked.id)?, asked, settings).await?
+        }
+    };
+    rows.print(settings.format)?;
+    Ok(Outcome::Done)
+}
+
+fn find<'a>(kept: &'a [Published], id: &str) -> anyhow::Result<&'a Published> {
+    kept.iter().find(|published| published.id == id).with_context(|| {
+        format!("nothing was published as `{id}` (hint: `tidegauge releases list`)")
+    })
+}
+
+fn list(kept: &[Published]) -> Rows {
+    let columns =
+        ["id", "made", "products", "by", "days", "holders", "cells", "suppressed"];
+    let mut rows = Rows::new("releases", columns);
+    for Published { id, made, release } in kept {
+        let query = release.query();
+        let products = query.products.iter().map(ToString::to_string);
+        let by = query.by.iter().map(ToString::to_string);
+        rows.push(vec![
+            Value::text(id),
+            Value::text(made),
+            Value::text(products.collect::<Vec<_>>().join(",")),
+            Value::text(by.collect::<Vec<_>>().join(",")),
+            Value::text(query.days),
+            Value::text(query.on),
+            Value::Int(crate::pipeline::count(release.rows().len())),
+            Value::Int(crate::pipeline::count(release.suppressed())),
+        ]);
+    }
+    rows
+}
+
+fn shown(published: &Published) -> Rows {
+    let mut rows = census::rows(&published.release);
+    rows.notes.insert(0, format!("as published {}", published.made));
+    rows
+}
+
+/// A step from what was published to what is said today.
+struct Step {
+    column: &'static str,
+    /// What changed between the step before and this one.
+    cause: &'static str,
+    cells: Option<Cells>,
+}
+
+/// Counts by cell; `None` where they are suppressed.
+type Cells = BTreeMap<Vec<Option<String>>, Option<Counts>>;
+
+/// The figures of each step, side by side.
+async fn compared(
+    published: &Published,
+    asked: &args::ReleasesCompare,
+    settings: &Settings,
+) -> anyhow::Result<Rows> {
+    let query = published.release.query();
+    let steps = steps(published, asked.internal, settings).await?;
+    let mut keys: BTreeSet<&Vec<Option<String>>> = BTreeSet::new();
+    keys.extend(steps.iter().flat_map(|step| &step.cells).flat_map(BTreeMap::keys));
+    let hidden = |row: &&ReleasedCell| row.counts.is_none();
+    for row in published.release.rows().iter().filter(hidden) {
+        keys.remove(&row.key);
+    }
+    let columns = query.by.iter().map(ToString::to_string);
+    let columns = columns.chain(["unit".to_owned()]);
+    let columns = columns.chain(steps.iter().map(|step| step.column.to_owned()));
+    let mut rows = Rows::new("releases_compare", columns);
+    let mut moved = vec![0u64; steps.len()];
+    let mut figures = 0;
+    for key in keys {
+        for (unit, of) in UNITS {
+            let values: Vec<Value> =
+                steps.iter().map(|step| step.value(key, *of)).collect();
+            figures += 1;
+            let pairs = values.iter().zip(values.iter().skip(1));
+            for (moved, (before, after)) in moved.iter_mut().skip(1).zip(pairs) {
+                *moved += u64::from(before != after);
+            }
+            if asked.all || values.iter().any(|value| Some(value) != values.first()) {
+                let key = key
+                    .iter()
+                    .map(|key| key.as_ref().map_or(Value::Unattributed, Value::text));
+                rows.push(key.chain([Value::text(unit)]).chain(values).collect());
+            }
+        }
+    }
+    rows.notes = notes(published, &steps, &moved, figures);
+    Ok(rows)
+}
+
+/// Which count of a cell.
+type Unit = fn(&Counts) -> u64;
+
+/// What is compared of a cell.
+const UNITS: &[(&str, Unit)] = &[
+    ("organisations", |c| c.organisations),
+    ("organisations_active", |c| c.organisations_active),
+    ("addresses_v4", |c| c.addresses_v4),
+    ("networks_v6", |c| c.networks_v6),
+    ("address_days", |c| c.address_days),
+    ("contacts", |c| c.contacts),
+];
+
+impl Step {
+    fn value(&self, key: &[Option<String>], of: Unit) -> Value {
+        match self.cells.as_ref().map(|cells| cells.get(key)) {
+            None => Value::Unknown,
+            Some(None) => Value::Int(0),
+            Some(Some(None)) => Value::Suppressed,
+            Some(Some(Some(counts))) => Value::Int(of(counts)),
+        }
+    }
+}
+
+/// What was published, and the same question asked again with one thing after the other as
+/// it is today.
+async fn steps(
+    published: &Published,
+    internal: bool,
+    settings: &Settings,
+) -> anyhow::Result<Vec<Step>> {
+    let query = published.release.query();
+    let map = args::MapRules {
+        known: query.known,
+        gap: Gap::Carry,
+        before_first: Gap::Carry,
+    };
+    let now = Opened::open(settings, map).await?;
+    let past = Settings { as_of: Some(published.made), ..settings.clone() };
+    let then = Opened::open(&past, map).await?;
+    let mut endpoints = then.lake.endpoints().await?;
+    if endpoints.is_empty() {
+        tracing::warn!("the lake of then has no catalog: today's is used in its place");
+        endpoints = then.catalog.endpoints().to_vec();
+    }
+    let same = then.counter_with(&endpoints, settings)?;
+    let holders = then.counter.clone().with_holders(now.holders());
+    let published =
+        Step { column: "published", cause: "", cells: Some(cells(&published.release)) };
+    let asked = [
+        ("recounted", "the program or its settings", &same),
+        ("with_catalog", "the catalog", &then.counter),
+        ("with_holders", "who held the addresses", &holders),
+        ("today", "telemetry that came later", &now.counter),
+    ];
+    let mut steps = vec![published];
+    for (column, cause, counter) in asked {
+        steps.push(Step {
+            column,
+            cause,
+            cells: counted(counter, query, internal).await,
+        });
+    }
+    Ok(steps)
+}
+
+/// The same question; `None` if the files of then are gone.
+async fn counted(counter: &Counter, query: &Query, internal: bool) -> Option<Cells> {
+    match counter.census(query).await {
+        Ok(census) if internal => Some(cells(&Release::by(&Internal, census))),
+        Ok(census) => Some(cells(&Release::by(&Public::default(), census))),
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            tracing::warn!(
+                "{error:#} (hint: a vacuum removes what older versions need)"
+            );
+            None
+        }
+    }
+}
+
+fn cells(release: &Release) -> Cells {
+    release.rows().iter().map(|row| (row.key.clone(), row.counts)).collect()
+}
+
+/// What a reader must know, and which cause moved how many figures.
+fn notes(
+    Published { made, release, .. }: &Published,
+    steps: &[Step],
+    moved: &[u64],
+    figures: u64,
+) -> Vec<String> {
+    let mut notes = vec![format!("published {made}: {}", release.query().days)];
+    notes.push(format!("rule of then: {}", release.rule()));
+    if release.suppressed() > 0 {
+        let hidden = release.suppressed();
+        notes.push(format!("{hidden} cells were suppressed then, and are left out"));
+    }
+    let causes = steps.iter().zip(moved).skip(1);
+    let told: Vec<String> = causes
+        .filter(|(step, moved)| step.cells.is_some() && **moved > 0)
+        .map(|(step, moved)| format!("{moved} by {}", step.cause))
+        .collect();
+    notes.push(if told.is_empty() {
+        format!("each of {figures} figures is today what it was")
+    } else {
+        format!("of {figures} figures were moved: {}", told.join(", "))
+    });
+    notes.push(
+        "what changed between two releases can tell of single organisations: for the \
+         operator's eyes"
+            .to_owned(),
+    );
+    notes
+}
