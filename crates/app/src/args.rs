@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use tidegauge_model::count::{Dating, Dimension};
 use tidegauge_model::{
-    Country, Day, DayRange, Gap, Instant, Month, NetworkKind, PolicyId, ProductId,
-    Role, SectorId, VantageId, Weight,
+    Country, Day, DayRange, Gap, Instant, Month, NetworkKind, PolicyId, Prefix,
+    ProductId, Role, SectorId, VantageId, Weight,
 };
 
 /// Measures how the use of a product rises and falls on the internet, against the dates
@@ -763,6 +763,23 @@ pub(crate) enum Lake {
     Check,
     /// Merge small files; old ones stay until `vacuum`
     Compact,
+    /// Copy the newest version of every table to an empty folder or URL: a lake of its own
+    Backup {
+        /// Where to
+        #[arg(value_name = "DIR|URL")]
+        to: String,
+    },
+    /// Forget sightings and look-ups of blocks of addresses, of days that are over, or of both
+    /// at once, in all files and in the log; older versions can then no longer be read
+    #[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
+    Forget {
+        /// A block, `192.0.2.0/24` or `2001:db8::/48`; may be repeated
+        #[arg(long, value_name = "PREFIX", group = "what")]
+        prefix: Vec<Prefix>,
+        /// Days before this one
+        #[arg(long, value_name = "DATE", group = "what")]
+        before: Option<Day>,
+    },
     /// Remove files that the newest version does not name; older versions of the tables can
     /// then no longer be read
     Vacuum {

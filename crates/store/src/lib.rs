@@ -8,12 +8,14 @@
 //! **Invariant:** the same input twice changes nothing, whatever its name or compression; a
 //! crash leaves all of an append or none of it. Nothing here knows SQL or what a count means.
 
+mod backup;
 mod batch;
 pub mod by_address;
 mod checkpoint;
 mod error;
 mod files;
 pub mod fingerprint;
+mod forget;
 pub mod import;
 mod lake;
 mod log;
@@ -24,9 +26,11 @@ mod rows;
 pub mod schema;
 mod snapshot;
 
+pub use backup::BackedUp;
 pub use batch::{Appended, Batch, Published, RunRecord};
 pub use error::{Error, Result};
 pub use fingerprint::Fingerprint;
+pub use forget::{Forgetting, Forgotten};
 pub use lake::Lake;
 pub use log::FORMAT_VERSION;
 pub use maintain::{Compacted, Vacuumed};

@@ -12,7 +12,7 @@ use deltalake_core::kernel::transaction::{
 };
 use deltalake_core::kernel::{Action, Transaction};
 use deltalake_core::logstore::{CommitOrBytes, LogStoreRef};
-use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::protocol::{DeltaOperation, SaveMode, checkpoints};
 use deltalake_core::table::builder::DeltaTableBuilder;
 use deltalake_core::table::state::DeltaTableState;
 use deltalake_core::{DeltaTable, DeltaTableError};
@@ -87,14 +87,23 @@ impl State {
         data.iter().map(|file| Action::Remove(file.remove_action(true))).collect()
     }
 
-    /// Actions that take out the files of which `is_merged` says, by their path in the
-    /// table, that their rows are in another file now.
-    pub(crate) fn remove(&self, is_merged: impl Fn(&Path) -> bool) -> Vec<Action> {
+    /// Actions that take out the files of which `is_gone` says so, by their path in the
+    /// table; `change` if their rows are not all in other files now.
+    pub(crate) fn remove(
+        &self,
+        change: bool,
+        is_gone: impl Fn(&Path) -> bool,
+    ) -> Vec<Action> {
         let data = self.delta.log_data();
         data.iter()
-            .filter(|file| is_merged(&file.object_store_path()))
-            .map(|file| Action::Remove(file.remove_action(false)))
+            .filter(|file| is_gone(&file.object_store_path()))
+            .map(|file| Action::Remove(file.remove_action(change)))
             .collect()
+    }
+
+    /// The files of the version, by their path in the table.
+    pub(crate) fn paths(&self) -> Vec<Path> {
+        self.delta.log_data().iter().map(|file| file.object_store_path()).collect()
     }
 }
 
@@ -332,12 +341,58 @@ impl Log {
         Ok(Some(state))
     }
 
+    /// The files of the log that a reader of this version needs, in an order in which they
+    /// can be copied: what comes first is nothing by itself.
+    pub(crate) async fn entries_until(&self, state: &State) -> Result<Vec<Path>> {
+        let (mut entries, mut checkpoints) = self.list().await?;
+        entries.retain(|version| *version <= state.version);
+        checkpoints.retain(|version| *version <= state.version);
+        let file = |version: &u64, kind: &str| {
+            Path::from(format!("{LOG_FOLDER}/{version:020}.{kind}"))
+        };
+        let checkpoints = checkpoints.iter().map(|v| file(v, "checkpoint.parquet"));
+        let entries = entries.iter().rev().map(|v| file(v, "json"));
+        Ok(checkpoints.chain(entries).collect())
+    }
+
+    /// Every data file that an entry of the log has added, by its path in the table.
+    pub(crate) async fn ever_named(&self) -> Result<HashSet<Path>> {
+        let (entries, _) = self.list().await?;
+        let mut named = HashSet::new();
+        for version in entries {
+            let entry = self.read_entry(version).await?;
+            named.extend(entry.into_iter().flat_map(|entry| entry.added));
+        }
+        Ok(named)
+    }
+
+    /// Puts a checkpoint in the place of all entries up to the newest, and deletes them: the
+    /// table's past can then no longer be read.
+    pub(crate) async fn shorten(&self) -> Result<()> {
+        let failed = |source| log_error(self.table, source);
+        let mut delta = DeltaTable::new(self.store.clone());
+        delta.load().await.map_err(failed)?;
+        checkpoints::create_checkpoint(&delta, None).await.map_err(failed)?;
+        let Some(newest) = delta.version() else { return Ok(()) };
+        let (entries, checkpoints) = self.list().await?;
+        let old =
+            |versions: BTreeSet<u64>| versions.into_iter().filter(|v| *v < newest);
+        let entries = old(entries).map(|v| format!("{LOG_FOLDER}/{v:020}.json"));
+        let checkpoints = old(checkpoints)
+            .map(|v| format!("{LOG_FOLDER}/{v:020}.checkpoint.parquet"));
+        for path in entries.chain(checkpoints) {
+            let deleted = self.files().delete(&Path::from(path)).await;
+            deleted.map_err(|source| access(self.url(), source))?;
+        }
+        Ok(())
+    }
+
     /// The newest version up to `last` that was committed until `as_of`: `None` if the table
     /// was not there yet. The making of a table has no time; it is with the commit after it.
     async fn version_of(&self, as_of: Instant, last: u64) -> Result<Option<u64>> {
         for version in (0..=last).rev() {
             let Some(entry) = self.read_entry(version).await? else {
-                return Err(self.damaged(version, "this log entry is missing"));
+                return Err(Error::Forgotten { table: self.table.name(), as_of });
             };
             if entry.committed.is_some_and(|at| at <= as_of) {
                 return Ok(Some(version));
@@ -397,6 +452,7 @@ impl Log {
                 self.damaged(version, &format!("line {lines} is not JSON: {error}"))
             })?;
             found.transactions.extend(line.txn.map(|txn| txn.app_id));
+            found.added.extend(line.add.map(|add| Path::from(add.path)));
             let at = line.commit_info.and_then(|info| info.timestamp);
             found.committed = at.map(Instant::from_unix_millis).or(found.committed);
         }
@@ -557,6 +613,8 @@ fn log_error(table: Table, source: DeltaTableError) -> Error {
 #[derive(Default)]
 struct Entry {
     transactions: Vec<String>,
+    /// Data files, by their path in the table.
+    added: Vec<Path>,
     /// When it was committed, by the clock of who committed.
     committed: Option<Instant>,
 }
@@ -566,7 +624,13 @@ struct Entry {
 #[serde(rename_all = "camelCase")]
 struct Line {
     txn: Option<Txn>,
+    add: Option<Added>,
     commit_info: Option<CommitInfo>,
+}
+
+#[derive(Deserialize)]
+struct Added {
+    path: String,
 }
 
 #[derive(Deserialize)]

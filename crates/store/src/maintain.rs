@@ -25,9 +25,9 @@ const SMALL_ROWS: u64 = 1 << 20;
 /// Rows merged at once: bounds the memory, about half a gigabyte.
 const MERGED_ROWS_MAX: u64 = 2 << 20;
 /// How often a compaction is tried while others compact too.
-const ATTEMPTS_MAX: u32 = 3;
-/// The transaction that every compaction carries.
-const TRANSACTION: &str = "compaction";
+pub(crate) const ATTEMPTS_MAX: u32 = 3;
+/// The transaction that every compaction carries, and whatever else rewrites files.
+pub(crate) const TRANSACTION: &str = "compaction";
 
 /// What a compaction did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -73,7 +73,9 @@ impl Lake {
             }
             let merged: HashSet<_> = groups.iter().flatten().map(|f| &f.path).collect();
             let added = actions.clone();
-            actions.extend(state.remove(|path| merged.contains(&log.absolute(path))));
+            actions.extend(
+                state.remove(false, |path| merged.contains(&log.absolute(path))),
+            );
             let id = [TRANSACTION.to_owned()];
             let commit = log.commit(&state, actions, &id, HashMap::new());
             if let Committed::Version(_) = commit.await? {

@@ -1,7 +1,7 @@
 //! `tidegauge lake`: what is in it, whether it is whole, and tidying it.
 
 use tidegauge_model::Day;
-use tidegauge_store::{Lake, Table};
+use tidegauge_store::{Forgetting, Forgotten, Lake, RunRecord, Table};
 
 use crate::output::{Rows, Value};
 use crate::pipeline::count;
@@ -24,6 +24,11 @@ pub(crate) async fn run(
         args::Lake::Stat => stat(&lake).await?.print(settings.format)?,
         args::Lake::Check => return check(&lake, settings).await,
         args::Lake::Compact => compact(&lake).await?.print(settings.format)?,
+        args::Lake::Backup { to } => backup(&lake, to).await?.print(settings.format)?,
+        args::Lake::Forget { prefix, before } => {
+            let what = Forgetting { prefixes: prefix.clone(), before: *before };
+            forget(&lake, &what).await?.print(settings.format)?;
+        }
         args::Lake::Vacuum { before } => {
             vacuum(&lake, *before).await?.print(settings.format)?;
         }
@@ -76,6 +81,48 @@ async fn compact(lake: &Lake) -> anyhow::Result<Rows> {
         let counts = [Value::Int(done.merged), Value::Int(done.made)];
         rows.push([vec![Value::text(table.name())], counts.to_vec()].concat());
     }
+    Ok(rows)
+}
+
+async fn backup(lake: &Lake, to: &str) -> anyhow::Result<Rows> {
+    let done = lake.backup(&Lake::open(to).await?).await?;
+    let mut rows = Rows::new("lake_backup", ["tables", "files", "bytes"]);
+    rows.push([done.tables, done.files, done.bytes].map(Value::Int).to_vec());
+    Ok(rows)
+}
+
+/// Forgets, and notes that it was done and how much: never whose addresses they were.
+async fn forget(lake: &Lake, what: &Forgetting) -> anyhow::Result<Rows> {
+    let started = clock::now();
+    let done = lake.forget(what).await?;
+    let mut rows = Rows::new("lake_forget", ["table", "rows", "files_rewritten"]);
+    for Forgotten { table, rows: gone, files } in &done {
+        rows.push(vec![
+            Value::text(table.name()),
+            Value::Int(*gone),
+            Value::Int(*files),
+        ]);
+    }
+    let gone: u64 = done.iter().map(|f| f.rows).sum();
+    let run = RunRecord {
+        id: format!("forget:{}", started.0),
+        started,
+        finished: clock::now(),
+        verb: "lake forget".to_owned(),
+        arguments: serde_json::json!({
+            "before": what.before,
+            "blocks": what.prefixes.len(),
+        }),
+        versions: serde_json::json!({ "program": env!("CARGO_PKG_VERSION") }),
+        inputs: serde_json::json!([]),
+        outcome: format!("{gone} rows"),
+    };
+    lake.record_run(&run).await?;
+    rows.notes.push(
+        "coverage keeps the networks (/24 and /48) that were seen on each day; findings, \
+         reports and backups are files of their own"
+            .to_owned(),
+    );
     Ok(rows)
 }
 
