@@ -122,6 +122,8 @@ pub(crate) enum Verb {
     Releases(Releases),
     /// Serve the same figures live
     Serve(Serve),
+    /// Let an assistant ask, over standard input and output (Model Context Protocol)
+    Mcp(Mcp),
     /// Write a synthetic world with known truth as telemetry
     Simulate(Simulate),
     /// Look after the lake
@@ -649,6 +651,12 @@ pub(crate) struct NewToken {
     /// The file of digests; made if it is not there
     #[arg(long, value_name = "FILE")]
     pub(crate) tokens: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Mcp {
+    #[command(flatten)]
+    pub(crate) evidence: Evidence,
 }
 
 /// What the holder of a token may see.

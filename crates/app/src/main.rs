@@ -93,6 +93,7 @@ async fn run(verb: Verb, settings: &Settings) -> anyhow::Result<Outcome> {
         Verb::Releases(releases) => verb::releases::run(&releases, settings).await,
         Verb::Report(report) => verb::report::run(&report, settings).await,
         Verb::Serve(serve) => verb::serve::run(&serve, settings).await,
+        Verb::Mcp(mcp) => verb::mcp::run(&mcp, settings).await,
         Verb::Simulate(simulate) => verb::simulate::run(&simulate, settings),
         Verb::Lake(lake) => verb::lake::run(&lake, settings).await,
         Verb::Sql(sql) => verb::sql::run(&sql, settings).await,

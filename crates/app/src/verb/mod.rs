@@ -12,6 +12,7 @@ pub(crate) mod exposure;
 pub(crate) mod ingest;
 pub(crate) mod lake;
 pub(crate) mod manual;
+pub(crate) mod mcp;
 pub(crate) mod panel;
 pub(crate) mod releases;
 pub(crate) mod report;

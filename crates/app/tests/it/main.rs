@@ -4,6 +4,8 @@
 //! holds data and nothing else.
 
 #[cfg(test)]
+mod assistant;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod collect;

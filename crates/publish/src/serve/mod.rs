@@ -22,6 +22,7 @@ mod page;
 mod param;
 mod routes;
 mod selection;
+pub mod tools;
 
 use std::future::Future;
 use std::pin::Pin;

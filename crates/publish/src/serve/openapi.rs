@@ -70,13 +70,24 @@ fn operation(route: &Route) -> Value {
 }
 
 /// `/api/v1/figures/{id}` as `figures_id`.
-fn operation_id(path: &str) -> String {
+pub(super) fn operation_id(path: &str) -> String {
     let path = path.trim_start_matches("/api/v1").trim_matches('/');
     path.replace(['/', '.'], "_").replace(['{', '}'], "")
 }
 
 fn parameter(key: &Param) -> Value {
-    let schema = match key.form {
+    json!({
+        "name": key.name,
+        "in": "query",
+        "required": key.required,
+        "description": key.about,
+        "schema": schema(key),
+    })
+}
+
+/// JSON Schema of a key's value.
+pub(super) fn schema(key: &Param) -> Value {
+    match key.form {
         Form::Text => json!({ "type": "string" }),
         Form::Number(least, most) => {
             json!({ "type": "integer", "minimum": least, "maximum": most })
@@ -104,14 +115,7 @@ fn parameter(key: &Param) -> Value {
             json!({ "type": "string", "pattern": "^[A-Z]{2}$", "example": "US" })
         }
         Form::OneOf(values) => json!({ "type": "string", "enum": values }),
-    };
-    json!({
-        "name": key.name,
-        "in": "query",
-        "required": key.required,
-        "description": key.about,
-        "schema": schema,
-    })
+    }
 }
 
 fn responses(route: &Route) -> Value {
@@ -166,7 +170,7 @@ fn problems(route: &Route) -> Vec<(&'static str, &'static str)> {
     if route.reply != Reply::Text {
         all.push(("400", "The query cannot be read, or has an unknown key."));
     }
-    if route.path.contains("organisations") {
+    if route.internal {
         all.push(("403", "It is for the operator, and these pages are for everybody."));
     }
     if matches!(route.reply, Reply::Json(_) | Reply::Rows(_) | Reply::Figure(_)) {

@@ -51,8 +51,11 @@ pub(super) const ROWS_MAX: u32 = 10_000;
 /// Rows unless the reader asks for more or fewer.
 pub(super) const ROWS: u32 = 1_000;
 
-const FORMAT: Param =
-    key("format", Form::OneOf(TABLE_FORMS), "Form of the answer; JSON if absent.");
+/// The key by which the form of an answer is chosen.
+pub(super) const FORMAT: &str = "format";
+
+const FORM: Param =
+    key(FORMAT, Form::OneOf(TABLE_FORMS), "Form of the answer; JSON if absent.");
 const LIMIT: Param = key(
     "limit",
     Form::Number(1, ROWS_MAX),
@@ -87,7 +90,7 @@ pub(super) const SEARCH: &[Param] = &[
         Form::Text,
         "Words of the name or of the id; all organisations if absent.",
     ),
-    FORMAT,
+    FORM,
     LIMIT,
     OFFSET,
 ];
@@ -128,7 +131,7 @@ pub(super) const CENSUS: &[Param] = &[
         Form::Number(1, 366),
         "Days with a sighting from which an organisation is active.",
     ),
-    FORMAT,
+    FORM,
     LIMIT,
     OFFSET,
 ];
@@ -145,13 +148,13 @@ pub(super) const ASSESS: &[Param] = &[
     ),
     COUNTRIES,
     SECTORS,
-    FORMAT,
+    FORM,
     LIMIT,
     OFFSET,
 ];
 
 /// Keys of `/api/v1/timeline`.
-pub(super) const TIMELINE: &[Param] = &[PRODUCTS, COUNTRIES, FROM, TO, FORMAT];
+pub(super) const TIMELINE: &[Param] = &[PRODUCTS, COUNTRIES, FROM, TO, FORM];
 
 /// Keys of `/api/v1/annotations`.
 pub(super) const ANNOTATIONS: &[Param] = &[
@@ -170,16 +173,16 @@ pub(super) const COVERAGE: &[Param] = &[
     ),
     FROM,
     TO,
-    FORMAT,
+    FORM,
     LIMIT,
     OFFSET,
 ];
 
 /// Keys of a listing that cannot be narrowed.
-pub(super) const LISTED: &[Param] = &[FORMAT, LIMIT, OFFSET];
+pub(super) const LISTED: &[Param] = &[FORM, LIMIT, OFFSET];
 
 /// Keys of a document that has no rows to page through.
-pub(super) const WHOLE: &[Param] = &[FORMAT];
+pub(super) const WHOLE: &[Param] = &[FORM];
 
 const PRODUCT: Param = key(
     "product",
@@ -235,11 +238,11 @@ pub(super) const FIGURE: &[Param] = &[
 
 /// Keys of `/api/v1/summary`.
 pub(super) const SUMMARY: &[Param] =
-    &[PRODUCT, COUNTRY, SECTOR, FIRST, LAST, BEFORE, AFTER, FORMAT];
+    &[PRODUCT, COUNTRY, SECTOR, FIRST, LAST, BEFORE, AFTER, FORM];
 
 /// Keys of `/api/v1/series`.
 pub(super) const SERIES: &[Param] =
-    &[PRODUCT, COUNTRY, SECTOR, FIRST, LAST, FORMAT, LIMIT, OFFSET];
+    &[PRODUCT, COUNTRY, SECTOR, FIRST, LAST, FORM, LIMIT, OFFSET];
 
 /// Keys of an address that takes none.
 pub(super) const NONE: &[Param] = &[];

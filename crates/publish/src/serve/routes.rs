@@ -19,6 +19,8 @@ pub(super) struct Route {
     pub(super) name: &'static str,
     pub(super) keys: &'static [Param],
     pub(super) reply: Reply,
+    /// It is for the operator alone.
+    pub(super) internal: bool,
     pub(super) open: fn() -> MethodRouter<Shared>,
 }
 
@@ -45,6 +47,7 @@ pub(super) const ROUTES: &[Route] = &[
         name: "",
         keys: WHOLE,
         reply: Reply::Rows("Scope"),
+        internal: false,
         open: || get(api::scope),
     },
     Route {
@@ -53,6 +56,7 @@ pub(super) const ROUTES: &[Route] = &[
         name: "",
         keys: CENSUS,
         reply: Reply::Rows("Census"),
+        internal: false,
         open: || get(api::census),
     },
     Route {
@@ -61,6 +65,7 @@ pub(super) const ROUTES: &[Route] = &[
         name: "",
         keys: ASSESS,
         reply: Reply::Rows("Assess"),
+        internal: false,
         open: || get(api::assess),
     },
     Route {
@@ -69,6 +74,7 @@ pub(super) const ROUTES: &[Route] = &[
         name: "",
         keys: SERIES,
         reply: Reply::Rows("Series"),
+        internal: false,
         open: || get(api::series),
     },
     Route {
@@ -77,6 +83,7 @@ pub(super) const ROUTES: &[Route] = &[
         name: "",
         keys: SUMMARY,
         reply: Reply::Rows("Summary"),
+        internal: false,
         open: || get(api::summary),
     },
     Route {
@@ -85,6 +92,7 @@ pub(super) const ROUTES: &[Route] = &[
         name: "",
         keys: LISTED,
         reply: Reply::Rows("Figures"),
+        internal: false,
         open: || get(api::figures),
     },
     Route {
@@ -93,6 +101,7 @@ pub(super) const ROUTES: &[Route] = &[
         name: "The name of a figure, as in /api/v1/figures.",
         keys: FIGURE,
         reply: Reply::Figure("Figure"),
+        internal: false,
         open: || get(api::figure),
     },
     Route {
@@ -101,6 +110,7 @@ pub(super) const ROUTES: &[Route] = &[
         name: "",
         keys: TIMELINE,
         reply: Reply::Rows("Timeline"),
+        internal: false,
         open: || get(api::timeline),
     },
     Route {
@@ -109,6 +119,7 @@ pub(super) const ROUTES: &[Route] = &[
         name: "",
         keys: SEARCH,
         reply: Reply::Rows("Organisations"),
+        internal: true,
         open: || get(api::organisations),
     },
     Route {
@@ -117,6 +128,7 @@ pub(super) const ROUTES: &[Route] = &[
         name: "The id of an organisation, as in /api/v1/organisations.",
         keys: NONE,
         reply: Reply::Json("Organisation"),
+        internal: true,
         open: || get(api::organisation),
     },
     Route {
@@ -125,6 +137,7 @@ pub(super) const ROUTES: &[Route] = &[
         name: "",
         keys: LISTED,
         reply: Reply::Rows("Policies"),
+        internal: false,
         open: || get(api::policies),
     },
     Route {
@@ -133,6 +146,7 @@ pub(super) const ROUTES: &[Route] = &[
         name: "The id of an act, as in /api/v1/policies.",
         keys: NONE,
         reply: Reply::Json("Policy"),
+        internal: false,
         open: || get(api::policy),
     },
     Route {
@@ -141,6 +155,7 @@ pub(super) const ROUTES: &[Route] = &[
         name: "",
         keys: ANNOTATIONS,
         reply: Reply::Json("Annotations"),
+        internal: false,
         open: || get(api::annotations),
     },
     Route {
@@ -149,6 +164,7 @@ pub(super) const ROUTES: &[Route] = &[
         name: "",
         keys: COVERAGE,
         reply: Reply::Rows("CoverageDays"),
+        internal: false,
         open: || get(api::coverage),
     },
     Route {
@@ -157,6 +173,7 @@ pub(super) const ROUTES: &[Route] = &[
         name: "",
         keys: NONE,
         reply: Reply::Document,
+        internal: false,
         open: || get(openapi::served),
     },
     Route {
@@ -165,6 +182,7 @@ pub(super) const ROUTES: &[Route] = &[
         name: "",
         keys: NONE,
         reply: Reply::Text,
+        internal: false,
         open: || get(healthz),
     },
 ];

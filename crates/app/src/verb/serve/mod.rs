@@ -94,15 +94,10 @@ struct House<'a> {
 }
 
 impl House<'_> {
-    /// The pages for everybody, or those for the operator and analysts. Acts that are asked
-    /// for are assessed beside them, until the program ends.
+    /// The pages for everybody, or those for the operator and analysts.
     fn pages(&self, opened: Arc<Opened>, internal: bool) -> anyhow::Result<Router> {
         let verb = self.verb;
         let evidence = args::Evidence { internal, ..verb.evidence.clone() };
-        let (live, waiting) =
-            Live::new(opened, evidence, self.settings, self.simulated)?;
-        let live = Arc::new(live);
-        tokio::spawn(assess_waiting(Arc::clone(&live), waiting));
         let pages = PageSettings {
             program: format!("tidegauge {}", env!("CARGO_PKG_VERSION")),
             internal,
@@ -113,7 +108,7 @@ impl House<'_> {
             // Behind tokens, the gate counts requests.
             limit: self.limit().filter(|_| verb.tokens.is_none()),
         };
-        Ok(router(live, pages))
+        self::pages(opened, evidence, self.settings, self.simulated, pages)
     }
 
     fn limit(&self) -> Option<RateLimit> {
@@ -140,6 +135,21 @@ impl House<'_> {
             secure,
         })
     }
+}
+
+/// Pages and interface over the lake. Acts that are asked for are assessed beside them, until
+/// the program ends.
+pub(super) fn pages(
+    opened: Arc<Opened>,
+    evidence: args::Evidence,
+    settings: &Settings,
+    simulated: Option<&Simulated>,
+    pages: PageSettings,
+) -> anyhow::Result<Router> {
+    let (live, waiting) = Live::new(opened, evidence, settings, simulated)?;
+    let live = Arc::new(live);
+    tokio::spawn(assess_waiting(Arc::clone(&live), waiting));
+    Ok(router(live, pages))
 }
 
 /// Appends to the file a JSON object a line; into the log without one.
