@@ -21,6 +21,7 @@ use crate::Result;
 use crate::clients::{Clients, Group, Seen};
 use crate::evidence::{Calendar, Evidence};
 use crate::holding::Holding;
+use crate::partial::{Held, Partial, at};
 use crate::session::Engine;
 
 /// Memory that every count needs.
@@ -47,34 +48,37 @@ pub(crate) struct Part {
     pub(crate) standings: BTreeMap<Standing, u64>,
 }
 
-/// Counts the cells of `query`.
+/// Counts the cells of `query` as far as these clients go.
 pub(crate) async fn count(
     engine: &Engine,
     clients: &mut Clients,
     evidence: &Evidence<'_>,
     holding: &mut Holding<'_>,
     query: &Query,
-) -> Result<Part> {
+) -> Result<Partial> {
     let mut tally = Tally::new(evidence, query, engine, clients)?;
     clients.each(holding, |group| tally.add(&group)).await?;
     tally.end_of_network();
+    tally.note_held();
+    let word = |key: Key| {
+        let words = query.by.iter().map(|d| tally.word(*d, key, clients, holding));
+        words.collect()
+    };
     let cells = tally
-        .organisations()
-        .into_iter()
-        // Nobody in the others passed the filters.
-        .filter(|(_, counts)| counts.address_days > 0)
-        .map(|(key, counts)| Cell {
-            key: query
-                .by
-                .iter()
-                .map(|d| tally.word(*d, key, clients, holding))
-                .collect(),
-            counts,
-        })
-        .collect();
-    let Tally { all_days, unattributed, standings, .. } = tally;
+        .cells
+        .iter()
+        .map(|(key, counts)| Cell { key: word(*key), counts: *counts });
+    let cells = cells.collect();
+    let Tally { days, all_days, unattributed, standings, .. } = tally;
     let told = Standing::ALL.iter().copied().zip(standings).filter(|told| told.1 > 0);
-    Ok(Part { cells, all_days, unattributed, standings: told.collect() })
+    Ok(Partial {
+        cells,
+        organisations: holding.organisations.values().to_vec(),
+        held: days.into_iter().collect(),
+        all_days,
+        unattributed,
+        standings: told.collect(),
+    })
 }
 
 /// Puts together parts that have no cell in common.
@@ -122,13 +126,9 @@ fn by_key(a: &[Option<String>], b: &[Option<String>]) -> Ordering {
     place(a).cmp(&place(b))
 }
 
-/// A cell, an organisation, and which 64 days from the first.
-type Held = (u32, u32, i32);
-
 /// The counts as they grow.
 struct Tally<'a> {
     evidence: &'a Evidence<'a>,
-    query: &'a Query,
     calendar: Calendar,
     axes: Axes,
     numbers: HashMap<Key, u32>,
@@ -172,7 +172,6 @@ impl<'a> Tally<'a> {
         let by = |dimension| query.by.contains(&dimension);
         Ok(Self {
             evidence,
-            query,
             calendar: Calendar::new(query),
             axes: Axes {
                 product: by(Dimension::Product),
@@ -305,28 +304,6 @@ impl<'a> Tally<'a> {
         self.touched.clear();
     }
 
-    /// The cells with their organisations.
-    fn organisations(&mut self) -> Vec<(Key, Counts)> {
-        self.note_held();
-        let mut cells = self.cells.clone();
-        let mut days: Vec<_> = self
-            .days
-            .iter()
-            .map(|((cell, organisation, _), bits)| (*cell, *organisation, bits))
-            .collect();
-        days.sort_unstable();
-        for held in days.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-            let active: u32 = held.iter().map(|(.., bits)| bits.count_ones()).sum();
-            let cell = held.first().and_then(|(cell, ..)| cells.get_mut(at(*cell)));
-            if let Some((_, counts)) = cell {
-                counts.organisations += 1;
-                counts.organisations_active +=
-                    u64::from(active >= self.query.active_days_min);
-            }
-        }
-        cells
-    }
-
     /// Takes memory for what has grown.
     fn account(&mut self) -> Result<()> {
         let entry = size_of::<(Held, u64)>() + 1;
@@ -370,10 +347,6 @@ impl<'a> Tally<'a> {
 )]
 fn text(value: impl ToString) -> String {
     value.to_string()
-}
-
-fn at(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// What counts as one address beside itself: the /64 of an IPv6 address.
