@@ -6,6 +6,7 @@
 use std::fs;
 
 use crate::run::{Outcome, output, root, run, say, target};
+use crate::test::CLUSTER;
 
 /// Write the pages, or compare them with those in the tree.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,7 +33,10 @@ pub(crate) fn docs(mode: Mode) -> Outcome {
     // Built as the tests build it: built alone it would unite other features, and the engine
     // would be built again.
     if mode == Mode::Write {
-        run("cargo", &["test", "--workspace", "--locked", "--no-run"])?;
+        run(
+            "cargo",
+            &["test", "--workspace", "--locked", "--features", CLUSTER, "--no-run"],
+        )?;
     }
     let binary = target().join("debug/tidegauge");
     let binary = binary.to_str().ok_or("the target folder's path is not UTF-8")?;

@@ -7,13 +7,27 @@ use crate::{browser, docs, fuzz, tidy, tools};
 /// ingests it within a minute or two while the largest cells stay publishable.
 const DEMO_ORGANISATIONS: &str = "0.05";
 
+/// What is in no build unless asked for, and tested with the rest.
+pub(crate) const CLUSTER: &str = "tidegauge-app/cluster";
+
 /// Runs it all.
 pub(crate) fn test() -> Outcome {
     tidy::tidy()?;
     run("cargo", &["fmt", "--all", "--", "--check"])?;
     tools::install();
-    run("cargo", &["test", "--workspace", "--locked", "--quiet", "--no-run"])?;
-    run("cargo", &["test", "--workspace", "--locked"])?;
+    run(
+        "cargo",
+        &[
+            "test",
+            "--workspace",
+            "--locked",
+            "--features",
+            CLUSTER,
+            "--quiet",
+            "--no-run",
+        ],
+    )?;
+    run("cargo", &["test", "--workspace", "--locked", "--features", CLUSTER])?;
     docs::docs(docs::Mode::Check)?;
     fuzz::fuzz(&["--smoke"])?;
     let demo = target().join("demo");
@@ -37,7 +51,17 @@ pub(crate) fn test() -> Outcome {
     browser::look(binary, demo)?;
     run(
         "cargo",
-        &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--features",
+            CLUSTER,
+            "--",
+            "-D",
+            "warnings",
+        ],
     )?;
     say("\nall checks passed");
     Ok(())

@@ -20,6 +20,7 @@ const OURS: &[(&str, &[&str])] = &[
     ("enrich", &["model"]),
     ("store", &["model"]),
     ("census", &["model", "store"]),
+    ("cluster", &["model", "census"]),
     ("effect", &["model"]),
     ("exposure", &["model"]),
     ("publish", &["model"]),
@@ -27,20 +28,24 @@ const OURS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "model", "wire", "enrich", "store", "census", "effect", "exposure",
-            "publish", "simulate",
+            "model", "wire", "enrich", "store", "census", "cluster", "effect",
+            "exposure", "publish", "simulate",
         ],
     ),
 ];
 
 /// Which crates may depend on these others: the engine, HTTP, the lake's log, async.
 const FENCED: &[(&str, &[&str])] = &[
-    ("datafusion", &["census"]),
+    ("datafusion", &["census", "cluster"]),
+    ("datafusion-postgres", &["census"]),
+    ("ballista-core", &["cluster"]),
+    ("ballista-executor", &["cluster"]),
+    ("ballista-scheduler", &["cluster"]),
     ("axum", &["publish", "app"]),
     ("deltalake-core", &["store"]),
     ("arrow", &["store", "census", "simulate", "app"]),
     ("parquet", &["store", "simulate", "app"]),
-    ("tokio", &["store", "census", "publish", "app"]),
+    ("tokio", &["store", "census", "cluster", "publish", "app"]),
     ("anyhow", &["app"]),
     ("clap", &["app"]),
 ];

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** a flag means the same in every verb that has it.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -61,6 +62,9 @@ pub(crate) struct Everywhere {
     /// Memory that counting may use, in MiB [default: 1024]
     #[arg(long, global = true, value_name = "MIB")]
     pub(crate) memory: Option<usize>,
+    /// Counts on the cluster whose scheduler is there; only for `census`
+    #[arg(long, global = true, value_name = "df://HOST:PORT")]
+    pub(crate) cluster: Option<String>,
     /// Says more; twice says everything
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -131,6 +135,9 @@ pub(crate) enum Verb {
     Lake(Lake),
     /// Ask the lake in SQL, read only
     Sql(Sql),
+    /// Count on several machines: the processes of a cluster
+    #[command(subcommand)]
+    Cluster(Cluster),
     /// Print the effective settings as a commented file
     Config,
     /// Print a completion script for a shell
@@ -410,6 +417,9 @@ pub(crate) struct Census {
     /// Only organisations of this sector; may be repeated
     #[arg(long)]
     pub(crate) sector: Vec<SectorId>,
+    /// Say how it would be counted, and do not count
+    #[arg(long)]
+    pub(crate) explain: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -606,7 +616,7 @@ pub(crate) struct Serve {
     pub(crate) verb: Option<ServeVerb>,
     /// Where to listen; other machines need a token
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
-    pub(crate) listen: std::net::SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// Where readers find the pages, for citations: `https://example.org`
     #[arg(long, value_name = "URL")]
     pub(crate) site: Option<String>,
@@ -794,6 +804,55 @@ pub(crate) enum Lake {
         /// Only files written before this day
         #[arg(long, value_name = "DATE")]
         before: Day,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Cluster {
+    /// Take counts from clients and hand their portions out to executors
+    Scheduler {
+        /// Where it listens
+        #[arg(long, default_value = "127.0.0.1:50050", value_name = "ADDRESS:PORT")]
+        listen: SocketAddr,
+        /// The host that executors reach it by [default: the address it listens on]
+        #[arg(long, value_name = "HOST")]
+        advertise: Option<String>,
+        /// Seconds for which an executor may say nothing until its work is given to others,
+        /// and for which work waits where there is no executor
+        #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+        silence: u64,
+    },
+    /// Count what a scheduler hands out, in the lake and on the map of this machine
+    Executor {
+        /// The scheduler
+        #[arg(
+            long,
+            default_value = "df://127.0.0.1:50050",
+            value_name = "df://HOST:PORT"
+        )]
+        scheduler: String,
+        /// The address it listens on
+        #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+        bind: IpAddr,
+        /// The host that scheduler and clients reach it by [default: the address it listens
+        /// on]
+        #[arg(long, value_name = "HOST")]
+        advertise: Option<String>,
+        /// The port that its rows are fetched from
+        #[arg(long, default_value_t = 50_051, value_name = "PORT")]
+        rows_port: u16,
+        /// The port that it gets its work at
+        #[arg(long, default_value_t = 50_052, value_name = "PORT")]
+        work_port: u16,
+        /// Portions counted at once [default: one a processor]
+        #[arg(long, value_name = "NUMBER")]
+        cores: Option<usize>,
+        /// Where rows are kept until they are fetched [default: a temporary folder]
+        #[arg(long, value_name = "DIR")]
+        folder: Option<PathBuf>,
+        /// Seconds between two signs of life
+        #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+        heartbeat: u64,
     },
 }
 

@@ -60,6 +60,24 @@ pub(crate) fn rules(settings: &Settings) -> anyhow::Result<Rules> {
     Ok(rules)
 }
 
+/// What the texts are that [`rules`] reads: two machines with the same read the same.
+#[cfg(feature = "cluster")]
+pub(crate) fn rules_fingerprint(
+    settings: &Settings,
+) -> anyhow::Result<tidegauge_store::Fingerprint> {
+    let mut all = String::new();
+    for (name, text) in texts(settings, "sectors", built_in::SECTORS)? {
+        // Folders differ between machines.
+        let name = name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+        all.extend([name, "\0".to_owned(), text, "\0".to_owned()]);
+    }
+    if let Some(path) = &settings.organisations {
+        let text = std::fs::read_to_string(path);
+        all += &text.with_context(|| format!("reading {}", path.display()))?;
+    }
+    Ok(tidegauge_store::Fingerprint::of(all.as_bytes()))
+}
+
 /// The description of a vantage: from `folder`, else from `--data`, else from
 /// `./vantages`; undescribed if there is none.
 pub(crate) fn vantage(

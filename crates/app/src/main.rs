@@ -8,6 +8,7 @@
 
 mod args;
 mod clock;
+mod cluster;
 mod collect;
 mod feed;
 mod journal;
@@ -79,6 +80,11 @@ fn main() -> ExitCode {
 }
 
 async fn run(verb: Verb, settings: &Settings) -> anyhow::Result<Outcome> {
+    if settings.cluster.is_some() && !matches!(verb, Verb::Census(_)) {
+        anyhow::bail!(
+            "only `census` is counted on a cluster (hint: leave out --cluster)"
+        );
+    }
     match verb {
         Verb::Demo(demo) => verb::demo::run(&demo, settings).await,
         Verb::Ingest(ingest) => verb::ingest::run(&ingest, settings).await,
@@ -96,6 +102,7 @@ async fn run(verb: Verb, settings: &Settings) -> anyhow::Result<Outcome> {
         Verb::Mcp(mcp) => verb::mcp::run(&mcp, settings).await,
         Verb::Simulate(simulate) => verb::simulate::run(&simulate, settings),
         Verb::Lake(lake) => verb::lake::run(&lake, settings).await,
+        Verb::Cluster(cluster) => cluster::run(&cluster, settings).await,
         Verb::Sql(sql) => verb::sql::run(&sql, settings).await,
         Verb::Config => verb::config::run(settings),
         Verb::Completions { shell } => verb::manual::completions(shell),
@@ -107,7 +114,10 @@ async fn run(verb: Verb, settings: &Settings) -> anyhow::Result<Outcome> {
 /// Logs go to standard error, so that data on standard output stays clean.
 fn start_log(format: LogFormat, verbose: u8) {
     let level = match verbose {
-        0 => "tidegauge=info,warn",
+        // Of a cluster's client, whatever fails is told once, at the end.
+        0 => {
+            "tidegauge=info,warn,ballista_core::execution_plans::distributed_query=off"
+        }
         1 => "tidegauge=debug,info",
         _ => "trace",
     };

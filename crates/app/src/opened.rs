@@ -17,6 +17,7 @@ use tidegauge_model::estimate::{Estimate, ReleasedEstimate};
 use tidegauge_model::{Day, DayRange, Endpoint, Holders, ProductId, Standing};
 use tidegauge_store::Lake;
 
+use crate::cluster::Cluster;
 use crate::settings::Settings;
 use crate::{args, knowledge};
 
@@ -30,6 +31,8 @@ pub(crate) struct Opened {
     pub(crate) counter: Counter,
     /// The days that any vantage covered; `None` for an empty lake.
     pub(crate) covered: Option<DayRange>,
+    /// What counts instead of this process.
+    cluster: Option<Cluster>,
 }
 
 impl Opened {
@@ -40,11 +43,12 @@ impl Opened {
     ) -> anyhow::Result<Self> {
         let lake = settings.open_lake().await?;
         let catalog = knowledge::catalog(settings)?;
+        let cluster = Cluster::of(&lake, settings, map).await?;
         let atlas = Arc::new(atlas(&lake, settings, map).await?);
         let holders = Arc::clone(&atlas) as Arc<dyn Holders>;
         let counter = counter(&lake, &catalog, catalog.endpoints(), holders, settings)?;
         let covered = counter.days().await?;
-        Ok(Self { lake, catalog, atlas, map, counter, covered })
+        Ok(Self { lake, catalog, atlas, map, counter, covered, cluster })
     }
 
     /// A counter over the same lake and map with other endpoints.
@@ -142,7 +146,10 @@ impl Opened {
         &self,
         query: &Query,
     ) -> anyhow::Result<(Census, Vec<String>)> {
-        let census = self.counter.census(query).await?;
+        let census = match &self.cluster {
+            Some(cluster) => cluster.census(&self.counter, query).await?,
+            None => self.counter.census(query).await?,
+        };
         let mut doubts = Vec::new();
         let outside = self.covered.is_none_or(|c| {
             query.days.last() < c.first() || c.last() < query.days.first()
@@ -164,6 +171,15 @@ impl Opened {
             }
         }
         Ok((census, doubts))
+    }
+
+    /// How [`Self::census`] would count, in words.
+    pub(crate) async fn explain(&self, query: &Query) -> anyhow::Result<String> {
+        let planned = match &self.cluster {
+            Some(cluster) => cluster.plan(&self.counter, query).await?,
+            None => self.counter.plan(query, "", 1).await?,
+        };
+        Ok(planned.explain())
     }
 
     /// The query that the evidence flags ask over `days`.

@@ -51,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) loss_max: f64,
     /// The collector.
     pub(crate) collect: Collect,
+    /// The cluster that counts, of this run alone: no file says it.
+    pub(crate) cluster: Option<String>,
 }
 
 /// The section `[collect]`.
@@ -124,6 +126,7 @@ impl Settings {
             memory_mib: typed.memory.or(file.memory_mib).unwrap_or(MEMORY_MIB),
             loss_max: file.loss_max.unwrap_or(LOSS_MAX),
             collect: file.collect,
+            cluster: typed.cluster.clone(),
         };
         anyhow::ensure!(
             (0.0..=1.0).contains(&settings.loss_max),
@@ -247,6 +250,7 @@ mod tests {
                 metrics: Some("127.0.0.1:9469".to_owned()),
                 ..Collect::default()
             },
+            cluster: None,
         };
         let file: File = toml::from_str(&settings.as_file()).unwrap();
         assert_eq!(file.lake.as_deref(), Some(settings.lake.as_str()));

@@ -19,7 +19,8 @@ use datafusion::arrow::datatypes::{Date32Type, Int32Type, Int64Type};
 use futures::TryStreamExt;
 use tidegauge_model::count::Query;
 use tidegauge_model::{Address, Client, Day, DayRange, SiteId, Standing, VantageId};
-use tidegauge_store::{DataFile, Snapshot, by_address};
+use tidegauge_store::by_address::{self, Span};
+use tidegauge_store::{DataFile, Snapshot};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
 
@@ -103,6 +104,7 @@ struct Run {
 struct Decoder {
     finder: Finder,
     days: DayRange,
+    addresses: Span,
     names: Arc<Mutex<Names>>,
 }
 
@@ -112,6 +114,16 @@ impl Clients {
         snapshot: &Snapshot,
         evidence: &Evidence<'_>,
         query: &Query,
+    ) -> Self {
+        Self::open_within(snapshot, evidence, query, Span::ALL)
+    }
+
+    /// The same of the clients with these addresses only.
+    pub(crate) fn open_within(
+        snapshot: &Snapshot,
+        evidence: &Evidence<'_>,
+        query: &Query,
+        addresses: Span,
     ) -> Self {
         let days = query.days;
         let months = query.counted().iter().flat_map(|days| days.months());
@@ -128,9 +140,9 @@ impl Clients {
         let mut runs = Vec::new();
         for file in files {
             let (give, more) = channel(1);
-            let decoder =
-                Decoder { finder: finder.clone(), days, names: Arc::clone(&names) };
-            let batches = by_address::read(snapshot, file, at_once);
+            let (finder, names) = (finder.clone(), Arc::clone(&names));
+            let decoder = Decoder { finder, days, addresses, names };
+            let batches = by_address::read_within(snapshot, file, at_once, addresses);
             decoding.spawn(decoder.run(batches, give));
             runs.push(Run { rows: Vec::new(), at: 0, more });
         }
@@ -313,8 +325,12 @@ impl Decoder {
                 return None;
             }
             let entry = self.finder.entry(endpoints.get(at)?, day)?;
+            let address = (*hi.get(at)?, *lo.get(at)?);
+            if !self.addresses.contains(address) {
+                return None;
+            }
             Some(Row {
-                address: (*hi.get(at)?, *lo.get(at)?),
+                address,
                 contacts: u64::try_from(*contacts.get(at)?).unwrap_or(0),
                 day: day.0 - first.0,
                 entry,

@@ -31,10 +31,10 @@ use crate::{Error, Result, coverage, panel, sql, unique};
 /// Counts what is in a lake.
 #[derive(Clone)]
 pub struct Counter {
-    lake: Lake,
-    endpoints: Arc<[Endpoint]>,
+    pub(crate) lake: Lake,
+    pub(crate) endpoints: Arc<[Endpoint]>,
     controls: Arc<[ProductId]>,
-    holders: Arc<dyn Holders>,
+    pub(crate) holders: Arc<dyn Holders>,
     engine: Engine,
     counted: Counted,
 }
@@ -199,6 +199,10 @@ impl Counter {
         Ok(Self { engine: Engine::new(settings)?, ..self })
     }
 
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// A part of a census, on a thread of its own, unless it was counted before on the same
     /// files.
     async fn part(&self, query: Query, snapshot: Arc<Snapshot>) -> Result<Arc<Part>> {
@@ -214,7 +218,8 @@ impl Counter {
             let mut holding = Holding::new(&query, &*counter.holders);
             let (engine, clients, holding) =
                 (&counter.engine, &mut clients, &mut holding);
-            unique::count(engine, clients, &evidence, holding, &query).await
+            let all = unique::count(engine, clients, &evidence, holding, &query);
+            Ok::<_, Error>(Part::of(&query, vec![all.await?]))
         });
         let stopped = |error: JoinError| {
             self.engine.error("counting")(DataFusionError::External(error.into()))
@@ -227,7 +232,7 @@ impl Counter {
 
 /// The parts of the days of a question that have no cell in common: its months, if cells are
 /// made of months.
-fn parts(query: &Query) -> Vec<DayRange> {
+pub(crate) fn parts(query: &Query) -> Vec<DayRange> {
     if !query.by.contains(&Dimension::Month) {
         return vec![query.days];
     }

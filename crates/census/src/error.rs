@@ -63,6 +63,35 @@ pub enum Error {
         #[source]
         source: Box<DataFusionError>,
     },
+    /// Whoever runs the cluster must act.
+    #[error(
+        "this plan cannot be used here: {reason}\nhint: client, scheduler and executors must \
+         be the same version of this program"
+    )]
+    Plan {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Whoever runs the executor must act; the source says how.
+    #[error("cannot open the lake {lake} to count in it")]
+    Unopened {
+        /// Its URL.
+        lake: String,
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Whoever asked must ask again.
+    #[error(
+        "of {portions} portions of the count, {missing} came back missing or twice\nhint: \
+         ask again; if it stays so, ask without the cluster"
+    )]
+    Portions {
+        /// How many there are.
+        portions: usize,
+        /// How many of them are not there exactly once.
+        missing: usize,
+    },
     /// The engine failed on a query of ours; a bug, or a damaged file.
     #[error("the engine failed while {doing}")]
     Engine {

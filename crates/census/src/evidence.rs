@@ -24,10 +24,19 @@ pub(crate) struct Evidence<'a> {
     products: Vec<&'a ProductId>,
 }
 
+/// An endpoint that counts as use, without what counting does not look at.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) id: EndpointId,
+    pub(crate) product: ProductId,
+    pub(crate) valid: DayRange,
+}
+
 /// An endpoint that counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row<'a> {
-    endpoint: &'a Endpoint,
+    id: &'a EndpointId,
+    valid: DayRange,
     /// The number of its product.
     pub(crate) product: u32,
     /// It counts as use.
@@ -85,19 +94,40 @@ impl<'a> Evidence<'a> {
     }
 
     fn new(endpoints: &'a [Endpoint], is: impl Fn(&Endpoint) -> (bool, bool)) -> Self {
+        let rows = endpoints.iter().map(|e| (&e.id, &e.product, e.valid, is(e)));
+        Self::of_rows(rows)
+    }
+
+    /// These endpoints, all of use.
+    pub(crate) fn of_entries(entries: &'a [Entry]) -> Self {
+        let use_only = (true, false);
+        Self::of_rows(entries.iter().map(|e| (&e.id, &e.product, e.valid, use_only)))
+    }
+
+    /// What [`Self::of_entries`] makes the same evidence of, where all of it is use.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        let entry = |row: &Row<'_>| {
+            let product = self.product(row.product)?.clone();
+            Some(Entry { id: row.id.clone(), product, valid: row.valid })
+        };
+        self.rows.iter().filter_map(entry).collect()
+    }
+
+    fn of_rows(
+        rows: impl Iterator<Item = (&'a EndpointId, &'a ProductId, DayRange, (bool, bool))>,
+    ) -> Self {
         let mut evidence = Self::default();
         let mut codes = BTreeMap::new();
-        for endpoint in endpoints {
-            let (seen, control) = is(endpoint);
+        for (id, product, valid, (seen, control)) in rows {
             if !seen && !control {
                 continue;
             }
-            let product = *codes.entry(&endpoint.product).or_insert_with(|| {
-                evidence.products.push(&endpoint.product);
+            let product = *codes.entry(product).or_insert_with(|| {
+                evidence.products.push(product);
                 u32::try_from(evidence.products.len() - 1)
                     .expect("fewer products than 2^32")
             });
-            evidence.rows.push(Row { endpoint, product, seen, control });
+            evidence.rows.push(Row { id, valid, product, seen, control });
         }
         evidence
     }
@@ -122,7 +152,7 @@ impl<'a> Evidence<'a> {
         let mut found = Found::default();
         for (entry, row) in (0u32..).zip(&self.rows) {
             let next = u32::try_from(found.entries.len()).unwrap_or(u32::MAX);
-            let id = row.endpoint.id.as_str();
+            let id = row.id.as_str();
             let at = *found.ids.entry_ref(id).or_insert(next);
             if at == next {
                 found.entries.push(Vec::new());
@@ -130,7 +160,7 @@ impl<'a> Evidence<'a> {
             let entries =
                 usize::try_from(at).ok().and_then(|at| found.entries.get_mut(at));
             if let Some(entries) = entries {
-                entries.push((row.endpoint.valid, entry));
+                entries.push((row.valid, entry));
             }
         }
         Finder(Arc::new(found))

@@ -39,6 +39,11 @@ impl<T: Clone + Eq + Hash> Codes<T> {
         code
     }
 
+    /// The values, in the order of their numbers.
+    pub(crate) fn values(&self) -> &[T] {
+        &self.values
+    }
+
     /// The value of a number.
     pub(crate) fn value(&self, code: u32) -> Option<&T> {
         self.values.get(usize::try_from(code).ok()?)

@@ -5,6 +5,7 @@
 //! lake ─► clients ─┬─► unique ─► Census ─► disclosure ─► Release
 //! catalog ─► evidence ─► └─► panel  ─► Panel
 //! holders ─► holding ─►
+//! clients, days ─► operator ─► Partial ─► (another machine) ─► unique ─► Census
 //! lake ─► provider ─► sql (the operator's own questions)
 //! ```
 //!
@@ -20,7 +21,9 @@ pub mod disclosure;
 mod error;
 mod evidence;
 mod holding;
+mod operator;
 mod panel;
+mod partial;
 mod provider;
 mod read;
 mod session;
@@ -34,4 +37,5 @@ pub use counter::Counter;
 pub use datafusion::arrow::array::RecordBatch;
 pub use disclosure::{Internal, Ledger, Public, Withheld};
 pub use error::{Error, Result};
+pub use operator::{CountExec, Opened, Opener, Planned, said};
 pub use session::{MEMORY_BYTES, Settings};

@@ -12,7 +12,7 @@ use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{
-    FairSpillPool, MemoryConsumer, MemoryReservation,
+    FairSpillPool, MemoryConsumer, MemoryLimit, MemoryReservation,
 };
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -57,6 +57,16 @@ impl Engine {
             .build_arc()
             .map_err(Error::engine("setting up the engine", settings.memory_bytes))?;
         Ok(Self { settings, runtime })
+    }
+
+    /// The engine that a task of a plan runs in, whose memory is what the task was given.
+    pub(crate) fn of_task(runtime: Arc<RuntimeEnv>) -> Self {
+        let memory_bytes = match runtime.memory_pool.memory_limit() {
+            MemoryLimit::Finite(bytes) => bytes,
+            MemoryLimit::Infinite | MemoryLimit::Unknown => usize::MAX,
+        };
+        let settings = Settings { memory_bytes, ..Settings::default() };
+        Self { settings, runtime }
     }
 
     /// How many parts of a question are worked on at once.

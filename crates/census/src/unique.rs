@@ -14,13 +14,14 @@ use std::collections::BTreeMap;
 
 use datafusion::common::HashMap;
 use datafusion::execution::memory_pool::MemoryReservation;
-use tidegauge_model::count::{Cell, Census, Counts, Dimension, Query, WINDOWS_MAX};
+use tidegauge_model::count::{Cell, Census, Counts, Dimension, Query};
 use tidegauge_model::{Address, Standing};
 
 use crate::Result;
 use crate::clients::{Clients, Group, Seen};
 use crate::evidence::{Calendar, Evidence};
 use crate::holding::Holding;
+use crate::partial::{Held, Partial, at, window_numbers};
 use crate::session::Engine;
 
 /// Memory that every count needs.
@@ -60,34 +61,37 @@ pub(crate) struct Part {
     pub(crate) standings: BTreeMap<Standing, u64>,
 }
 
-/// Counts the cells of `query`.
+/// Counts the cells of `query` as far as these clients go.
 pub(crate) async fn count(
     engine: &Engine,
     clients: &mut Clients,
     evidence: &Evidence<'_>,
     holding: &mut Holding<'_>,
     query: &Query,
-) -> Result<Part> {
+) -> Result<Partial> {
     let mut tally = Tally::new(evidence, query, engine, clients)?;
     clients.each(holding, |group| tally.add(&group)).await?;
     tally.end_of_network();
+    tally.note_held();
+    let word = |key: Key| {
+        let words = query.by.iter().map(|d| tally.word(*d, key, clients, holding));
+        words.collect()
+    };
     let cells = tally
-        .organisations()
-        .into_iter()
-        // Nobody in the others passed the filters, or they are split by windows.
-        .filter(|(_, counts)| *counts != Counts::default())
-        .map(|(key, counts)| Cell {
-            key: query
-                .by
-                .iter()
-                .map(|d| tally.word(*d, key, clients, holding))
-                .collect(),
-            counts,
-        })
-        .collect();
-    let Tally { all_days, unattributed, standings, .. } = tally;
+        .cells
+        .iter()
+        .map(|(key, counts)| Cell { key: word(*key), counts: *counts });
+    let cells = cells.collect();
+    let Tally { days, all_days, unattributed, standings, .. } = tally;
     let told = Standing::ALL.iter().copied().zip(standings).filter(|told| told.1 > 0);
-    Ok(Part { cells, all_days, unattributed, standings: told.collect() })
+    Ok(Partial {
+        cells,
+        organisations: holding.organisations.values().to_vec(),
+        held: days.into_iter().collect(),
+        all_days,
+        unattributed,
+        standings: told.collect(),
+    })
 }
 
 /// Puts together parts that have no cell in common.
@@ -135,13 +139,9 @@ fn by_key(a: &[Option<String>], b: &[Option<String>]) -> Ordering {
     place(a).cmp(&place(b))
 }
 
-/// A cell, an organisation, and which 64 days from the first.
-type Held = (u32, u32, i32);
-
 /// The counts as they grow.
 struct Tally<'a> {
     evidence: &'a Evidence<'a>,
-    query: &'a Query,
     calendar: Calendar,
     axes: Axes,
     numbers: HashMap<Key, u32>,
@@ -187,7 +187,6 @@ impl<'a> Tally<'a> {
         let by = |dimension| query.by.contains(&dimension);
         Ok(Self {
             evidence,
-            query,
             calendar: Calendar::new(query),
             axes: Axes {
                 product: by(Dimension::Product),
@@ -348,52 +347,6 @@ impl<'a> Tally<'a> {
         self.touched = all;
     }
 
-    /// The cells with their organisations.
-    fn organisations(&mut self) -> Vec<(Key, Counts)> {
-        self.note_held();
-        let mut days: Vec<_> =
-            self.days.iter().map(|(held, bits)| (*held, *bits)).collect();
-        days.sort_unstable();
-        for held in days.chunk_by(|(a, _), (b, _)| (a.0, a.1) == (b.0, b.1)) {
-            let cell = held.first().map_or(0, |((cell, ..), _)| *cell);
-            let (seen, active) = self.windows_of(held);
-            let seen = self.within(cell, seen);
-            if let Some((_, counts)) = self.cells.get_mut(at(seen)) {
-                counts.organisations += 1;
-            }
-            let active = active.map(|windows| self.within(cell, windows));
-            let active = active.and_then(|cell| self.cells.get_mut(at(cell)));
-            if let Some((_, counts)) = active {
-                counts.organisations_active += 1;
-            }
-        }
-        self.cells.clone()
-    }
-
-    /// The windows in which an organisation was seen, and those in which it was active; none
-    /// as bits if none are asked for, `None` if it was never active.
-    fn windows_of(&self, held: &[(Held, u64)]) -> (u32, Option<u32>) {
-        let least = self.query.active_days_min;
-        if self.query.windows.is_empty() {
-            let days: u32 = held.iter().map(|(_, bits)| bits.count_ones()).sum();
-            return (0, (days >= least).then_some(0));
-        }
-        let mut days = [0u32; WINDOWS_MAX];
-        for ((.., word), bits) in held {
-            for bit in (0..64).filter(|bit| bits >> bit & 1 == 1) {
-                let window = self.calendar.window(word * 64 + bit).unwrap_or(0);
-                if let Some(days) = days.get_mut(at(window.trailing_zeros())) {
-                    *days += 1;
-                }
-            }
-        }
-        let among = |least: u32| {
-            let bits = (0u32..).zip(days).filter(|(_, days)| *days >= least);
-            bits.fold(0, |all, (at, _)| all | 1 << at)
-        };
-        (among(1), Some(among(least.max(1))).filter(|windows| *windows > 0))
-    }
-
     /// Takes memory for what has grown.
     fn account(&mut self) -> Result<()> {
         let entry = size_of::<(Held, u64)>() + 1;
@@ -427,7 +380,7 @@ impl<'a> Tally<'a> {
             Dimension::Kind => place?.kind.map(text),
             Dimension::Signal => clients.signal(key.signal),
             Dimension::Vantage => clients.vantage(key.vantage).map(text),
-            Dimension::Windows => Some(numbers(key.windows)),
+            Dimension::Windows => Some(window_numbers(key.windows)),
         }
     }
 }
@@ -438,16 +391,6 @@ impl<'a> Tally<'a> {
 )]
 fn text(value: impl ToString) -> String {
     value.to_string()
-}
-
-/// The numbers of windows, from 1: `1+3`.
-fn numbers(windows: u32) -> String {
-    let set = (0..u32::BITS).filter(|bit| windows >> bit & 1 == 1);
-    set.map(|bit| (bit + 1).to_string()).collect::<Vec<_>>().join("+")
-}
-
-fn at(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// What counts as one address beside itself: the /64 of an IPv6 address.

@@ -17,11 +17,33 @@ use futures::{StreamExt, TryStreamExt};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
-use parquet::file::metadata::{ParquetMetaData, SortingColumn};
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData, SortingColumn};
+use parquet::file::statistics::Statistics;
+use parquet::schema::types::SchemaDescriptor;
 
 use crate::error::{Error, Result};
 use crate::schema::column as c;
 use crate::{DataFile, Snapshot, files};
+
+/// Addresses from the first to the last, both in, as their stored halves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first.
+    pub first: (i64, i64),
+    /// The last.
+    pub last: (i64, i64),
+}
+
+impl Span {
+    /// Every address.
+    pub const ALL: Self =
+        Self { first: (i64::MIN, i64::MIN), last: (i64::MAX, i64::MAX) };
+
+    /// Whether an address is within.
+    pub fn contains(&self, address: (i64, i64)) -> bool {
+        self.first <= address && address <= self.last
+    }
+}
 
 /// The columns that are read, in this order. Names are dictionaries: a reader looks at each
 /// once.
@@ -51,6 +73,17 @@ pub fn read(
     file: &DataFile,
     rows: usize,
 ) -> BoxStream<'static, Result<RecordBatch>> {
+    read_within(snapshot, file, rows, Span::ALL)
+}
+
+/// The same, without the row groups that have no address of `span`. Rows beyond it may
+/// still come: whoever asks looks at each.
+pub fn read_within(
+    snapshot: &Snapshot,
+    file: &DataFile,
+    rows: usize,
+    span: Span,
+) -> BoxStream<'static, Result<RecordBatch>> {
     let damaged = files::damaged(snapshot, file);
     let mut reader = files::reader(snapshot, file);
     let open = async move {
@@ -60,6 +93,7 @@ pub fn read(
             .await
             .map_err(|e| failed(&e))?;
         let sorted = says_sorted(found.metadata());
+        let groups = groups_within(found.metadata(), span);
         let options = ArrowReaderOptions::new().with_schema(wanted(found.schema()));
         let metadata =
             ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), options)
@@ -70,6 +104,7 @@ pub fn read(
         let batches =
             ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata)
                 .with_projection(mask)
+                .with_row_groups(groups)
                 .with_batch_size(rows)
                 .build()
                 .map_err(|e| failed(&e))?;
@@ -84,6 +119,53 @@ pub fn read(
         })
     };
     futures::stream::once(open).try_flatten().boxed()
+}
+
+/// The spans of a sorted file's row groups, in order, with their rows: all that can be said
+/// of where its addresses lie without reading them. Empty for any other file.
+pub async fn spans(snapshot: &Snapshot, file: &DataFile) -> Result<Vec<(Span, u64)>> {
+    let mut reader = files::reader(snapshot, file);
+    let found = ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new())
+        .await
+        .map_err(|e| files::damaged(snapshot, file)(&e))?;
+    let metadata = found.metadata();
+    if !says_sorted(metadata) {
+        return Ok(Vec::new());
+    }
+    let names = metadata.file_metadata().schema_descr();
+    let span = |group: &RowGroupMetaData| {
+        let rows = u64::try_from(group.num_rows()).unwrap_or(0);
+        Some((span_of(group, names)?, rows))
+    };
+    Ok(metadata.row_groups().iter().filter_map(span).collect())
+}
+
+/// The row groups that may have an address of `span`.
+fn groups_within(metadata: &ParquetMetaData, span: Span) -> Vec<usize> {
+    let names = metadata.file_metadata().schema_descr();
+    let meets = |group: &RowGroupMetaData| {
+        let of = span_of(group, names);
+        of.is_none_or(|of| of.first <= span.last && span.first <= of.last)
+    };
+    let groups = metadata.row_groups().iter().enumerate();
+    groups.filter(|(_, group)| meets(group)).map(|(at, _)| at).collect()
+}
+
+/// The least and the greatest address that a row group's statistics leave possible.
+fn span_of(group: &RowGroupMetaData, names: &SchemaDescriptor) -> Option<Span> {
+    let bounds = |name: &str| {
+        let at = names.columns().iter().position(|column| column.name() == name)?;
+        match group.column(at).statistics()? {
+            Statistics::Int64(of) => Some((*of.min_opt()?, *of.max_opt()?)),
+            _ => None,
+        }
+    };
+    let (first, last) = bounds(c::IP_HI)?;
+    let (least, greatest) = match bounds(c::IP_LO) {
+        Some(lo) if first == last => lo,
+        _ => (i64::MIN, i64::MAX),
+    };
+    Some(Span { first: (first, least), last: (last, greatest) })
 }
 
 /// How `rows` are sorted, for the file's own record of it: by address, if they are.

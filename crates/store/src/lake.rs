@@ -20,7 +20,7 @@ use url::Url;
 use crate::batch::{Appended, Batch, Prepared, RunRecord, input_transaction};
 use crate::error::{Error, Result};
 use crate::log::{Committed, Log, State};
-use crate::{Fingerprint, Snapshot, Table, files, rows};
+use crate::{DataFile, Fingerprint, Snapshot, Table, files, rows};
 
 /// How often an append is tried when others write all the time; picked by hand.
 const ATTEMPTS_MAX: u32 = 20;
@@ -65,6 +65,19 @@ impl Lake {
     /// gives a snapshot without files.
     pub async fn snapshot(&self, table: Table) -> Result<Snapshot> {
         self.log(table).snapshot().await
+    }
+
+    /// The same of a version whose files are known: for whoever was told by another program
+    /// which they are. `None` if one of them does not lie in the table's folder.
+    pub fn snapshot_of(
+        &self,
+        table: Table,
+        version: i64,
+        files: Vec<DataFile>,
+    ) -> Option<Snapshot> {
+        let log = self.log(table);
+        let ours = files.iter().all(|file| log.has_below(&file.path));
+        ours.then(|| log.scan(version, files))
     }
 
     /// For each input, whether it is in the lake for this vantage.

@@ -248,7 +248,8 @@ impl Log {
         Ok(self.scan(state.version(), files))
     }
 
-    fn scan(&self, version: i64, files: Vec<DataFile>) -> Snapshot {
+    /// The version of which these are the files.
+    pub(crate) fn scan(&self, version: i64, files: Vec<DataFile>) -> Snapshot {
         let mut store_url = self.url().clone();
         store_url.set_path("/");
         Snapshot {
@@ -259,6 +260,11 @@ impl Log {
             store_url,
             store: self.store.root_object_store(None),
         }
+    }
+
+    /// Whether a path within the store of its snapshots is in the table's folder.
+    pub(crate) fn has_below(&self, path: &Path) -> bool {
+        path.prefix_matches(&self.root)
     }
 
     /// The path of a file of the table within the store of its snapshots.

@@ -1,6 +1,7 @@
 //! `tidegauge census`: distinct addresses and organisations.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 
 use anyhow::bail;
 use tidegauge_model::DayRange;
@@ -19,6 +20,10 @@ pub(crate) async fn run(
     settings: &Settings,
 ) -> anyhow::Result<Outcome> {
     if let Some(CensusVerb::Diff { a, b, from, to, evidence }) = &verb.verb {
+        anyhow::ensure!(
+            settings.cluster.is_none(),
+            "a diff is not counted on a cluster (hint: leave out --cluster)"
+        );
         return census_diff::run([*a, *b], [*from, *to], evidence, settings).await;
     }
     let opened = Opened::open(settings, verb.evidence.map).await?;
@@ -39,11 +44,14 @@ pub(crate) async fn run(
     if let Some(twice) = query.by.iter().find(|d| !seen.insert(**d)) {
         bail!("--by names {twice} twice");
     }
+    if verb.explain {
+        return explain(verb, &opened, query).await;
+    }
     let mut audience = Audience::new(verb.evidence.internal);
     let (census, doubts) = opened.census(&query).await?;
     let mut rows = rows(&audience.release(census)?);
     rows.notes.extend(doubts);
-    if verb.evidence.on.is_none() && query.by.iter().copied().any(is_time) {
+    if shows_both_maps(verb) {
         let each_day = Query { on: Dating::EachDay, ..query.clone() };
         let (census, doubts) = opened.census(&each_day).await?;
         let mut followed = self::rows(&audience.release(census)?);
@@ -59,6 +67,27 @@ fn days(verb: &args::Census, opened: &Opened) -> anyhow::Result<DayRange> {
     let first = verb.window.iter().map(|w| w.first()).min();
     let last = verb.window.iter().map(|w| w.last()).max();
     opened.days(first.or(verb.from), last.or(verb.to))
+}
+
+/// Prints how it would be counted, on each map that it would be counted on.
+async fn explain(
+    verb: &args::Census,
+    opened: &Opened,
+    query: Query,
+) -> anyhow::Result<Outcome> {
+    let each_day = Query { on: Dating::EachDay, ..query.clone() };
+    let asked = [Some(query), Some(each_day).filter(|_| shows_both_maps(verb))];
+    let mut out = String::new();
+    for query in asked.iter().flatten() {
+        out += &opened.explain(query).await?;
+    }
+    std::io::stdout().lock().write_all(out.as_bytes())?;
+    Ok(Outcome::Done)
+}
+
+/// A trend is shown on the frozen map and on that of each day, unless a map was named.
+fn shows_both_maps(verb: &args::Census) -> bool {
+    verb.evidence.on.is_none() && verb.by.iter().copied().any(is_time)
 }
 
 /// Whether cells of the dimension follow each other in time, so that they make a trend.

@@ -8,7 +8,15 @@ mod assistant;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+#[cfg(feature = "cluster")]
+mod cluster;
+#[cfg(test)]
+#[cfg(not(feature = "cluster"))]
+mod cluster_absent;
+#[cfg(test)]
 mod collect;
+#[cfg(test)]
+mod explained;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
