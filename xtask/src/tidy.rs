@@ -37,7 +37,6 @@ const OURS: &[(&str, &[&str])] = &[
 /// Which crates may depend on these others: the engine, HTTP, the lake's log, async.
 const FENCED: &[(&str, &[&str])] = &[
     ("datafusion", &["census", "cluster"]),
-    ("datafusion-postgres", &["census"]),
     ("ballista-core", &["cluster"]),
     ("ballista-executor", &["cluster"]),
     ("ballista-scheduler", &["cluster"]),

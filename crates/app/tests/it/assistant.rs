@@ -80,11 +80,13 @@ fn tools_are_the_routes_and_hide_what_they_hide() {
 
     let (text, failed) = said(&answers[2]);
     assert!(!failed, "{text}");
-    let census: Value = serde_json::from_str(&text).unwrap();
-    assert!(text.contains("\"organisations_active\":30"), "{census}");
+    assert!(text.contains("\"organisations_active\":30"), "{text}");
     let (text, _) = said(&answers[3]);
-    assert!(text.contains("\"organisations_active\":10"), "{text}");
-    assert!(!text.contains("\"organisations_active\":3,"), "three are too few: {text}");
+    let census: Value = serde_json::from_str(&text).unwrap();
+    let rows = census["rows"].as_array().unwrap();
+    let germany = rows.iter().find(|row| row["key"]["country"] == "DE").unwrap();
+    assert_eq!(germany["suppressed"], true, "three are too few: {text}");
+    assert!(germany["counts"].is_null(), "{text}");
     let (text, failed) = said(&answers[4]);
     assert!(failed && text.contains("colour"), "{text}");
     assert!(answers[5]["error"]["message"].as_str().unwrap().contains("no tool"));

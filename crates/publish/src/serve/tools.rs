@@ -16,6 +16,8 @@ use super::param::FORMAT;
 use super::routes::{ROUTES, Reply, Route};
 use crate::figure::append;
 
+/// The key by which more or fewer rows are asked for.
+const LIMIT: &str = "limit";
 /// Rows of an answer unless more are asked for.
 const ROWS: u32 = 100;
 /// Bytes of an answer: some twenty thousand words, a part of what an assistant can read.
@@ -85,7 +87,11 @@ fn tool(route: &Route) -> Tool {
     // Assistants read JSON: the one form that every route has.
     for key in route.keys.iter().filter(|key| key.name != FORMAT) {
         let mut schema = schema(key);
-        schema["description"] = key.about.into();
+        schema["description"] = if key.name == LIMIT {
+            format!("The most rows in this answer; {ROWS} if absent.").into()
+        } else {
+            key.about.into()
+        };
         properties.insert(key.name.to_owned(), schema);
         if key.required {
             required.push(key.name);
@@ -129,9 +135,9 @@ fn address(route: &Route, arguments: &Map<String, Value>) -> Result<String, Stri
     if path.contains("{id}") {
         return Err(format!("`id` is needed: {}", route.name));
     }
-    let limited = route.keys.iter().any(|key| key.name == "limit");
-    if limited && !arguments.contains_key("limit") {
-        keys.push(format!("limit={ROWS}"));
+    let limited = route.keys.iter().any(|key| key.name == LIMIT);
+    if limited && !arguments.contains_key(LIMIT) {
+        keys.push(format!("{LIMIT}={ROWS}"));
     }
     Ok(if keys.is_empty() { path } else { format!("{path}?{}", keys.join("&")) })
 }
