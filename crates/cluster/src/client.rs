@@ -14,6 +14,7 @@ use datafusion_proto::protobuf::PhysicalPlanNode;
 use futures::TryStreamExt;
 use tidegauge_census::Planned;
 use tidegauge_model::count::Census;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::codec::Codec;
@@ -27,6 +28,9 @@ pub const PORTIONS: usize = 16;
 const SCHEME: &str = "df://";
 /// How long a scheduler may take to answer a knock.
 const REACH: Duration = Duration::from_secs(10);
+/// Seconds for which a question waits where there is no executor: some start or come back
+/// within that.
+const DESERTED_SECONDS: u32 = 30;
 /// Seconds between two looks whether a scheduler is still there that says nothing: a machine
 /// that is switched off closes no connection.
 const ALIVE_SECONDS: &str = "10";
@@ -51,11 +55,23 @@ impl Address {
 
     /// Fails if nothing listens there.
     pub(crate) async fn reach(&self) -> Result<()> {
+        let told = |said| Error::Unreachable { address: self.to_string(), said };
+        self.connect().await.map(drop).map_err(told)
+    }
+
+    /// Whether the scheduler says, as it does to probes, that it has an executor.
+    async fn is_ready(&self) -> std::io::Result<bool> {
+        let mut scheduler = self.connect().await?;
+        scheduler.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").await?;
+        let mut answer = [0; b"HTTP/1.0 200".len()];
+        scheduler.read_exact(&mut answer).await?;
+        Ok(answer.ends_with(b" 200"))
+    }
+
+    async fn connect(&self) -> std::io::Result<TcpStream> {
         let knock = TcpStream::connect((self.host.trim_matches(['[', ']']), self.port));
         let knocked = tokio::time::timeout(REACH, knock).await;
-        let knocked = knocked.unwrap_or_else(|late| Err(late.into()));
-        let told = |source| Error::Unreachable { address: self.to_string(), source };
-        knocked.map(drop).map_err(told)
+        knocked.unwrap_or_else(|late| Err(late.into()))
     }
 }
 
@@ -105,9 +121,28 @@ pub async fn census(address: &Address, planned: &Planned) -> Result<Census> {
         new_instance_id(),
         config,
     );
-    let rows = rows.await.map_err(failed)?;
-    let rows: Vec<_> = rows.try_collect().await.map_err(failed)?;
+    let rows = async { rows.await?.try_collect::<Vec<_>>().await };
+    let rows = tokio::select! {
+        rows = rows => rows.map_err(failed)?,
+        () = deserted(address) => {
+            let (address, seconds) = (address.to_string(), DESERTED_SECONDS);
+            return Err(Error::Deserted { address, seconds });
+        }
+    };
     Ok(planned.census(&rows)?)
+}
+
+/// Ends when the scheduler has had no executor for a while. It keeps a question until one
+/// comes, for ever.
+async fn deserted(address: &Address) {
+    let mut look = tokio::time::interval(Duration::from_secs(1));
+    let mut seconds = 0;
+    while seconds < DESERTED_SECONDS {
+        look.tick().await;
+        // Where the scheduler itself does not answer, the question will say so.
+        let alone = matches!(address.is_ready().await, Ok(false));
+        seconds = if alone { seconds + 1 } else { 0 };
+    }
 }
 
 #[cfg(test)]

@@ -13,14 +13,25 @@ pub enum Error {
     },
     /// Whoever runs the cluster must act.
     #[error(
-        "no scheduler answers at {address}: {source}\nhint: `tidegauge cluster scheduler` \
+        "no scheduler answers at {address}: {said}\nhint: `tidegauge cluster scheduler` \
          starts one; without --cluster the count is made here"
     )]
     Unreachable {
         /// Where it should be.
         address: String,
         /// What the system said.
-        source: std::io::Error,
+        said: std::io::Error,
+    },
+    /// Whoever runs the cluster must act.
+    #[error(
+        "the scheduler at {address} has had no executor for {seconds} seconds\nhint: \
+         `tidegauge cluster executor --scheduler {address}` starts one"
+    )]
+    Deserted {
+        /// Where it is.
+        address: String,
+        /// How long the question waited.
+        seconds: u32,
     },
     /// An executor could not count; its words say who must act.
     #[error("on the cluster at {address}: {said}")]

@@ -226,6 +226,19 @@ fn a_question_waits_for_an_executor_and_a_restarted_scheduler_is_found_again() {
 }
 
 #[test]
+fn a_question_to_a_cluster_without_executors_ends() {
+    let house = filled();
+    let port = free_port();
+    let cluster = format!("df://127.0.0.1:{port}");
+    let _scheduler = scheduler(&house, port);
+    let refused = house.run(&["--cluster", &cluster, "census"]);
+    assert_eq!(refused.code, 1);
+    let said = format!("ERROR the scheduler at {cluster} has had no executor for");
+    assert!(refused.words.starts_with(&said), "{}", refused.words);
+    assert!(refused.words.contains("hint: "), "{}", refused.words);
+}
+
+#[test]
 fn a_scheduler_killed_under_way_is_told_and_nothing_is_counted_in_part() {
     let house = filled();
     let port = free_port();
