@@ -19,11 +19,12 @@ use tidegauge_store::{DataFile, Snapshot};
 
 use crate::{Error, Result};
 
-/// Rows of a portion at most, as far as ranges are even: about half a second of counting.
+/// Rows that a portion has at most, where its files can be cut so small: about half a second
+/// of counting.
 const ROWS_MAX: u64 = 1 << 20;
-/// Rows of a portion at least: those of a row group, below which there is nothing to skip and
-/// every range of a file would read all of it.
-const ROWS_MIN: u64 = 1 << 17;
+/// Rows of each file in a portion at least: those of a row group, below which there is nothing
+/// to skip and every range of a file would read all of it.
+const FILE_ROWS_MIN: u64 = 1 << 17;
 /// Ranges of addresses at most, so that a plan stays small.
 const RANGES_MAX: u64 = 256;
 /// Places that are guessed between the first and the last address of a row group.
@@ -58,8 +59,9 @@ pub(crate) async fn cut(
         };
         let files: Vec<&DataFile> = snapshot.files.iter().filter(of_days).collect();
         let rows: u64 = files.iter().map(|file| file.rows).sum();
-        let wanted = u64::try_from(wanted).unwrap_or(1).min(rows / ROWS_MIN);
-        let ranges = rows.div_ceil(ROWS_MAX).max(wanted).clamp(1, RANGES_MAX);
+        let wanted = u64::try_from(wanted).unwrap_or(1).max(rows.div_ceil(ROWS_MAX));
+        let of_file = rows / u64::try_from(files.len().max(1)).unwrap_or(1);
+        let ranges = wanted.min(of_file / FILE_ROWS_MIN).clamp(1, RANGES_MAX);
         for addresses in ranges_of(snapshot, &files, ranges).await? {
             let number = u32::try_from(all.len()).unwrap_or(u32::MAX);
             all.push(Portion { number, part, days: *days, addresses });
