@@ -61,17 +61,6 @@ pub enum Error {
         /// When.
         as_of: tidegauge_model::Instant,
     },
-    /// Whoever asked must act: a lake that forgets forgets its past.
-    #[error(
-        "what table `{table}` held on {as_of} is not known any more: its log was shortened \
-         since, as forgetting does\nhint: a later --as-of, or a backup of then"
-    )]
-    Forgotten {
-        /// Table.
-        table: &'static str,
-        /// When.
-        as_of: tidegauge_model::Instant,
-    },
     /// Whoever asked must act.
     #[error("{url} is not empty\nhint: a backup goes to a folder of its own")]
     Occupied {

@@ -91,11 +91,11 @@ impl Lake {
     }
 }
 
-/// Deletes what only older versions name, and the log's entries before the newest. Files that
-/// no version names stay: a writer at work has some.
+/// Deletes what only older versions name, and takes addresses out of the log. Files that no
+/// version names stay: a writer at work has some.
 async fn end_past(log: &Log) -> Result<()> {
     let named = log.ever_named().await?;
-    log.shorten().await?;
+    log.scrub().await?;
     let newest = log.load().await?;
     let newest: HashSet<_> = newest.iter().flat_map(|state| state.paths()).collect();
     for path in named.difference(&newest) {

@@ -372,23 +372,39 @@ impl Log {
         Ok(named)
     }
 
-    /// Puts a checkpoint in the place of all entries up to the newest, and deletes them: the
-    /// table's past can then no longer be read.
-    pub(crate) async fn shorten(&self) -> Result<()> {
+    /// Takes the least and greatest values out of the statistics of every entry, and makes a
+    /// checkpoint, the only one that is left. The entries themselves stay: a writer at work
+    /// may stand on any of them, and one that did not find the next would write over it.
+    pub(crate) async fn scrub(&self) -> Result<()> {
         let failed = |source| log_error(self.table, source);
         let mut delta = DeltaTable::new(self.store.clone());
         delta.load().await.map_err(failed)?;
         checkpoints::create_checkpoint(&delta, None).await.map_err(failed)?;
-        let Some(newest) = delta.version() else { return Ok(()) };
+        let newest = delta.version();
         let (entries, checkpoints) = self.list().await?;
-        let old =
-            |versions: BTreeSet<u64>| versions.into_iter().filter(|v| *v < newest);
-        let entries = old(entries).map(|v| format!("{LOG_FOLDER}/{v:020}.json"));
-        let checkpoints = old(checkpoints)
-            .map(|v| format!("{LOG_FOLDER}/{v:020}.checkpoint.parquet"));
-        for path in entries.chain(checkpoints) {
+        for version in entries {
+            self.scrub_entry(version).await?;
+        }
+        let old = checkpoints.into_iter().filter(|version| Some(*version) < newest);
+        for version in old {
+            let path = format!("{LOG_FOLDER}/{version:020}.checkpoint.parquet");
             let deleted = self.files().delete(&Path::from(path)).await;
             deleted.map_err(|source| access(self.url(), source))?;
+        }
+        Ok(())
+    }
+
+    async fn scrub_entry(&self, version: u64) -> Result<()> {
+        let relative = format!("{LOG_FOLDER}/{version:020}.json");
+        let failed = |source| access(readable(self.url(), &relative), source);
+        let path = Path::from(relative.as_str());
+        let file = self.files().get(&path).await.map_err(failed)?;
+        let text = file.bytes().await.map_err(failed)?;
+        let told = |error: serde_json::Error| self.damaged(version, &error.to_string());
+        let scrubbed = without_values(&text).map_err(told)?;
+        if scrubbed != text {
+            self.files().put(&path, scrubbed.into()).await.map_err(failed)?;
+            self.sync_entry(version)?;
         }
         Ok(())
     }
@@ -398,7 +414,7 @@ impl Log {
     async fn version_of(&self, as_of: Instant, last: u64) -> Result<Option<u64>> {
         for version in (0..=last).rev() {
             let Some(entry) = self.read_entry(version).await? else {
-                return Err(Error::Forgotten { table: self.table.name(), as_of });
+                return Err(self.damaged(version, "this log entry is missing"));
             };
             if entry.committed.is_some_and(|at| at <= as_of) {
                 return Ok(Some(version));
@@ -613,6 +629,25 @@ fn log_error(table: Table, source: DeltaTableError) -> Error {
         source if is_full(&source) => access(table.name(), source),
         source => Error::Log { table: table.name(), source: Box::new(source) },
     }
+}
+
+/// A log entry whose statistics have counts of rows alone (Delta protocol, "Per-file
+/// Statistics").
+fn without_values(entry: &[u8]) -> serde_json::Result<Vec<u8>> {
+    use serde_json::Value;
+    let mut out = Vec::new();
+    for line in entry.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+        let mut action: Value = serde_json::from_slice(line)?;
+        if let Some(stats) = action.get_mut("add").and_then(|add| add.get_mut("stats"))
+        {
+            let all: Value = serde_json::from_str(stats.as_str().unwrap_or("null"))?;
+            let rows = all.get("numRecords").cloned().unwrap_or(Value::Null);
+            *stats = serde_json::json!({ "numRecords": rows }).to_string().into();
+        }
+        serde_json::to_writer(&mut out, &action)?;
+        out.push(b'\n');
+    }
+    Ok(out)
 }
 
 /// What is read of a log entry.

@@ -3,21 +3,26 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use tidegauge_model::{Instant, Prefix, Sighting};
+use tidegauge_model::{Prefix, Sighting};
 use tidegauge_store::{
     Appended, BackedUp, Error, Fingerprint, Forgetting, Lake, Table,
 };
 
-use crate::made;
+use crate::{made, past};
 
 async fn filled() -> (Lake, tempfile::TempDir) {
     let (lake, folder) = made::lake().await;
-    for name in ["a", "b", "c"] {
+    lake.append(made::batch(&["a"])).await.unwrap();
+    fill(&lake).await;
+    (lake, folder)
+}
+
+async fn fill(lake: &Lake) {
+    for name in ["b", "c"] {
         lake.append(made::batch(&[name])).await.unwrap();
     }
     lake.compact(Table::Sightings).await.unwrap();
     lake.append(made::batch(&["d"])).await.unwrap();
-    (lake, folder)
 }
 
 /// The data files on the disk, by name.
@@ -37,7 +42,12 @@ fn on_disk(folder: &Path) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn what_is_forgotten_is_in_no_file() {
-    let (lake, folder) = filled().await;
+    let (lake, folder) = made::lake().await;
+    lake.append(made::batch(&["a"])).await.unwrap();
+    // Knows the table as it is now, and no more.
+    let behind = made::open(&folder).await;
+    made::sightings(&behind).await;
+    fill(&lake).await;
     let block: Prefix = "192.0.2.7/32".parse().unwrap();
     let before = made::sightings(&lake).await;
     let stays = |s: &&Sighting| !block.contains(s.client.address);
@@ -45,6 +55,7 @@ async fn what_is_forgotten_is_in_no_file() {
     assert!(expected.len() < before.len());
     let coverage = lake.coverage(made::year()).await.unwrap();
     let what = Forgetting { prefixes: vec![block], before: None };
+    let stood = past::between();
     let done = lake.forget(&what).await.unwrap();
     let rows: Vec<_> = done.iter().map(|f| (f.table, f.rows)).collect();
     let gone = u64::try_from(before.len() - expected.len()).unwrap();
@@ -61,18 +72,29 @@ async fn what_is_forgotten_is_in_no_file() {
     let named = snapshot.files.iter().map(|f| f.path.filename().unwrap().to_owned());
     let table = folder.path().join("sightings");
     assert_eq!(on_disk(&table), named.collect(), "older files are deleted");
-    let log = std::fs::read_dir(table.join("_delta_log")).unwrap();
-    let entries = log.filter(|entry| {
-        entry.as_ref().unwrap().path().extension().is_some_and(|e| e == "json")
-    });
-    assert_eq!(entries.count(), 1, "so are entries with their statistics");
+    let (mut entries, mut checkpoints) = (0, 0);
+    for file in std::fs::read_dir(table.join("_delta_log")).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        checkpoints += u32::from(name.ends_with(".checkpoint.parquet"));
+        if path.extension().is_some_and(|e| e == "json") {
+            entries += 1;
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(!text.contains("minValues"), "no address is in {name}: {text}");
+        }
+    }
+    assert_eq!((entries, checkpoints), (7, 1), "entries stay, but for their values");
 
+    // A writer that stood on an old entry finds the next ones.
+    let later = behind.append(made::batch(&["late"])).await.unwrap();
+    assert!(matches!(later, Appended::Stored { version: 7, rows: 4 }), "{later:?}");
+    let all = made::sightings(&made::open(&folder).await).await;
+    assert_eq!(all.len(), expected.len() + 4);
     let path = folder.path().to_str().unwrap();
-    let past = Lake::open_as_of(path, Instant(0)).await;
-    assert!(
-        matches!(past, Err(Error::Forgotten { table: "sightings", .. })),
-        "{past:?}"
-    );
+    let past = Lake::open_as_of(path, stood).await.unwrap();
+    let gone = past.check().await;
+    assert!(!gone.is_empty(), "files of the past are gone, and that is told");
+    lake.forget(&what).await.unwrap();
     let again = lake.forget(&what).await.unwrap();
     assert!(again.iter().all(|f| f.rows == 0));
     let more = lake.append(made::batch(&["e"])).await.unwrap();

@@ -10,7 +10,7 @@ use crate::made;
 /// A time later than all commits before it and earlier than all after: commits are told
 /// apart by the millisecond, so the next one is waited for.
 #[expect(clippy::disallowed_methods, reason = "commits carry the clock's time")]
-fn between() -> Instant {
+pub(crate) fn between() -> Instant {
     let millis = || {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         i64::try_from(since.unwrap().as_millis()).unwrap()
