@@ -149,9 +149,7 @@ fn put_together(
     let removal = stratum.removal?;
     let pooled = pool(drawn, None)?;
     let on = |value: f64, variance: f64, freedom: f64| {
-        // Student's t with so many degrees is the normal distribution to six digits.
-        let freedom = (freedom < 1e6).then_some(freedom);
-        on_logits_by(value, variance.sqrt(), quantile(0.975, freedom))
+        on_logits_by(value, variance.sqrt(), quantile(0.975, Some(freedom)))
     };
     let worst = on(pooled.value, pooled.total, pooled.freedom);
     let m = f64::from(pooled.draws);
