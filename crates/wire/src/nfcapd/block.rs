@@ -108,7 +108,10 @@ pub(super) fn decompress<'r>(
     bytes: &[u8],
     room: &'r mut Vec<u8>,
 ) -> Option<&'r [u8]> {
-    room.resize(BLOCK_BYTES_MAX, 0);
+    if room.len() < BLOCK_BYTES_MAX {
+        // Zeros of the system's: a small file does not pay for those that it never touches.
+        *room = vec![0; BLOCK_BYTES_MAX];
+    }
     let length = match compression {
         Compression::None => return None,
         Compression::Lzo => lzokay::decompress::decompress(bytes, room).ok(),
