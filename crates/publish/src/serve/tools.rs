@@ -195,9 +195,10 @@ mod tests {
         let asked =
             address(route("policies_id"), &arguments(json!({ "id": "../x?y" })));
         assert_eq!(asked.unwrap(), "/api/v1/policies/..%2Fx%3Fy");
+        assert_eq!(address(route("scope"), &Map::new()).unwrap(), "/api/v1/scope");
         assert_eq!(
-            address(route("scope"), &Map::new()).unwrap(),
-            "/api/v1/scope?limit=100"
+            address(route("figures"), &Map::new()).unwrap(),
+            "/api/v1/figures?limit=100"
         );
         assert!(
             address(route("policies_id"), &Map::new()).unwrap_err().contains("`id`")
