@@ -199,6 +199,10 @@ fn the_past_is_read_and_never_written() {
         house.run(&["--as-of", "2020-01-01", "ingest", "logs", "--vantage", "x"]);
     assert_eq!(refused.code, 1);
     assert!(refused.words.contains("leave --as-of away"), "{}", refused.words);
+    let exposure = ["--as-of", "2020-01-01", "exposure", "--portfolio", "ours.csv"];
+    let refused = house.run(&exposure);
+    assert_eq!(refused.code, 1);
+    assert!(refused.words.contains("--dry-run"), "{}", refused.words);
 }
 
 #[test]

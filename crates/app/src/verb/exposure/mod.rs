@@ -37,6 +37,10 @@ pub(crate) async fn run(
     if let Some(said) = &verb.verb {
         return say(said, settings);
     }
+    anyhow::ensure!(
+        settings.as_of.is_none() || verb.dry_run,
+        "findings are kept of the lake as it is (hint: leave --as-of away, or --dry-run)"
+    );
     let path = verb.portfolio.as_deref().context("--portfolio FILE is missing")?;
     let portfolio = portfolio(path)?;
     let opened = Opened::open(settings, verb.evidence.map).await?;
