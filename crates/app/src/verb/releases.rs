@@ -101,7 +101,7 @@ async fn compared(
     let columns = columns.chain(steps.iter().map(|step| step.column.to_owned()));
     let mut rows = Rows::new("releases_compare", columns);
     let mut moved = vec![0u64; steps.len()];
-    let mut figures = 0;
+    let (mut figures, mut others) = (0, 0);
     for key in keys {
         for (unit, of) in UNITS {
             let values: Vec<Value> =
@@ -111,7 +111,11 @@ async fn compared(
             for (moved, (before, after)) in moved.iter_mut().skip(1).zip(pairs) {
                 *moved += u64::from(before != after);
             }
-            if asked.all || values.iter().any(|value| Some(value) != values.first()) {
+            let mut known = values.iter().filter(|value| **value != Value::Unknown);
+            let first = known.next();
+            let other = known.any(|value| Some(value) != first);
+            others += u64::from(values.first() != values.last());
+            if asked.all || other {
                 let key = key
                     .iter()
                     .map(|key| key.as_ref().map_or(Value::Unattributed, Value::text));
@@ -119,7 +123,15 @@ async fn compared(
             }
         }
     }
-    rows.notes = notes(published, &steps, &moved, figures);
+    let told = if steps.iter().all(|step| step.cells.is_some()) {
+        causes(&steps, &moved, figures)
+    } else {
+        format!(
+            "of {figures} figures {others} are other ones today; by what cannot be told, for \
+             the lake of then is gone"
+        )
+    };
+    rows.notes = notes(published, told);
     Ok(rows)
 }
 
@@ -161,6 +173,45 @@ async fn steps(
         before_first: Gap::Carry,
     };
     let now = Opened::open(settings, map).await?;
+    let past = past(published, map, &now, settings).await;
+    let [same, catalog, holders] = match past {
+        Ok(counters) => counters.map(Some),
+        Err(error) => {
+            tracing::warn!(
+                "the lake of {} cannot be read any more (hint: `lake vacuum` and `lake \
+                 forget` remove what older versions need): {error:#}",
+                published.made
+            );
+            [None, None, None]
+        }
+    };
+    let published =
+        Step { column: "published", cause: "", cells: Some(cells(&published.release)) };
+    let asked = [
+        ("recounted", "the program or its settings", same),
+        ("with_catalog", "the catalog", catalog),
+        ("with_holders", "who held the addresses", holders),
+        ("today", "telemetry that came later", Some(now.counter)),
+    ];
+    let mut steps = vec![published];
+    for (column, cause, counter) in asked {
+        let cells = match counter {
+            Some(counter) => Some(counted(&counter, query, internal).await?),
+            None => None,
+        };
+        steps.push(Step { column, cause, cells });
+    }
+    Ok(steps)
+}
+
+/// Counters over the lake of then: with the catalog and the holders of then, with today's
+/// catalog, and with today's holders too.
+async fn past(
+    published: &Published,
+    map: args::MapRules,
+    now: &Opened,
+    settings: &Settings,
+) -> anyhow::Result<[Counter; 3]> {
     let past = Settings { as_of: Some(published.made), ..settings.clone() };
     let then = Opened::open(&past, map).await?;
     let mut endpoints = then.lake.endpoints().await?;
@@ -170,67 +221,50 @@ async fn steps(
     }
     let same = then.counter_with(&endpoints, settings)?;
     let holders = then.counter.clone().with_holders(now.holders());
-    let published =
-        Step { column: "published", cause: "", cells: Some(cells(&published.release)) };
-    let asked = [
-        ("recounted", "the program or its settings", &same),
-        ("with_catalog", "the catalog", &then.counter),
-        ("with_holders", "who held the addresses", &holders),
-        ("today", "telemetry that came later", &now.counter),
-    ];
-    let mut steps = vec![published];
-    for (column, cause, counter) in asked {
-        steps.push(Step {
-            column,
-            cause,
-            cells: counted(counter, query, internal).await,
-        });
-    }
-    Ok(steps)
+    Ok([same, then.counter, holders])
 }
 
-/// The same question; `None` if the files of then are gone.
-async fn counted(counter: &Counter, query: &Query, internal: bool) -> Option<Cells> {
-    match counter.census(query).await {
-        Ok(census) if internal => Some(cells(&Release::by(&Internal, census))),
-        Ok(census) => Some(cells(&Release::by(&Public::default(), census))),
-        Err(error) => {
-            let error = anyhow::Error::from(error);
-            tracing::warn!(
-                "{error:#} (hint: a vacuum removes what older versions need)"
-            );
-            None
-        }
-    }
+/// The same question, asked of a counter.
+async fn counted(
+    counter: &Counter,
+    query: &Query,
+    internal: bool,
+) -> anyhow::Result<Cells> {
+    let census = counter.census(query).await?;
+    Ok(if internal {
+        cells(&Release::by(&Internal, census))
+    } else {
+        cells(&Release::by(&Public::default(), census))
+    })
 }
 
 fn cells(release: &Release) -> Cells {
     release.rows().iter().map(|row| (row.key.clone(), row.counts)).collect()
 }
 
-/// What a reader must know, and which cause moved how many figures.
-fn notes(
-    Published { made, release, .. }: &Published,
-    steps: &[Step],
-    moved: &[u64],
-    figures: u64,
-) -> Vec<String> {
+/// Which cause moved how many figures.
+fn causes(steps: &[Step], moved: &[u64], figures: u64) -> String {
+    let told: Vec<String> = steps
+        .iter()
+        .zip(moved)
+        .filter(|(_, moved)| **moved > 0)
+        .map(|(step, moved)| format!("{moved} by {}", step.cause))
+        .collect();
+    if told.is_empty() {
+        return format!("each of {figures} figures is today what it was");
+    }
+    format!("of {figures} figures were moved: {}", told.join(", "))
+}
+
+/// What a reader must know.
+fn notes(Published { made, release, .. }: &Published, told: String) -> Vec<String> {
     let mut notes = vec![format!("published {made}: {}", release.query().days)];
     notes.push(format!("rule of then: {}", release.rule()));
     if release.suppressed() > 0 {
         let hidden = release.suppressed();
         notes.push(format!("{hidden} cells were suppressed then, and are left out"));
     }
-    let causes = steps.iter().zip(moved).skip(1);
-    let told: Vec<String> = causes
-        .filter(|(step, moved)| step.cells.is_some() && **moved > 0)
-        .map(|(step, moved)| format!("{moved} by {}", step.cause))
-        .collect();
-    notes.push(if told.is_empty() {
-        format!("each of {figures} figures is today what it was")
-    } else {
-        format!("of {figures} figures were moved: {}", told.join(", "))
-    });
+    notes.push(told);
     notes.push(
         "what changed between two releases can tell of single organisations: for the \
          operator's eyes"

@@ -187,6 +187,14 @@ fn what_was_published_is_kept_and_what_moved_it_is_told() {
     let shown = house.rows(&["releases", "show", &id]);
     let april = shown.iter().find(|r| r["month"] == "2024-04").unwrap();
     assert_eq!(april["addresses_v4"], 42, "what was published stays");
+
+    house.done(&["lake", "forget", "--before", "2024-05-01"]);
+    let rows = compared();
+    let of =
+        |r: &&serde_json::Value| r["month"] == "2024-04" && r["unit"] == "contacts";
+    let contacts = rows.iter().find(of).unwrap();
+    assert!(contacts["recounted"].is_null(), "the files of then are gone: {contacts}");
+    assert_eq!((&contacts["published"], &contacts["today"]), (&84.into(), &0.into()));
 }
 
 #[test]
