@@ -356,9 +356,10 @@ impl Log {
         let file = |version: &u64, kind: &str| {
             Path::from(format!("{LOG_FOLDER}/{version:020}.{kind}"))
         };
-        let checkpoints = checkpoints.iter().map(|v| file(v, "checkpoint.parquet"));
+        // A checkpoint alone would be a table, of an older version.
         let entries = entries.iter().rev().map(|v| file(v, "json"));
-        Ok(checkpoints.chain(entries).collect())
+        let checkpoints = checkpoints.iter().map(|v| file(v, "checkpoint.parquet"));
+        Ok(entries.chain(checkpoints).collect())
     }
 
     /// Every data file that an entry of the log has added, by its path in the table.
