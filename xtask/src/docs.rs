@@ -6,7 +6,7 @@
 use std::fs;
 
 use crate::run::{Outcome, output, root, run, say, target};
-use crate::test::CLUSTER;
+use crate::test::OPTIONAL;
 
 /// Write the pages, or compare them with those in the tree.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,7 @@ const PAGES: &[(&str, &[&str])] = &[
     ("docs/reference/metrics.md", &["reference", "metrics"]),
     ("docs/reference/api.md", &["reference", "api"]),
     ("docs/reference/openapi.json", &["reference", "openapi"]),
+    ("docs/reference/views.md", &["reference", "views"]),
 ];
 
 /// Writes or checks every page.
@@ -35,7 +36,7 @@ pub(crate) fn docs(mode: Mode) -> Outcome {
     if mode == Mode::Write {
         run(
             "cargo",
-            &["test", "--workspace", "--locked", "--features", CLUSTER, "--no-run"],
+            &["test", "--workspace", "--locked", "--features", OPTIONAL, "--no-run"],
         )?;
     }
     let binary = target().join("debug/tidegauge");

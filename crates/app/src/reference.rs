@@ -10,6 +10,7 @@ use clap::CommandFactory;
 use tidegauge_enrich::catalog::Catalog;
 use tidegauge_model::policy::Timeline;
 use tidegauge_publish::serve;
+use tidegauge_publish::serve::views::VIEWS;
 use tidegauge_store::Table;
 
 use crate::Outcome;
@@ -28,6 +29,7 @@ pub(crate) fn run(page: ReferencePage) -> anyhow::Result<Outcome> {
         ReferencePage::Metrics => metrics()?,
         ReferencePage::Api => format!("{GENERATED}{}", serve::reference()),
         ReferencePage::Openapi => serve::document(),
+        ReferencePage::Views => views()?,
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(Outcome::Done)
@@ -97,6 +99,24 @@ fn lake() -> anyhow::Result<String> {
         for field in table.schema().fields() {
             let null = if field.is_nullable() { "yes" } else { "no" };
             writeln!(page, "| `{}` | {} | {null} |", field.name(), field.data_type())?;
+        }
+    }
+    Ok(page)
+}
+
+fn views() -> anyhow::Result<String> {
+    let mut page = format!(
+        "{GENERATED}# Views\n\nTables for other programs: in the schema `public` of `tidegauge \
+         serve --postgres`, and as files under `/api/v1/views/`. They are made when they are \
+         read, from what passed the disclosure rule; every value may be null. [How to read \
+         them](../how-to/read-from-other-programs.md).\n"
+    );
+    for view in VIEWS {
+        writeln!(page, "\n## `{}`\n\n{}\n", view.name, view.about)?;
+        writeln!(page, "| column | type | what |\n|---|---|---|")?;
+        for column in view.columns {
+            let kind = column.kind.as_str();
+            writeln!(page, "| `{}` | {kind} | {} |", column.name, column.about)?;
         }
     }
     Ok(page)

@@ -2,6 +2,7 @@
 //!
 //! * `page/`: the pages, a file each, in one layout;
 //! * `api/`: the resources, a file each; `routes`, `param`, `openapi`: what there is to ask;
+//! * `views/`: tables for other programs;
 //! * `selection`, `desk`, `figures`, `compare`: what was asked, and the figures made of it;
 //! * `gate`: tokens and clearance; `guard`, `kept`: headers, limits, tags and what is kept of
 //!   answers.
@@ -23,6 +24,7 @@ mod param;
 mod routes;
 mod selection;
 pub mod tools;
+pub mod views;
 
 use std::future::Future;
 use std::pin::Pin;

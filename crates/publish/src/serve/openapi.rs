@@ -136,6 +136,13 @@ fn responses(route: &Route) -> Value {
             content.insert("image/svg+xml".to_owned(), text);
             content.insert("image/png".to_owned(), json!({}));
         }
+        Reply::View(name) => {
+            content.insert("application/json".to_owned(), schema(name));
+            content.insert("text/csv".to_owned(), text);
+            for kind in ["parquet", "arrow.stream"] {
+                content.insert(format!("application/vnd.apache.{kind}"), json!({}));
+            }
+        }
         Reply::Document => {
             let any = json!({ "schema": { "type": "object" } });
             content.insert("application/json".to_owned(), any);
@@ -173,7 +180,7 @@ fn problems(route: &Route) -> Vec<(&'static str, &'static str)> {
     if route.internal {
         all.push(("403", "It is for the operator, and these pages are for everybody."));
     }
-    if matches!(route.reply, Reply::Json(_) | Reply::Rows(_) | Reply::Figure(_)) {
+    if route.reply.has_figures() {
         all.push(("404", "There is nothing of this name, or nothing was read yet."));
         all.push(("422", "The question cannot be counted as it was asked."));
         all.push(("500", "The count failed."));
@@ -219,6 +226,7 @@ fn forms(reply: Reply) -> &'static str {
         Reply::Json(_) | Reply::Document => "JSON.",
         Reply::Rows(_) => "JSON or CSV.",
         Reply::Figure(_) => "JSON, CSV, SVG or PNG.",
+        Reply::View(_) => "JSON, CSV, Parquet or Arrow (IPC stream).",
         Reply::Text => "Plain text.",
     }
 }

@@ -46,6 +46,8 @@ const fn must(name: &'static str, form: Form, about: &'static str) -> Param {
 pub(super) const TABLE_FORMS: &[&str] = &["json", "csv"];
 /// Forms of a figure.
 pub(super) const FIGURE_FORMS: &[&str] = &["json", "csv", "svg", "png"];
+/// Forms of a view.
+pub(super) const VIEW_FORMS: &[&str] = &["json", "csv", "parquet", "arrow"];
 /// The most rows in one answer: a year of days of some thirty vantages.
 pub(super) const ROWS_MAX: u32 = 10_000;
 /// Rows unless the reader asks for more or fewer.
@@ -243,6 +245,23 @@ pub(super) const SUMMARY: &[Param] =
 /// Keys of `/api/v1/series`.
 pub(super) const SERIES: &[Param] =
     &[PRODUCT, COUNTRY, SECTOR, FIRST, LAST, FORM, LIMIT, OFFSET];
+
+/// Keys of `/api/v1/views/{id}`.
+pub(super) const VIEW: &[Param] = &[
+    key(
+        "product",
+        Form::Text,
+        "Only rows of these products, as in the catalog, where the view has such. Several are \
+         separated by commas.",
+    ),
+    key(
+        FORMAT,
+        Form::OneOf(VIEW_FORMS),
+        "Form of the answer; JSON if absent. Parquet and Arrow have all rows in one answer.",
+    ),
+    LIMIT,
+    OFFSET,
+];
 
 /// Keys of an address that takes none.
 pub(super) const NONE: &[Param] = &[];

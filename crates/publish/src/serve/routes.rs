@@ -7,7 +7,7 @@ use axum::routing::{MethodRouter, get};
 
 use super::param::{
     ANNOTATIONS, ASSESS, CENSUS, COVERAGE, FIGURE, LISTED, NONE, Param, SEARCH, SERIES,
-    SUMMARY, TIMELINE, WHOLE,
+    SUMMARY, TIMELINE, VIEW, WHOLE,
 };
 use super::{Shared, api, healthz, openapi};
 
@@ -33,10 +33,22 @@ pub(super) enum Reply {
     Rows(&'static str),
     /// JSON of this schema, CSV, SVG or PNG.
     Figure(&'static str),
+    /// JSON of this schema, CSV, Parquet or Arrow.
+    View(&'static str),
     /// The document itself.
     Document,
     /// Words.
     Text,
+}
+
+impl Reply {
+    /// Whether it is something that was counted, or is known.
+    pub(super) fn has_figures(self) -> bool {
+        match self {
+            Self::Json(_) | Self::Rows(_) | Self::Figure(_) | Self::View(_) => true,
+            Self::Document | Self::Text => false,
+        }
+    }
 }
 
 /// All routes of the interface.
@@ -166,6 +178,24 @@ pub(super) const ROUTES: &[Route] = &[
         reply: Reply::Rows("CoverageDays"),
         internal: false,
         open: || get(api::coverage),
+    },
+    Route {
+        path: "/api/v1/views",
+        summary: "Tables for other programs, and what their columns say",
+        name: "",
+        keys: LISTED,
+        reply: Reply::Rows("Views"),
+        internal: false,
+        open: || get(api::views),
+    },
+    Route {
+        path: "/api/v1/views/{id}",
+        summary: "The rows of a table for other programs",
+        name: "The name of a view, as in /api/v1/views.",
+        keys: VIEW,
+        reply: Reply::View("View"),
+        internal: false,
+        open: || get(api::view),
     },
     Route {
         path: "/api/v1/openapi.json",

@@ -13,7 +13,7 @@ use tower::ServiceExt;
 
 use super::openapi::{operation_id, schema};
 use super::param::FORMAT;
-use super::routes::{ROUTES, Reply, Route};
+use super::routes::{ROUTES, Route};
 use crate::figure::append;
 
 /// The key by which more or fewer rows are asked for.
@@ -71,9 +71,7 @@ pub async fn call(
 
 /// The routes that answer with figures.
 fn routes() -> impl Iterator<Item = &'static Route> {
-    let figures =
-        |reply| matches!(reply, Reply::Json(_) | Reply::Rows(_) | Reply::Figure(_));
-    ROUTES.iter().filter(move |route| figures(route.reply))
+    ROUTES.iter().filter(|route| route.reply.has_figures())
 }
 
 fn tool(route: &Route) -> Tool {

@@ -58,6 +58,7 @@ fn address(path: &str) -> String {
         "/api/v1/organisations/{id}" => {
             "/api/v1/organisations/org%3AACME%2F1%20%26%20more".to_owned()
         }
+        "/api/v1/views/{id}" => "/api/v1/views/census_by_country".to_owned(),
         path => path.to_owned(),
     }
 }

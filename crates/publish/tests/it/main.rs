@@ -16,3 +16,5 @@ mod report;
 mod sample;
 #[cfg(test)]
 mod serve;
+#[cfg(test)]
+mod views;

@@ -9,6 +9,7 @@ mod coverage;
 mod figures;
 mod organisations;
 mod series;
+mod views;
 
 pub(super) use acts::{annotations, policies, policy, timeline};
 pub(super) use census::{assess, census};
@@ -16,6 +17,7 @@ pub(super) use coverage::{coverage, scope};
 pub(super) use figures::{figure, figures};
 pub(super) use organisations::{organisation, organisations};
 pub(super) use series::{series, summary};
+pub(super) use views::{view, views};
 
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
