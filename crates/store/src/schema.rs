@@ -131,7 +131,7 @@ pub mod column {
     pub const NOTE: &str = "note";
     /// Version of the catalog.
     pub const VERSION: &str = "version";
-    /// Days of the month: bit `d - 1` for day `d`.
+    /// Distinct days of contact.
     pub const DAYS: &str = "days";
     /// When a run began.
     pub const STARTED: &str = "started";
@@ -190,8 +190,6 @@ pub enum Table {
     Vantages,
     /// The catalog as last written; older ones are older versions of the table.
     Catalog,
-    /// Mergeable counting state.
-    State,
     /// What was run on what with which versions.
     Runs,
     /// Every published figure as published.
@@ -202,7 +200,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in the order the data flows.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 10] = [
         Self::Sightings,
         Self::Coverage,
         Self::Resolutions,
@@ -210,7 +208,6 @@ impl Table {
         Self::Organisations,
         Self::Vantages,
         Self::Catalog,
-        Self::State,
         Self::Runs,
         Self::Releases,
         Self::Findings,
@@ -226,7 +223,6 @@ impl Table {
             Self::Organisations => "organisations",
             Self::Vantages => "vantages",
             Self::Catalog => "catalog",
-            Self::State => "state",
             Self::Runs => "runs",
             Self::Releases => "releases",
             Self::Findings => "findings",
@@ -236,9 +232,7 @@ impl Table {
     /// Columns by which the files are split; they are not in the files.
     pub fn partition_columns(self) -> &'static [&'static str] {
         match self {
-            Self::Sightings | Self::Coverage | Self::Resolutions | Self::State => {
-                &[c::MONTH]
-            }
+            Self::Sightings | Self::Coverage | Self::Resolutions => &[c::MONTH],
             _ => &[],
         }
     }
@@ -253,7 +247,6 @@ impl Table {
             Self::Organisations => &ORGANISATIONS,
             Self::Vantages => &VANTAGES,
             Self::Catalog => &CATALOG,
-            Self::State => &STATE,
             Self::Runs => &RUNS,
             Self::Releases => &RELEASES,
             Self::Findings => &FINDINGS,
@@ -275,7 +268,6 @@ impl Table {
             Self::Sightings => {
                 &[c::IP_HI, c::IP_LO, c::DAY, c::ENDPOINT, c::GRADE, c::SIGNAL]
             }
-            Self::State => &[c::IP_HI, c::IP_LO],
             Self::Coverage => &[c::VANTAGE, c::DAY],
             Self::Resolutions => &[c::ENDPOINT, c::IP_HI, c::IP_LO, c::DAY],
             Self::Atlas => &[c::SOURCE, c::SNAPSHOT, c::FIRST_HI, c::FIRST_LO],
@@ -430,23 +422,6 @@ static CATALOG: LazyLock<SchemaRef> = LazyLock::new(|| {
         must(c::CONFIDENCE, Utf8),
         must(c::NOTE, Utf8),
         must(c::VERSION, Utf8),
-    ]))
-});
-
-static STATE: LazyLock<SchemaRef> = LazyLock::new(|| {
-    Arc::new(Schema::new(vec![
-        must(c::VANTAGE, Utf8),
-        may(c::SITE, Utf8),
-        must(c::IP_HI, Int64),
-        must(c::IP_LO, Int64),
-        must(c::ENDPOINT, Utf8),
-        must(c::GRADE, Utf8),
-        must(c::SIGNAL, Utf8),
-        must(c::DAYS, Int32),
-        must(c::CONTACTS, Int64),
-        must(c::FIRST, instant()),
-        must(c::LAST, instant()),
-        must(c::MONTH, Utf8),
     ]))
 });
 
