@@ -8,7 +8,7 @@ use crate::{browser, docs, fuzz, tidy, tools};
 const DEMO_ORGANISATIONS: &str = "0.05";
 
 /// What is in no build unless asked for, and tested with the rest.
-pub(crate) const CLUSTER: &str = "tidegauge-app/cluster";
+pub(crate) const OPTIONAL: &str = "tidegauge-app/cluster,tidegauge-app/postgres";
 
 /// Runs it all.
 pub(crate) fn test() -> Outcome {
@@ -22,12 +22,12 @@ pub(crate) fn test() -> Outcome {
             "--workspace",
             "--locked",
             "--features",
-            CLUSTER,
+            OPTIONAL,
             "--quiet",
             "--no-run",
         ],
     )?;
-    run("cargo", &["test", "--workspace", "--locked", "--features", CLUSTER])?;
+    run("cargo", &["test", "--workspace", "--locked", "--features", OPTIONAL])?;
     docs::docs(docs::Mode::Check)?;
     fuzz::fuzz(&["--smoke"])?;
     let demo = target().join("demo");
@@ -57,7 +57,7 @@ pub(crate) fn test() -> Outcome {
             "--all-targets",
             "--locked",
             "--features",
-            CLUSTER,
+            OPTIONAL,
             "--",
             "-D",
             "warnings",

@@ -37,13 +37,14 @@ const OURS: &[(&str, &[&str])] = &[
 /// Which crates may depend on these others: the engine, HTTP, the lake's log, async.
 const FENCED: &[(&str, &[&str])] = &[
     ("datafusion", &["census", "cluster"]),
+    ("datafusion-postgres", &["census"]),
     ("ballista-core", &["cluster"]),
     ("ballista-executor", &["cluster"]),
     ("ballista-scheduler", &["cluster"]),
     ("axum", &["publish", "app"]),
     ("deltalake-core", &["store"]),
-    ("arrow", &["store", "census", "simulate", "app"]),
-    ("parquet", &["store", "simulate", "app"]),
+    ("arrow", &["store", "census", "publish", "simulate", "app"]),
+    ("parquet", &["store", "publish", "simulate", "app"]),
     ("tokio", &["store", "census", "cluster", "publish", "app"]),
     ("anyhow", &["app"]),
     ("clap", &["app"]),

@@ -172,6 +172,8 @@ pub(crate) enum ReferencePage {
     Api,
     /// The same, for programs: `OpenAPI`.
     Openapi,
+    /// Every view for other programs.
+    Views,
 }
 
 /// How the synthetic world is made.
@@ -617,6 +619,10 @@ pub(crate) struct Serve {
     /// Where to listen; other machines need a token
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     pub(crate) listen: SocketAddr,
+    /// Let clients of `PostgreSQL` read here: psql, Grafana and others; other machines need a
+    /// token, as the password, and TLS
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) postgres: Option<SocketAddr>,
     /// Where readers find the pages, for citations: `https://example.org`
     #[arg(long, value_name = "URL")]
     pub(crate) site: Option<String>,

@@ -45,6 +45,10 @@ pub(crate) enum Outcome {
     Refused,
 }
 
+/// Stack of a thread. The engine plans a query by functions that call themselves, once for each
+/// operator of a chain; memory is taken only as far as a stack is used.
+const STACK_BYTES: usize = 64 << 20;
+
 fn main() -> ExitCode {
     let typed = Arguments::parse();
     let settings = match Settings::gather(&typed.everywhere) {
@@ -56,8 +60,11 @@ fn main() -> ExitCode {
         }
     };
     start_log(settings.log_format, typed.everywhere.verbose);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build()
-    {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK_BYTES)
+        .build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!("cannot start the runtime: {error}");

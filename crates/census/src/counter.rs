@@ -161,10 +161,16 @@ impl Counter {
 
     /// The first and last day with any sighting, or `None` in an empty lake.
     pub async fn days(&self) -> Result<Option<DayRange>> {
-        let session = self.engine.session();
         let snapshot = self.lake.snapshot(Table::Sightings).await?;
-        self.engine.add_lake(&session, &snapshot)?;
-        sql::days(&self.engine, &session).await
+        self.days_of(&snapshot).await
+    }
+
+    /// The first and last day with any sighting in a version of the lake.
+    pub(crate) async fn days_of(
+        &self,
+        snapshot: &Snapshot,
+    ) -> Result<Option<DayRange>> {
+        sql::days(&self.engine, snapshot).await
     }
 
     /// Runs a read-only query for the operator. The result is raw and must not be
@@ -178,14 +184,7 @@ impl Counter {
     /// | `catalog` | the endpoints that this counter counts with |
     /// | `holders` | every client that has a sighting, with who held it on which days |
     pub async fn sql(&self, text: &str) -> Result<Vec<RecordBatch>> {
-        let tables = sql::Tables {
-            engine: &self.engine,
-            lake: &self.lake,
-            endpoints: &self.endpoints,
-            controls: &self.controls,
-            holders: &*self.holders,
-        };
-        tables.run(text).await
+        sql::run(self, text).await
     }
 
     /// The same counter, with addresses held by others.
@@ -197,6 +196,10 @@ impl Counter {
     /// The same counter with other settings.
     pub fn with_settings(self, settings: Settings) -> Result<Self> {
         Ok(Self { engine: Engine::new(settings)?, ..self })
+    }
+
+    pub(crate) fn controls(&self) -> &[ProductId] {
+        &self.controls
     }
 
     pub(crate) fn engine(&self) -> &Engine {

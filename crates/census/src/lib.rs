@@ -6,7 +6,7 @@
 //! catalog ─► evidence ─► └─► panel  ─► Panel
 //! holders ─► holding ─►
 //! clients, days ─► operator ─► Partial ─► (another machine) ─► unique ─► Census
-//! lake ─► provider ─► sql (the operator's own questions)
+//! lake ─► provider, made ─► tables ─► sql (the operator's own questions)
 //! ```
 //!
 //! **Invariant:** only this crate and the binary link the engine (Apache `DataFusion`); it
@@ -21,13 +21,17 @@ pub mod disclosure;
 mod error;
 mod evidence;
 mod holding;
+mod made;
 mod operator;
 mod panel;
 mod partial;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod provider;
 mod read;
 mod session;
 mod sql;
+mod tables;
 mod unique;
 #[cfg(test)]
 mod world;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::arrow::array::{Array, BooleanArray, RecordBatch, StringArray};
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -47,31 +47,46 @@ impl LakeTable {
             return Ok(kept);
         };
         let field = self.snapshot.schema.field_with_name(month)?.clone();
-        let schema = Arc::new(datafusion::arrow::datatypes::Schema::new(vec![field]));
-        let columns = DFSchema::try_from(Arc::clone(&schema))?;
-        let only_month = |filter: &&Expr| {
-            let names = filter.column_refs();
-            !names.is_empty() && names.iter().all(|c| c.name() == *month)
-        };
-        for filter in filters.iter().filter(only_month) {
-            let months: StringArray =
-                kept.iter().map(|f| f.partition_month.as_deref()).collect();
-            let batch =
-                RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(months)])?;
-            let judged = state
-                .create_physical_expr(unqualified(filter.clone())?, &columns)?
-                .evaluate(&batch)?
-                .into_array(kept.len())?;
-            if let Some(judged) = judged.as_any().downcast_ref::<BooleanArray>() {
-                let mut verdicts = judged.iter();
-                kept.retain(|_| verdicts.next().flatten().unwrap_or(false));
-            }
-        }
+        let months: StringArray =
+            kept.iter().map(|f| f.partition_month.as_deref()).collect();
+        let mut through = let_through(state, filters, field, &months)?.into_iter();
+        kept.retain(|_| through.next().unwrap_or(false));
         Ok(kept)
     }
 }
 
-/// The filter with bare column names: it is evaluated on months alone.
+/// Which of the values of a column may stand in a row that all `filters` let through, judged
+/// by those filters that look at no other column.
+pub(crate) fn let_through(
+    state: &dyn Session,
+    filters: &[Expr],
+    field: Field,
+    values: &StringArray,
+) -> Result<Vec<bool>> {
+    let name = field.name().clone();
+    let schema = Arc::new(Schema::new(vec![field]));
+    let columns = DFSchema::try_from(Arc::clone(&schema))?;
+    let batch = RecordBatch::try_new(schema, vec![Arc::new(values.clone())])?;
+    let mut through = vec![true; values.len()];
+    let judge = |filter: &&Expr| {
+        let names = filter.column_refs();
+        !names.is_empty() && names.iter().all(|column| column.name() == name)
+    };
+    for filter in filters.iter().filter(judge) {
+        let judged = state
+            .create_physical_expr(unqualified(filter.clone())?, &columns)?
+            .evaluate(&batch)?
+            .into_array(values.len())?;
+        if let Some(judged) = judged.as_any().downcast_ref::<BooleanArray>() {
+            for (through, judged) in through.iter_mut().zip(judged) {
+                *through &= judged.unwrap_or(false);
+            }
+        }
+    }
+    Ok(through)
+}
+
+/// The filter with bare column names: it is evaluated on values alone.
 fn unqualified(filter: Expr) -> Result<Expr> {
     let bare = |expr| {
         Ok(match expr {

@@ -5,10 +5,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
-use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{
@@ -76,9 +73,18 @@ impl Engine {
 
     /// A session without tables. Its names are its own; its memory is shared.
     pub(crate) fn session(&self) -> SessionContext {
-        let config = SessionConfig::new()
+        self.session_with(self.config())
+    }
+
+    /// What every session is set to.
+    pub(crate) fn config(&self) -> SessionConfig {
+        SessionConfig::new()
             .with_target_partitions(self.settings.partitions)
-            .with_information_schema(true);
+            .with_information_schema(true)
+    }
+
+    /// A session without tables that is set otherwise.
+    pub(crate) fn session_with(&self, config: SessionConfig) -> SessionContext {
         SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime))
     }
 
@@ -96,15 +102,15 @@ impl Engine {
         session: &SessionContext,
         snapshot: &Snapshot,
     ) -> Result<()> {
-        // All snapshots of a lake lie in one store.
-        drop(
-            self.runtime.register_object_store(
-                &snapshot.store_url,
-                Arc::clone(&snapshot.store),
-            ),
-        );
+        self.add_store(snapshot);
         let table = LakeTable::new(snapshot.clone());
         self.add(session, snapshot.table.name(), Arc::new(table))
+    }
+
+    /// Lets files of a snapshot be read. All snapshots of a lake lie in one store.
+    pub(crate) fn add_store(&self, snapshot: &Snapshot) {
+        let store = Arc::clone(&snapshot.store);
+        drop(self.runtime.register_object_store(&snapshot.store_url, store));
     }
 
     /// Takes memory from the pool until the reservation is dropped.
@@ -119,25 +125,8 @@ impl Engine {
         Ok(reservation)
     }
 
-    /// Puts rows into a session. They count towards the pool until the returned
-    /// reservation is dropped.
-    pub(crate) fn add_rows(
-        &self,
-        session: &SessionContext,
-        name: &'static str,
-        schema: SchemaRef,
-        batches: Vec<RecordBatch>,
-    ) -> Result<MemoryReservation> {
-        let doing = "keeping rows in memory";
-        let bytes = batches.iter().map(RecordBatch::get_array_memory_size).sum();
-        let reservation = self.memory(doing, bytes)?;
-        let table =
-            MemTable::try_new(schema, vec![batches]).map_err(self.error(doing))?;
-        self.add(session, name, Arc::new(table))?;
-        Ok(reservation)
-    }
-
-    fn add(
+    /// Puts a table into a session.
+    pub(crate) fn add(
         &self,
         session: &SessionContext,
         name: &'static str,

@@ -16,7 +16,7 @@ use rmcp::model::{
     ServerConfig, Tool, ToolAnnotations,
 };
 use rmcp::service::{RequestContext, RoleServer, ServiceExt};
-use tidegauge_publish::serve::{Settings as PageSettings, tools};
+use tidegauge_publish::serve::{Settings as PageSettings, router, tools};
 
 use crate::opened::Opened;
 use crate::settings::Settings;
@@ -45,7 +45,8 @@ pub(crate) async fn run(
         ..PageSettings::default()
     };
     let evidence = verb.evidence.clone();
-    let router = serve::pages(opened, evidence, settings, simulated.as_ref(), pages)?;
+    let live = serve::live(opened, evidence, settings, simulated.as_ref())?;
+    let router = router(live, pages);
     let server = Assistant { router, tools: listed(internal) };
     let running = server.serve(rmcp::transport::stdio()).await;
     let running =

@@ -24,6 +24,14 @@ mod killed;
 #[cfg(test)]
 mod maps;
 #[cfg(test)]
+mod others;
+#[cfg(test)]
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(test)]
+#[cfg(not(feature = "postgres"))]
+mod postgres_absent;
+#[cfg(test)]
 mod real_input;
 #[cfg(test)]
 mod registers;

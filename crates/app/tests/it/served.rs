@@ -17,38 +17,46 @@ use crate::run::House;
 use crate::whole_way::filled;
 
 /// A server that ends with the test.
-struct Served {
+pub(crate) struct Served {
     child: Child,
     words: BufReader<ChildStderr>,
-    address: String,
+    pub(crate) address: String,
+    /// Where clients of `PostgreSQL` are let in, if they are.
+    pub(crate) door: Option<String>,
 }
 
 impl Served {
-    fn start(house: &House, more: &[&str]) -> Self {
+    pub(crate) fn start(house: &House, more: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidegauge"));
         command.current_dir(house.path(".")).env_remove("TIDEGAUGE_LAKE");
         command.args(["serve", "--listen", "127.0.0.1:0"]).args(more);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let words = BufReader::new(child.stderr.take().unwrap());
-        let mut served = Self { child, words, address: String::new() };
-        let line = served.until("serving on http");
-        let address = line.split("://").nth(1).unwrap();
-        served.address = address.trim().trim_end_matches('/').to_owned();
+        let mut served = Self { child, words, address: String::new(), door: None };
+        // The last that it says when all is open.
+        let said = served.until("serving on http");
+        let last = said.last().unwrap().split("://").nth(1).unwrap();
+        served.address = last.trim().trim_end_matches('/').to_owned();
+        let door = said.iter().find_map(|line| line.split_once("can read at "));
+        let door = door.and_then(|(_, rest)| rest.split(',').next());
+        served.door = door.map(str::to_owned);
         served
     }
 
-    /// Reads the log up to a line with these words in it.
-    fn until(&mut self, words: &str) -> String {
-        let mut line = String::new();
-        while !line.contains(words) {
-            line.clear();
-            assert_ne!(self.words.read_line(&mut line).unwrap(), 0, "no `{words}`");
+    /// The lines of the log up to one with these words in it.
+    fn until(&mut self, words: &str) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        while lines.last().is_none_or(|line| !line.contains(words)) {
+            let mut line = String::new();
+            let read = self.words.read_line(&mut line).unwrap();
+            assert_ne!(read, 0, "no `{words}`: {lines:?}");
+            lines.push(line);
         }
-        line
+        lines
     }
 
     /// Asks for a path; status and body.
-    fn get(&self, path: &str, token: Option<&str>) -> (u16, String) {
+    pub(crate) fn get(&self, path: &str, token: Option<&str>) -> (u16, String) {
         let stream = TcpStream::connect(&self.address).unwrap();
         self.ask(stream, path, token).unwrap()
     }
@@ -143,7 +151,8 @@ fn https_goes_on_while_certificates_are_renewed() {
     assert!(served.get_https("/healthz", &first).is_err(), "the first is gone");
     house.file("own.pem", "no certificate");
     assert_eq!(served.get_https("/healthz", &second).unwrap().0, 200);
-    assert!(served.until("the certificate before stays").contains("own.pem"));
+    let said = served.until("the certificate before stays");
+    assert!(said.last().unwrap().contains("own.pem"), "{said:?}");
     drop(silent);
 }
 

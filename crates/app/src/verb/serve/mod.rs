@@ -1,10 +1,12 @@
 //! `tidegauge serve`: the same figures, live.
 //!
-//! * `tls`: HTTPS; `tokens`: the file of those who may come in.
+//! * `tls`: HTTPS; `tokens`: the file of those who may come in; `postgres`: the door for
+//!   clients of `PostgreSQL`.
 //!
 //! **Invariant:** beyond the machine itself nothing is served without a token; what is
 //! internal is served to whoever started the program, or to analysts, and that is recorded.
 
+mod postgres;
 mod tls;
 mod tokens;
 
@@ -24,6 +26,7 @@ use crate::live::{Live, assess_waiting};
 use crate::opened::Opened;
 use crate::settings::Settings;
 use crate::verb::report::{self, Simulated};
+use crate::verb::serve::postgres::{Plan, Visitors};
 use crate::verb::serve::tls::TlsListener;
 use crate::{Outcome, args, clock};
 
@@ -53,14 +56,11 @@ pub(crate) async fn run(
     let opened = Arc::new(Opened::open(settings, verb.evidence.map).await?);
     let simulated = report::simulated(&opened).await?;
     let house = House { verb, settings, simulated: simulated.as_ref() };
-    let app = match &verb.tokens {
-        Some(path) => {
-            let access = house.access(path)?;
-            let public = house.pages(Arc::clone(&opened), false)?;
-            gated(public, house.pages(opened, true)?, access)
-        }
-        None => house.pages(opened, verb.evidence.internal)?,
-    };
+    let (app, visitors) = house.open(&opened)?;
+    if let Some(listen) = verb.postgres {
+        let plan = Plan { listen, opened: &opened, tls: tls_files(verb), visitors };
+        postgres::open(plan).await?;
+    }
     let listener =
         tokio::net::TcpListener::bind(verb.listen).await.with_context(|| {
             format!("listening on {} (hint: --listen ADDRESS:PORT)", verb.listen)
@@ -94,11 +94,33 @@ struct House<'a> {
 }
 
 impl House<'_> {
-    /// The pages for everybody, or those for the operator and analysts.
-    fn pages(&self, opened: Arc<Opened>, internal: bool) -> anyhow::Result<Router> {
+    /// The pages, and who comes to them.
+    fn open(&self, opened: &Arc<Opened>) -> anyhow::Result<(Router, Visitors)> {
+        let Some(path) = &self.verb.tokens else {
+            let internal = self.verb.evidence.internal;
+            let live = self.live(opened, internal)?;
+            let app = router(Arc::clone(&live) as _, self.pages(internal));
+            return Ok((app, Visitors::All { live, internal }));
+        };
+        let access = self.access(path)?;
+        let (public, internal) = (self.live(opened, false)?, self.live(opened, true)?);
+        let app = gated(
+            router(Arc::clone(&public) as _, self.pages(false)),
+            router(Arc::clone(&internal) as _, self.pages(true)),
+            access.clone(),
+        );
+        Ok((app, Visitors::Gated { public, internal, access }))
+    }
+
+    /// What answers everybody, or the operator and analysts.
+    fn live(&self, opened: &Arc<Opened>, internal: bool) -> anyhow::Result<Arc<Live>> {
+        let evidence = args::Evidence { internal, ..self.verb.evidence.clone() };
+        live(Arc::clone(opened), evidence, self.settings, self.simulated)
+    }
+
+    fn pages(&self, internal: bool) -> PageSettings {
         let verb = self.verb;
-        let evidence = args::Evidence { internal, ..verb.evidence.clone() };
-        let pages = PageSettings {
+        PageSettings {
             program: format!("tidegauge {}", env!("CARGO_PKG_VERSION")),
             internal,
             local: verb.tokens.is_none() && verb.site.is_none(),
@@ -107,8 +129,7 @@ impl House<'_> {
             origins: verb.allow_origin.clone(),
             // Behind tokens, the gate counts requests.
             limit: self.limit().filter(|_| verb.tokens.is_none()),
-        };
-        self::pages(opened, evidence, self.settings, self.simulated, pages)
+        }
     }
 
     fn limit(&self) -> Option<RateLimit> {
@@ -137,19 +158,18 @@ impl House<'_> {
     }
 }
 
-/// Pages and interface over the lake. Acts that are asked for are assessed beside them, until
+/// What answers pages and interface. Acts that are asked for are assessed beside it, until
 /// the program ends.
-pub(super) fn pages(
+pub(super) fn live(
     opened: Arc<Opened>,
     evidence: args::Evidence,
     settings: &Settings,
     simulated: Option<&Simulated>,
-    pages: PageSettings,
-) -> anyhow::Result<Router> {
+) -> anyhow::Result<Arc<Live>> {
     let (live, waiting) = Live::new(opened, evidence, settings, simulated)?;
     let live = Arc::new(live);
     tokio::spawn(assess_waiting(Arc::clone(&live), waiting));
-    Ok(router(live, pages))
+    Ok(live)
 }
 
 /// Appends to the file a JSON object a line; into the log without one.

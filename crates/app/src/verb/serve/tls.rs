@@ -34,6 +34,11 @@ const HANDSHAKES_MAX: usize = 256;
 /// How long nothing is accepted after the system refused to: it has no more files to give.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// What is spoken after the handshake, by its registered name.
+const HTTP: &[u8] = b"http/1.1";
+#[cfg(feature = "postgres")]
+pub(super) const POSTGRESQL: &[u8] = b"postgresql";
+
 /// Where certificate and key are, in PEM.
 #[derive(Clone, Debug)]
 pub(super) struct Files {
@@ -58,7 +63,7 @@ impl TlsListener {
     /// Listens with the certificate in `files`. Fails if it cannot be read or used.
     pub(super) fn new(listener: TcpListener, files: Files) -> anyhow::Result<Self> {
         let local = listener.local_addr()?;
-        let keys = Keys::read(files)?;
+        let keys = Keys::read(files, HTTP)?;
         let (give, ready) = channel(HANDSHAKES_MAX);
         tokio::spawn(accept(listener, keys, give));
         Ok(Self { ready, local })
@@ -130,25 +135,28 @@ pub(super) fn told_who_asks(app: Router) -> Router {
 }
 
 /// Certificate and key as they were read.
-struct Keys {
+pub(super) struct Keys {
     files: Files,
+    protocol: &'static [u8],
     written: [Option<SystemTime>; 2],
     acceptor: TlsAcceptor,
 }
 
 impl Keys {
-    fn read(files: Files) -> anyhow::Result<Self> {
+    /// For connections that speak `protocol` (RFC 7301). Fails if a file cannot be read or
+    /// used.
+    pub(super) fn read(files: Files, protocol: &'static [u8]) -> anyhow::Result<Self> {
         let written = files.written();
-        let acceptor = files.acceptor()?;
-        Ok(Self { files, written, acceptor })
+        let acceptor = files.acceptor(protocol)?;
+        Ok(Self { files, protocol, written, acceptor })
     }
 
     /// The acceptor, read anew if a file was written since.
-    fn acceptor(&mut self) -> TlsAcceptor {
+    pub(super) fn acceptor(&mut self) -> TlsAcceptor {
         let written = self.files.written();
         if written != self.written {
             self.written = written;
-            match self.files.acceptor() {
+            match self.files.acceptor(self.protocol) {
                 Ok(acceptor) => {
                     tracing::info!("the certificate was renewed");
                     self.acceptor = acceptor;
@@ -168,7 +176,7 @@ impl Files {
             .map(|file| file.metadata().and_then(|m| m.modified()).ok())
     }
 
-    fn acceptor(&self) -> anyhow::Result<TlsAcceptor> {
+    fn acceptor(&self, protocol: &[u8]) -> anyhow::Result<TlsAcceptor> {
         let named = |path: &Path| format!("{} (PEM is wanted)", path.display());
         let certificates = CertificateDer::pem_file_iter(&self.certificate)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
@@ -192,7 +200,7 @@ impl Files {
                         self.key.display()
                     )
                 })?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![protocol.to_vec()];
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 }

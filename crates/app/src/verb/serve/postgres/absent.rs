@@ -1,0 +1,14 @@
+//! A build without the door: says so.
+
+use super::Plan;
+
+/// Fails.
+#[expect(clippy::unused_async, reason = "the same call as with the door")]
+pub(in crate::verb::serve) async fn open(plan: Plan<'_>) -> anyhow::Result<()> {
+    let Plan { listen, opened: _, tls: _, visitors: _ } = plan;
+    anyhow::bail!(
+        "cannot listen on {listen}: this program was built without the door for clients of \
+         PostgreSQL (hint: build it with `cargo build --release -p tidegauge-app --features \
+         postgres`)"
+    )
+}
