@@ -1,0 +1,138 @@
+//! What programs of others make of what we write: the lake by delta-rs, polars and `DuckDB`,
+//! findings by the validator of STIX, views by pandas and `SQLAlchemy`.
+//!
+//! They are those of `xtask/python.txt`; without them these tests say that they were skipped.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::run::House;
+use crate::served::Served;
+use crate::whole_way::filled;
+
+/// What a program in Python printed; `None` if a module that it needs is not there.
+fn python(modules: &str, code: &str, arguments: &[&str]) -> Option<String> {
+    // `cargo xtask test` installs them beside our program.
+    let installed = Path::new(env!("CARGO_BIN_EXE_tidegauge")).join("../../python");
+    let run = |code: &str| {
+        let mut command = Command::new("python3");
+        command.env("PYTHONPATH", &installed).args(["-c", code]).args(arguments);
+        command.output()
+    };
+    if !run(&format!("import {modules}")).is_ok_and(|o| o.status.success()) {
+        eprintln!("SKIPPED: no python3 with {modules} here (xtask/python.txt)");
+        return None;
+    }
+    let output = run(code).unwrap();
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words}");
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+/// Months with sightings and contacts, by ourselves.
+fn by_us(house: &House) -> String {
+    let sql = "SELECT month, COUNT(*) AS sightings, SUM(contacts) AS contacts, \
+               COUNT(DISTINCT ip_lo) AS low FROM sightings GROUP BY month ORDER BY month";
+    let csv = house.done(&["--format", "csv", "sql", sql]);
+    csv.split_once('\n').unwrap().1.to_owned()
+}
+
+#[test]
+fn the_lake_is_read_by_delta_rs_polars_and_duckdb() {
+    let house = filled();
+    let code = r#"
+import sys, duckdb, polars
+from deltalake import DeltaTable
+table = DeltaTable(sys.argv[1])
+sightings = table.to_pyarrow_dataset()
+question = """SELECT month, count(*), sum(contacts)::BIGINT, count(DISTINCT ip_lo)
+              FROM sightings GROUP BY month ORDER BY month"""
+for row in duckdb.sql(question).fetchall():
+    print(*row, sep=",")
+print("--")
+frame = polars.read_delta(sys.argv[1]).group_by("month").agg(
+    polars.len(), polars.sum("contacts"), polars.n_unique("ip_lo").alias("low")
+).sort("month")
+for row in frame.iter_rows():
+    print(*row, sep=",")
+"#;
+    let folder = house.path("lake/sightings");
+    let folder = folder.to_str().unwrap();
+    let modules = "deltalake, duckdb, polars, pyarrow.dataset";
+    let Some(told) = python(modules, code, &[folder]) else { return };
+    let ours = by_us(&house);
+    assert!(ours.lines().count() > 1, "{ours}");
+    let (duckdb, polars) = told.split_once("--\n").unwrap();
+    assert_eq!((duckdb, polars), (&*ours, &*ours));
+}
+
+#[test]
+fn findings_are_valid_by_the_validator_of_stix() {
+    let house = filled();
+    let portfolio = house.file(
+        "suppliers.csv",
+        "name,prefixes,tier\nAcme,198.18.3.0/24,1\nOther,198.18.4.0/24,3\n",
+    );
+    let found = ["exposure", "--portfolio", &portfolio, "--out", "found"];
+    house.done(&found);
+    let file = house.path("found/stix.json");
+    let code = r#"
+import sys
+from stix2validator import ValidationOptions, validate_file
+found = validate_file(sys.argv[1], ValidationOptions(version="2.1", strict=False))
+for one in found.object_results if hasattr(found, "object_results") else [found]:
+    for error in one.errors or []:
+        print(error)
+print("valid" if found.is_valid else "invalid")
+"#;
+    let Some(told) = python("stix2validator", code, &[file.to_str().unwrap()]) else {
+        return;
+    };
+    assert_eq!(told, "valid\n");
+    assert!(std::fs::read_to_string(file).unwrap().contains("Acme"));
+}
+
+#[test]
+fn the_guide_s_example_reads_a_view() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../docs/how-to/read-from-other-programs.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let example =
+        guide.split("```python\n").nth(1).unwrap().split("```").next().unwrap();
+    let house = filled();
+    let served = Served::start(&house, &[]);
+    let example = example.replace("127.0.0.1:8080", &served.address);
+    let Some(told) = python("pandas, pyarrow", &example, &[]) else { return };
+    assert!(told.contains("organisations") && told.contains("2024-04-01"), "{told}");
+}
+
+/// Version 2 asks for columns in a way that the engine cannot run; Superset uses 1.4.
+#[cfg(feature = "postgres")]
+const OLD_SQLALCHEMY: &str =
+    "psycopg2, sqlalchemy; sqlalchemy.__version__.index('1.4.')";
+
+#[cfg(feature = "postgres")]
+#[test]
+fn sqlalchemy_lists_views_with_their_columns_and_comments() {
+    let house = filled();
+    let served = Served::start(&house, &["--postgres", "127.0.0.1:0"]);
+    let code = r#"
+import sys, sqlalchemy
+engine = sqlalchemy.create_engine(f"postgresql+psycopg2://reader@{sys.argv[1]}/tidegauge")
+with engine.connect() as connection:
+    seen = sqlalchemy.inspect(connection)
+    print(seen.get_schema_names(), sorted(seen.get_view_names()))
+    print(seen.get_table_comment("census_by_month")["text"])
+    month = next(c for c in seen.get_columns("census_by_month") if c["name"] == "month")
+    print(month["type"], month["comment"])
+    asked = sqlalchemy.text("SELECT count(*) FROM census_by_month WHERE product = :p")
+    print(connection.execute(asked, {"p": "kaspersky"}).scalar())
+"#;
+    let door = served.door.as_deref().unwrap();
+    let Some(told) = python(OLD_SQLALCHEMY, code, &[door]) else { return };
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines[0].starts_with("['public'] ['acts', 'census_by_country'"), "{told}");
+    assert!(lines[1].contains("do not add up over months"), "{told}");
+    assert_eq!(lines[2], "DATE First day of the month, UTC.");
+    assert_ne!(lines[3], "0");
+}
