@@ -5,7 +5,7 @@ use super::Plan;
 /// Fails.
 #[expect(clippy::unused_async, reason = "the same call as with the door")]
 pub(in crate::verb::serve) async fn open(plan: Plan<'_>) -> anyhow::Result<()> {
-    let Plan { listen, opened: _, tls: _, visitors: _ } = plan;
+    let listen = plan.listen;
     anyhow::bail!(
         "cannot listen on {listen}: this program was built without the door for clients of \
          PostgreSQL (hint: build it with `cargo build --release -p tidegauge-app --features \

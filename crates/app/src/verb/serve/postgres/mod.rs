@@ -24,6 +24,10 @@ use crate::live::Live;
 use crate::opened::Opened;
 
 /// What a door is made of.
+#[cfg_attr(
+    not(feature = "postgres"),
+    expect(dead_code, reason = "only a build with the door reads it")
+)]
 pub(super) struct Plan<'a> {
     pub(super) listen: SocketAddr,
     pub(super) opened: &'a Opened,
@@ -32,6 +36,10 @@ pub(super) struct Plan<'a> {
 }
 
 /// Who comes, and from what they are answered.
+#[cfg_attr(
+    not(feature = "postgres"),
+    expect(dead_code, reason = "only a build with the door reads it")
+)]
 pub(super) enum Visitors {
     /// Everybody on this machine; the operator, if it is internal.
     All { live: Arc<Live>, internal: bool },
