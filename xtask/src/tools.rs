@@ -36,7 +36,8 @@ fn python() {
     }
     let (Some(list), Some(into)) = (list.to_str(), folder.to_str()) else { return };
     say("asking the index of Python for what tests compare with");
-    let quiet = ["--quiet", "--disable-pip-version-check", "--no-input"];
+    let quiet =
+        ["--quiet", "--disable-pip-version-check", "--no-input", "--retries", "1"];
     let words =
         [&["-m", "pip", "install"][..], &quiet, &["--target", into, "-r", list]];
     let asked = run("python3", &words.concat());

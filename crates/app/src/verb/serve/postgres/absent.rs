@@ -3,7 +3,6 @@
 use super::Plan;
 
 /// Fails.
-#[expect(clippy::unused_async, reason = "the same call as with the door")]
 pub(in crate::verb::serve) async fn open(plan: Plan<'_>) -> anyhow::Result<()> {
     let listen = plan.listen;
     anyhow::bail!(
