@@ -310,12 +310,8 @@ async fn a_query_without_end_is_stopped_by_whoever_asked() {
 #[tokio::test]
 async fn a_token_decides_what_is_read_and_raw_tables_are_recorded() {
     let house = filled();
-    let make = |name: &str, clearance: &str| {
-        let made = ["serve", "token", name, "--clearance", clearance];
-        let made = [&made[..], &["--tokens", "tokens.toml"]].concat();
-        house.done(&made).trim().to_owned()
-    };
-    let (reader, analyst) = (make("grafana", "reader"), make("alice", "analyst"));
+    let (reader, analyst) =
+        (house.token("grafana", "reader"), house.token("alice", "analyst"));
     let gated = ["--tokens", "tokens.toml", "--audit", "audit.jsonl"];
     let served = Served::start(&house, &[&OPEN[..], &gated].concat());
     for wrong in ["", "guess"] {
@@ -360,15 +356,7 @@ async fn other_machines_need_a_token_and_tls() {
     let ended = house.run(&listen);
     assert_eq!(ended.code, 1);
     assert!(ended.words.contains("tokens and TLS are needed"), "{}", ended.words);
-    house.done(&[
-        "serve",
-        "token",
-        "a",
-        "--clearance",
-        "reader",
-        "--tokens",
-        "tokens.toml",
-    ]);
+    house.token("a", "reader");
     let ended = house.run(&[&listen[..], &["--tokens", "tokens.toml"]].concat());
     assert_eq!(ended.code, 1);
 

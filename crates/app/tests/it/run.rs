@@ -46,6 +46,12 @@ impl House {
         }
     }
 
+    /// Makes a token, kept in `tokens.toml`.
+    pub(crate) fn token(&self, name: &str, clearance: &str) -> String {
+        let made = ["serve", "token", name, "--clearance", clearance];
+        self.done(&[&made[..], &["--tokens", "tokens.toml"]].concat()).trim().to_owned()
+    }
+
     /// Runs the binary, which must succeed, and returns what it printed.
     pub(crate) fn done(&self, arguments: &[&str]) -> String {
         let ended = self.run(arguments);

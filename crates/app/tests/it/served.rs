@@ -176,12 +176,8 @@ fn a_certificate_that_cannot_be_used_is_told_at_once() {
 #[test]
 fn a_clearance_decides_and_who_saw_what_is_internal_is_written_down() {
     let house = filled();
-    let make = |name: &str, clearance: &str| {
-        let made = ["serve", "token", name, "--clearance", clearance];
-        let made = [&made[..], &["--tokens", "tokens.toml"]].concat();
-        house.done(&made).trim().to_owned()
-    };
-    let (reader, analyst) = (make("grafana", "reader"), make("alice", "analyst"));
+    let (reader, analyst) =
+        (house.token("grafana", "reader"), house.token("alice", "analyst"));
     let audit = ["--tokens", "tokens.toml", "--audit", "audit.jsonl"];
     let served = Served::start(&house, &audit);
     let organisation = "/api/v1/organisations/org-3";

@@ -12,7 +12,9 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
-use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use datafusion_postgres::pgwire::error::PgWireResult;
+
+use super::refusal::{COMPLEX, refusal};
 
 /// The escape that the engine's patterns have.
 const ESCAPE: char = '\\';
@@ -23,17 +25,13 @@ const BYTES_MAX: usize = 256 << 10;
 /// Tokens of a message. The engine walks down a chain of operators by calling itself, so that
 /// a longer one would leave the stack of a thread, which the binary makes large enough for this.
 const TOKENS_MAX: usize = 2_000;
-/// SQLSTATE of a statement that is too complex.
-const COMPLEX: &str = "54001";
 
 /// Refuses text that is too long to be parsed and planned.
 pub(super) fn bounded(sql: &str) -> PgWireResult<()> {
     let too_long = || {
-        let words = format!(
-            "a statement has {TOKENS_MAX} tokens and {BYTES_MAX} bytes at most"
-        );
-        let info = ErrorInfo::new("ERROR".to_owned(), COMPLEX.to_owned(), words);
-        PgWireError::UserError(Box::new(info))
+        let said =
+            format!("a message has {TOKENS_MAX} tokens and {BYTES_MAX} bytes at most");
+        refusal(COMPLEX, &said, "ask in several queries")
     };
     if sql.len() > BYTES_MAX {
         return Err(too_long());

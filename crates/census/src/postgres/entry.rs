@@ -15,12 +15,14 @@ use datafusion_postgres::pgwire::api::{
     ClientInfo, ConnectionGuard, ConnectionHandle, ConnectionManager, METADATA_USER,
     PgWireConnectionState, PidSecretKeyGenerator, RandomPidSecretKeyGenerator,
 };
-use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::startup::Authentication;
 use datafusion_postgres::pgwire::messages::{
     PgWireBackendMessage, PgWireFrontendMessage,
 };
 use futures::{Sink, SinkExt};
+
+use super::refusal::{NOT_LET_IN, dismissal};
 
 /// Who was let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,17 +81,6 @@ impl Porter {
     }
 }
 
-/// Refuses a connection that would send a password in the clear.
-fn in_the_clear() -> PgWireError {
-    let mut info = ErrorInfo::new(
-        "FATAL".to_owned(),
-        "28000".to_owned(),
-        "this door is open by TLS alone".to_owned(),
-    );
-    info.hint = Some("connect with sslmode=verify-full".to_owned());
-    PgWireError::UserError(Box::new(info))
-}
-
 #[async_trait]
 impl StartupHandler for Porter {
     async fn on_startup<C>(
@@ -109,7 +100,9 @@ impl StartupHandler for Porter {
                 match entry {
                     Entry::Open => return self.let_in(client).await,
                     Entry::Gated { tls_only: true, .. } if !client.is_secure() => {
-                        return Err(in_the_clear());
+                        let said = "this door is open by TLS alone";
+                        let hint = "connect with sslmode=verify-full";
+                        return Err(dismissal(NOT_LET_IN, said, hint));
                     }
                     Entry::Gated { .. } => {}
                 }

@@ -1,8 +1,8 @@
 //! Which statements run.
 //!
-//! **Invariant:** what was judged is what runs: the plan, never the text again. It is a query over the tables of the session, or is about the
-//! connection alone. No file is read or written, no table made, and no setting changed that
-//! other connections share.
+//! **Invariant:** what was judged is what runs: the plan, never the text again. It is a query
+//! over the tables of the session, or is about the connection alone. No file is read or
+//! written, no table made, and no setting changed that other connections share.
 
 use std::sync::Arc;
 
@@ -18,21 +18,14 @@ use datafusion_postgres::hooks::HookClient;
 use datafusion_postgres::pgwire::api::ClientInfo;
 use datafusion_postgres::pgwire::api::portal::Format;
 use datafusion_postgres::pgwire::api::results::{Response, Tag};
-use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::response::TransactionStatus;
 use datafusion_postgres::pgwire::types::format::FormatOptions;
 
 use super::dialect::known;
+use super::refusal::{NOT_THERE, READ_ONLY, WRONG, refusal};
 use crate::Error;
 use crate::sql::read_only;
-
-/// SQLSTATE of a statement that would change something.
-const READ_ONLY: &str = "25006";
-/// SQLSTATE of a statement that cannot be understood, or names what there is not.
-const WRONG: &str = "42601";
-
-/// SQLSTATE of what this server does not have.
-const NOT_THERE: &str = "0A000";
 
 /// Settings that a connection has for itself, as the hook after this one keeps them.
 const OWN_SETTINGS: [&str; 6] = [
@@ -136,36 +129,23 @@ async fn run(
 fn refused(statement: &Statement) -> PgWireError {
     let words = statement.to_string();
     let verb = words.split_whitespace().next().unwrap_or_default().to_uppercase();
-    let mut info = ErrorInfo::new(
-        "ERROR".to_owned(),
-        READ_ONLY.to_owned(),
-        format!("{verb} is not allowed: this door is for reading"),
-    );
-    info.hint = Some("begin with SELECT, WITH or EXPLAIN".to_owned());
-    PgWireError::UserError(Box::new(info))
+    let said = format!("{verb} is not allowed: this door is for reading");
+    refusal(READ_ONLY, &said, "begin with SELECT, WITH or EXPLAIN")
 }
 
-/// Refuses a cursor.
 fn no_cursor() -> PgWireError {
-    let words = "there are no cursors here".to_owned();
-    let mut info = ErrorInfo::new("ERROR".to_owned(), NOT_THERE.to_owned(), words);
-    info.hint = Some("read the rows as they come".to_owned());
-    PgWireError::UserError(Box::new(info))
+    refusal(NOT_THERE, "there are no cursors here", "read the rows as they come")
 }
 
-/// An error as clients show it: message, then hint.
+/// An error of the engine or of ours, as clients show it.
 fn told(error: Error) -> PgWireError {
-    let (code, source) = match &error {
-        Error::ReadOnly { .. } => (READ_ONLY, None),
-        Error::Sql { source } => (WRONG, Some(source.strip_backtrace())),
-        _ => return PgWireError::ApiError(Box::new(error)),
-    };
     let words = error.to_string();
     let (message, hint) = words.split_once("\nhint: ").unwrap_or((&words, ""));
-    let message = source.unwrap_or_else(|| message.to_owned());
-    let mut info = ErrorInfo::new("ERROR".to_owned(), code.to_owned(), message);
-    info.hint = (!hint.is_empty()).then(|| hint.to_owned());
-    PgWireError::UserError(Box::new(info))
+    match &error {
+        Error::ReadOnly { .. } => refusal(READ_ONLY, message, hint),
+        Error::Sql { source } => refusal(WRONG, &source.strip_backtrace(), hint),
+        _ => PgWireError::ApiError(Box::new(error)),
+    }
 }
 
 fn done(tag: &'static str) -> Response {
@@ -219,11 +199,10 @@ impl QueryHook for Guard {
         _: &SessionContext,
         _: &mut dyn HookClient,
     ) -> Option<PgWireResult<Response>> {
+        // Judged when it was parsed; what is left is to do nothing.
         match verdict(statement) {
             Verdict::Nothing(tag) => Some(Ok(done(tag))),
-            Verdict::Query | Verdict::Own => None,
-            Verdict::NotThere => Some(Err(no_cursor())),
-            Verdict::Refused => Some(Err(refused(statement))),
+            _ => None,
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The door for clients of `PostgreSQL`: `psql`, Grafana, `DBeaver`, Superset and whatever
 //! else speaks its protocol (version 3), read-only.
 //!
-//! * `session`: what there is to read, `described` and `functions`
-//!   what is said of it; `guard`: which statements run; `entry`: who comes in;
-//!   `speaker`: the handlers that a connection is given; `dialect`: what clients write that the
-//!   engine does not know.
+//! * `session`: what there is to read (`newest`: raw tables), `described` and `functions` what
+//!   is said of it; `entry`: who comes in; `speaker`: the handlers that a connection is given;
+//!   `guard`: which statements run; `dialect`: what clients write that the engine does not
+//!   know; `refusal`: errors.
 //!
 //! **Invariant:** a statement that could change anything, or read anything but the tables of
 //! its session, is refused before it runs. Raw tables are in the session of those alone who
@@ -16,6 +16,7 @@ mod entry;
 mod functions;
 mod guard;
 mod newest;
+mod refusal;
 mod session;
 mod speaker;
 
@@ -57,8 +58,7 @@ pub struct View {
     pub name: &'static str,
     /// What a row is.
     pub about: &'static str,
-    /// Its columns; what each says is in its metadata, under
-    /// [`COMMENT`].
+    /// Its columns; what each says is in its metadata, under [`COMMENT`].
     pub schema: SchemaRef,
     /// A column of texts and all its values, if rows of each can be made by themselves.
     pub parts: Option<(&'static str, Vec<String>)>,

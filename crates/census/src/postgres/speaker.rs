@@ -23,7 +23,7 @@ use datafusion_postgres::pgwire::api::{
     ClientInfo, ClientPortalStore, ConnectionHandle, ConnectionManager,
     PgWireServerHandlers, Type,
 };
-use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
 use datafusion_postgres::{DfSessionService, Parser};
 use futures::future::{BoxFuture, Either, Shared, pending, select};
@@ -32,11 +32,10 @@ use futures::{FutureExt, Sink, StreamExt};
 
 use super::dialect::bounded;
 use super::entry::{Entry, Guest, Porter};
+use super::refusal::{STOPPED, refusal};
 
 /// How long the rows of an answer may take: far above a count over years.
 const ANSWER: Duration = Duration::from_mins(5);
-/// SQLSTATE of a statement that was stopped.
-const STOPPED: &str = "57014";
 
 /// What a statement is between parsing and running.
 type Prepared = (String, Option<(Statement, LogicalPlan)>);
@@ -49,10 +48,15 @@ pub(super) struct Speaker {
 }
 
 /// A session for each kind of clients.
-pub(super) struct Sessions {
+struct Sessions {
     entry: Arc<Entry>,
-    readers: Arc<DfSessionService>,
-    analysts: Option<Arc<DfSessionService>>,
+    kinds: Kinds<Arc<DfSessionService>>,
+}
+
+/// One for readers, and one for analysts if they are told apart.
+struct Kinds<T> {
+    readers: T,
+    analysts: Option<T>,
 }
 
 impl Speaker {
@@ -67,8 +71,7 @@ impl Speaker {
         Self {
             sessions: Arc::new(Sessions {
                 entry: Arc::clone(&entry),
-                readers,
-                analysts,
+                kinds: Kinds { readers, analysts },
             }),
             porter: Arc::new(Porter::new(entry, Arc::clone(&connections))),
             cancel: Arc::new(DefaultCancelHandler::new(connections)),
@@ -95,11 +98,6 @@ impl PgWireServerHandlers for Speaker {
 }
 
 impl Sessions {
-    /// The session of a client.
-    fn of<C: ClientInfo>(&self, client: &C) -> &Arc<DfSessionService> {
-        kind(client, &self.readers, self.analysts.as_ref())
-    }
-
     /// Keeps the record of who asks what is internal.
     fn record<C: ClientInfo>(&self, client: &C) {
         let Entry::Gated { gate, .. } = &*self.entry else { return };
@@ -111,15 +109,13 @@ impl Sessions {
     }
 }
 
-/// What is for analysts, if the client is one; else what is for readers.
-fn kind<'a, C: ClientInfo, T>(
-    client: &C,
-    readers: &'a T,
-    analysts: Option<&'a T>,
-) -> &'a T {
-    match (client.session_extensions().get::<Guest>(), analysts) {
-        (Some(guest), Some(analysts)) if guest.internal => analysts,
-        _ => readers,
+impl<T> Kinds<T> {
+    /// What is for analysts, if the client is one; else what is for readers.
+    fn of<C: ClientInfo>(&self, client: &C) -> &T {
+        match (client.session_extensions().get::<Guest>(), &self.analysts) {
+            (Some(guest), Some(analysts)) if guest.internal => analysts,
+            _ => &self.readers,
+        }
     }
 }
 
@@ -179,10 +175,9 @@ impl Stopped {
         match self {
             Self::Asked => PgWireError::QueryCanceled,
             Self::Late => {
-                let words =
+                let said =
                     format!("the answer took longer than {} s", ANSWER.as_secs());
-                let (severity, code) = ("ERROR".to_owned(), STOPPED.to_owned());
-                PgWireError::UserError(Box::new(ErrorInfo::new(severity, code, words)))
+                refusal(STOPPED, &said, "")
             }
         }
     }
@@ -208,7 +203,7 @@ impl SimpleQueryHandler for Sessions {
     {
         bounded(query)?;
         self.record(client);
-        let session = Arc::clone(self.of(client));
+        let session = Arc::clone(self.kinds.of(client));
         let answers = SimpleQueryHandler::do_query(&*session, client, query).await?;
         let stop = stop(client).await;
         Ok(answers.into_iter().map(|answer| until(&stop, answer)).collect())
@@ -221,10 +216,12 @@ impl ExtendedQueryHandler for Sessions {
     type QueryParser = Parsers;
 
     fn query_parser(&self) -> Arc<Parsers> {
-        Arc::new(Parsers {
-            readers: self.readers.query_parser(),
-            analysts: self.analysts.as_ref().map(|session| session.query_parser()),
-        })
+        let Kinds { readers, analysts } = &self.kinds;
+        let parser = |session: &Arc<DfSessionService>| session.query_parser();
+        Arc::new(Parsers(Kinds {
+            readers: parser(readers),
+            analysts: analysts.as_ref().map(parser),
+        }))
     }
 
     async fn do_query<C>(
@@ -245,7 +242,7 @@ impl ExtendedQueryHandler for Sessions {
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         self.record(client);
-        let session = Arc::clone(self.of(client));
+        let session = Arc::clone(self.kinds.of(client));
         let answer =
             ExtendedQueryHandler::do_query(&*session, client, portal, max_rows).await?;
         Ok(until(&stop(client).await, answer))
@@ -253,10 +250,7 @@ impl ExtendedQueryHandler for Sessions {
 }
 
 /// A parser for each kind of clients: a plan is over the tables of one session.
-pub(super) struct Parsers {
-    readers: Arc<Parser>,
-    analysts: Option<Arc<Parser>>,
-}
+struct Parsers(Kinds<Arc<Parser>>);
 
 #[async_trait]
 impl QueryParser for Parsers {
@@ -272,13 +266,11 @@ impl QueryParser for Parsers {
         C: ClientInfo + Unpin + Send + Sync,
     {
         bounded(sql)?;
-        kind(client, &self.readers, self.analysts.as_ref())
-            .parse_sql(client, sql, types)
-            .await
+        self.0.of(client).parse_sql(client, sql, types).await
     }
 
     fn get_parameter_types(&self, prepared: &Prepared) -> PgWireResult<Vec<Type>> {
-        self.readers.get_parameter_types(prepared)
+        self.0.readers.get_parameter_types(prepared)
     }
 
     fn get_result_schema(
@@ -286,6 +278,6 @@ impl QueryParser for Parsers {
         prepared: &Prepared,
         format: Option<&Format>,
     ) -> PgWireResult<Vec<FieldInfo>> {
-        self.readers.get_result_schema(prepared, format)
+        self.0.readers.get_result_schema(prepared, format)
     }
 }

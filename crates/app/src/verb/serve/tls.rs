@@ -75,17 +75,9 @@ async fn accept(listener: TcpListener, mut keys: Keys, give: Sender<Connection>)
     let room = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     loop {
         let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let (stream, from) = tokio::select! {
+            accepted = accepted(&listener) => accepted,
             () = give.closed() => return,
-        };
-        let (stream, from) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!("a connection was not accepted: {error}");
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            }
         };
         let (acceptor, give) = (keys.acceptor(), give.clone());
         tokio::spawn(async move {
@@ -96,6 +88,19 @@ async fn accept(listener: TcpListener, mut keys: Keys, give: Sender<Connection>)
             }
             drop(place);
         });
+    }
+}
+
+/// The next connection; waits while the system gives none.
+pub(super) async fn accepted(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                tracing::warn!("a connection was not accepted: {error}");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Named, named};
 use crate::serve::answer::{Listing, Problem, body, fields};
 use crate::serve::asked::Asked;
 use crate::serve::param::{LISTED, VIEW, VIEW_FORMS};
-use crate::serve::views::{VIEWS, View, parquet, stream};
+use crate::serve::views::{Column, VIEWS, View, parquet, stream};
 use crate::serve::{CountsError, Shared};
 use crate::tables::Table;
 
@@ -44,19 +44,15 @@ pub(crate) async fn view(
     let asked = asked.only(VIEW)?;
     let format = asked.format(VIEW_FORMS)?;
     let products = Some(asked.products()?).filter(|products| !products.is_empty());
-    let sheet = view.sheet(&*shared.counts, products.as_deref()).await?;
-    let failed = |error: &dyn std::fmt::Display| {
-        Problem::from(CountsError::Failed(error.to_string().into()))
-    };
+    let (counts, products) = (&*shared.counts, products.as_deref());
     match format {
-        "parquet" | "arrow" => {
-            let batch = sheet.batch(view.schema()).map_err(|error| failed(&error))?;
-            if format == "arrow" {
-                let bytes = stream(&batch).map_err(|error| failed(&error))?;
-                return Ok(body("application/vnd.apache.arrow.stream", bytes));
-            }
-            let bytes = parquet(&batch).map_err(|error| failed(&error))?;
+        "parquet" => {
+            let bytes = parquet(&view.read(counts, products).await?).map_err(failed)?;
             Ok(body("application/vnd.apache.parquet", bytes))
+        }
+        "arrow" => {
+            let bytes = stream(&view.read(counts, products).await?).map_err(failed)?;
+            Ok(body("application/vnd.apache.arrow.stream", bytes))
         }
         _ => {
             let head = fields(json!({
@@ -64,6 +60,7 @@ pub(crate) async fn view(
                 "about": view.about,
                 "columns": columns(view),
             }));
+            let sheet = view.sheet(counts, products).await?;
             let (rows, table) = (sheet.json(), sheet.table());
             let path = format!("/api/v1/views/{}", view.name);
             Listing { head, key: "rows", rows, table }.answer_as(&asked, &path, format)
@@ -71,8 +68,13 @@ pub(crate) async fn view(
     }
 }
 
+/// Rows that cannot be written in a form: a failure of ours.
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Problem {
+    CountsError::Failed(Box::new(error)).into()
+}
+
 fn columns(view: &View) -> Vec<Value> {
-    let column = |column: &crate::serve::views::Column| {
+    let column = |column: &Column| {
         json!({
             "name": column.name,
             "kind": column.kind.as_str(),

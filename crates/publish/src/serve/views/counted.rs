@@ -5,7 +5,7 @@
 
 use tidegauge_model::count::{Counts as Counted, Dimension, Release};
 use tidegauge_model::estimate::{Estimate, Identification, ReleasedEstimate};
-use tidegauge_model::{Month, PolicyId, ProductId};
+use tidegauge_model::{DayRange, Month, PolicyId, ProductId};
 
 use super::sheet::{Cell, Sheet};
 use super::{Column, Kind, PRODUCT, Reading, View, column};
@@ -186,7 +186,7 @@ async fn by_month_and(
     for product in reading.products {
         let Some(selection) = selection(reading, product) else { continue };
         for month in selection.period().months() {
-            let query = selection.query(tidegauge_model::DayRange::month(month), by);
+            let query = selection.query(DayRange::month(month), by);
             match released(reading.counts.release(&query).await)? {
                 Ok(release) => {
                     for row in release.rows() {

@@ -60,10 +60,7 @@ impl Sheet {
     }
 
     /// As Arrow, in one batch of `schema`, which is that of the view.
-    pub(in crate::serve) fn batch(
-        &self,
-        schema: SchemaRef,
-    ) -> Result<RecordBatch, ArrowError> {
+    pub(super) fn batch(&self, schema: SchemaRef) -> Result<RecordBatch, ArrowError> {
         let kinds = self.columns.iter().map(|(_, kind)| *kind).enumerate();
         let arrays = kinds.map(|(at, kind)| self.array(at, kind)).collect();
         RecordBatch::try_new(schema, arrays)
@@ -145,8 +142,8 @@ impl Cell {
     }
 }
 
-/// The value for each form; null if the cell has none.
 impl Cell {
+    /// For Arrow, each by its kind: null if the cell has no value of it.
     fn as_text(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }
     }

@@ -4,12 +4,12 @@
 //! the same disclosure rule. Tokens travel in the clear on this machine alone.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use futures::future::BoxFuture;
 use tidegauge_census::postgres::{Door, Gate, Guest, View};
 use tidegauge_model::ProductId;
-use tidegauge_publish::serve::views::{PRODUCT, VIEWS};
+use tidegauge_publish::serve::views::{PRODUCT, VIEWS, View as Told};
 use tidegauge_publish::serve::{Access, Audited, Clearance, Digest};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -17,12 +17,10 @@ use tokio::sync::Semaphore;
 use super::{Plan, Visitors};
 use crate::live::Live;
 use crate::opened::Opened;
-use crate::verb::serve::tls::{Keys, POSTGRESQL};
+use crate::verb::serve::tls::{Keys, POSTGRESQL, accepted};
 
 /// Connections at once: above the pools of a few dashboards.
 const CONNECTIONS_MAX: usize = 64;
-/// How long nothing is accepted after the system refused to: it has no more files to give.
-const PAUSE: Duration = Duration::from_millis(100);
 /// What the record says was looked at.
 const PLACE: &str = "postgres";
 
@@ -63,14 +61,7 @@ async fn accept(listener: TcpListener, mut keys: Option<Keys>, door: Door) {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
-        let (socket, from) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!("a connection was not accepted: {error}");
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            }
-        };
+        let (socket, from) = accepted(&listener).await;
         let (door, tls) = (door.clone(), keys.as_mut().map(Keys::acceptor));
         tokio::spawn(async move {
             // Whoever does not speak the protocol is no news: scanners come all day.
@@ -86,9 +77,9 @@ async fn accept(listener: TcpListener, mut keys: Option<Keys>, door: Door) {
 fn views(opened: &Opened, live: &Arc<Live>) -> Vec<View> {
     let products = opened.catalog.products().iter().map(|p| p.id.to_string());
     let products: Vec<String> = products.collect();
-    let view = |view: &'static tidegauge_publish::serve::views::View| {
+    let view = |view: &'static Told| {
         let live = Arc::clone(live);
-        let rows = move |parts: Option<Vec<String>>| -> futures::future::BoxFuture<'static, _> {
+        let rows = move |parts: Option<Vec<String>>| -> BoxFuture<'static, _> {
             let live = Arc::clone(&live);
             Box::pin(async move {
                 let ids = |names: Vec<String>| names.into_iter().map(ProductId::new);
