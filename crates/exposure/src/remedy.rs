@@ -97,9 +97,11 @@ pub fn asked(situation: Situation<'_>) -> Vec<String> {
 
 fn meaning(role: Role, signal: Signal, product: &str) -> String {
     let proof = match signal {
-        Signal::Served => "and enough came back for it to have been served",
-        Signal::Attempted => "and nothing that could serve it came back",
-        Signal::Indeterminate => "; what came back was not seen (sampled or one-way)",
+        Signal::Served => ", and enough came back for it to have been served",
+        Signal::Attempted => ", and nothing that could serve it came back",
+        Signal::Indeterminate => {
+            ", and what came back was not seen (sampled, or one way)"
+        }
         Signal::Resolved => {
             return format!(
                 "A name of {product} was looked up ({role}). That proves no installation: \
@@ -109,25 +111,25 @@ fn meaning(role: Role, signal: Signal, product: &str) -> String {
     };
     match role {
         Role::Update => format!(
-            "An update of {product} was asked for {proof}: the product, or one that embeds \
+            "An update of {product} was asked for{proof}: the product, or one that embeds \
              it, is installed."
         ),
         Role::Reputation => format!(
-            "A reputation service of {product} was asked {proof}: the product runs and \
+            "A reputation service of {product} was asked{proof}: the product runs and \
              tells its vendor what it meets."
         ),
         Role::Activation => format!(
-            "A licence of {product} was checked {proof}: the product is installed."
+            "A licence of {product} was checked{proof}: the product is installed."
         ),
         Role::Telemetry => format!(
-            "{product} reported to its vendor {proof}: the product, its console or its \
+            "{product} reported to its vendor{proof}: the product, its console or its \
              statistics are in use."
         ),
         Role::Installer => format!(
-            "An installer of {product} was fetched {proof}: somebody may have installed it."
+            "An installer of {product} was fetched{proof}: somebody may have installed it."
         ),
         Role::Website | Role::Time | Role::Reachability | Role::Other => format!(
-            "A server of {product} was contacted ({role}) {proof}: that alone proves no use."
+            "A server of {product} was contacted ({role}){proof}: that alone proves no use."
         ),
     }
 }
@@ -164,6 +166,12 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_was_proven_is_a_clause_of_its_sentence() {
+        let told = meaning(Role::Update, Signal::Indeterminate, "eset");
+        assert!(told.contains("was asked for, and what came back"), "{told}");
     }
 
     #[test]
