@@ -2,7 +2,7 @@
 //!
 //! * the report, opened from disk;
 //! * every page of the observatory, served over the demo's lake, and those of
-//!   organisations, served for the operator.
+//!   organisations and of findings, served for the operator.
 //!
 //! Each at two widths, light and dark: it complains of nothing, asks for nothing elsewhere,
 //! is not pushed sideways, breaks no rule of axe, and can be used with the keyboard alone.
@@ -84,7 +84,7 @@ const PUBLIC: &[Page] = &[
     page("front", "/", 3),
     page("products", "/products", 0),
     Page { also: "\"downloads\"", ..first("product", "/products", "/products/") },
-    page("countries", "/countries", 0),
+    page("countries", "/countries", 1),
     first("country", "/countries", "/countries/"),
     page("sectors", "/sectors", 0),
     first("sector", "/sectors", "/sectors/"),
@@ -93,6 +93,8 @@ const PUBLIC: &[Page] = &[
     page("compare-products", "/compare?what=products", 1),
     Page { also: "\"form\"", ..page("explore", "/explore", 2) },
     page("quality", "/quality", 1),
+    page("releases", "/releases", 0),
+    first("release", "/releases", "/releases/"),
     page("methods", "/methods", 0),
     page("about", "/about", 0),
     page("figure", "/figures/over-time", 1),
@@ -106,7 +108,19 @@ const PUBLIC: &[Page] = &[
 const INTERNAL: &[Page] = &[
     page("organisations", "/organisations", 0),
     first("organisation", "/organisations", "/organisations/"),
+    page("exposure", "/exposure", 0),
+    first("finding", "/exposure", "/exposure/"),
 ];
+
+/// What is looked for in the demo's world: organisations of it, and one that is not.
+const PORTFOLIO: &str = "\
+name,kind,organisations,prefixes,tier,parent,tags
+Head office,asset,syn:us-00000,,1,,office
+Works,asset,syn:us-00001,,1,,dmz
+Acme Hosting,supplier,syn:us-00002,,2,,
+Their subcontractor,supplier,syn:de-00000,,3,Acme Hosting,
+Elsewhere,supplier,,203.0.113.0/24,3,,
+";
 
 /// Looks at the report in `demo` and at the served pages over its lake.
 pub(crate) fn look(binary: &str, demo: &str) -> Outcome {
@@ -127,7 +141,11 @@ pub(crate) fn look(binary: &str, demo: &str) -> Outcome {
     let listed = listed(&public.address, PUBLIC);
     browser.look(&[vec![wrong, report], listed].concat())?;
     drop(public);
-    let internal = Server::start(binary, lake, &["--internal"])?;
+    let ours = made("browser")?.join("ours.csv");
+    fs::write(&ours, PORTFOLIO).map_err(|e| format!("{}: {e}", ours.display()))?;
+    let ours = ours.to_str().ok_or("the path of target/ is not UTF-8")?;
+    run(binary, &["--lake", lake, "exposure", "--portfolio", ours])?;
+    let internal = Server::start(binary, lake, &["--internal", "--portfolio", ours])?;
     browser.look(&self::listed(&internal.address, INTERNAL))
 }
 

@@ -633,6 +633,15 @@ pub(crate) struct Serve {
     /// is public, analysts what is internal too
     #[arg(long, value_name = "FILE", conflicts_with = "internal")]
     pub(crate) tokens: Option<PathBuf>,
+    /// Assets and suppliers, as for `tidegauge exposure`: analysts, or the operator with
+    /// --internal, then see what it found of them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) portfolio: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) kept: Kept,
+    /// Who publishes the MISP event of the findings
+    #[arg(long, default_value = "the security team", value_name = "NAME")]
+    pub(crate) sender: String,
     /// Where it is recorded who saw what is internal [default: the log]
     #[arg(long, value_name = "FILE", requires = "tokens")]
     pub(crate) audit: Option<PathBuf>,

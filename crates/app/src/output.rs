@@ -44,7 +44,8 @@ impl Value {
         text.map_or(Self::Unknown, Self::text)
     }
 
-    fn plain(&self) -> String {
+    /// As text.
+    pub(crate) fn plain(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
             Self::Int(count) => count.to_string(),

@@ -11,8 +11,10 @@
 pub mod assessment;
 mod country;
 mod figure;
+pub mod finding;
 mod number;
 pub mod organisation;
+pub mod publication;
 pub mod report;
 pub mod serve;
 pub mod tables;

@@ -1,11 +1,14 @@
-//! The lake behind the live pages; in `acts` what is found about acts, in
-//! `organisation` what the operator's pages tell of one.
+//! The lake behind the live pages; in `acts` what is found about acts, in `releases` what was
+//! published, in `organisation` and `findings` what the operator's pages tell of one and of
+//! what is ours.
 //!
 //! **Invariant:** what is remembered is of one version of the sightings; what is released
 //! in public is of populations that the operator chose, coarse tables first.
 
 mod acts;
+mod findings;
 mod organisation;
+mod releases;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
@@ -22,7 +25,9 @@ use tidegauge_model::{
     Country, Coverage, DayRange, Month, OrgId, PolicyId, ProductId, SectorId,
 };
 use tidegauge_publish::assessment::Assessed;
+use tidegauge_publish::finding::{Export, Findings};
 use tidegauge_publish::organisation::{Dossier, Found};
+use tidegauge_publish::publication::{Causes, Publication};
 use tidegauge_publish::report::Expansion;
 use tidegauge_publish::serve::{Answer, Comparison, Counts, CountsError, Scope};
 use tidegauge_store::Table;
@@ -30,6 +35,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use self::acts::Acts;
 pub(crate) use self::acts::{Waiting, assess_waiting};
+pub(crate) use self::findings::Book;
 use crate::opened::{Audience, Opened, disclosed};
 use crate::settings::Settings;
 use crate::verb::assess;
@@ -54,6 +60,9 @@ pub(crate) struct Live {
     sector_names: Vec<(SectorId, String)>,
     acts: Acts,
     directory: organisation::Directory,
+    book: Option<Book>,
+    shelf: findings::Shelf,
+    settings: Settings,
 }
 
 /// Answers by what was asked.
@@ -73,12 +82,16 @@ impl Live {
         evidence: args::Evidence,
         settings: &Settings,
         simulated: Option<&Simulated>,
+        book: Option<Book>,
     ) -> anyhow::Result<(Self, Waiting)> {
         let rules = knowledge::rules(settings)?;
         let (acts, waiting) = Acts::new();
         let live = Self {
             acts,
             directory: organisation::Directory::default(),
+            book,
+            shelf: findings::Shelf::default(),
+            settings: settings.clone(),
             opened,
             remembered: Mutex::default(),
             audience: Mutex::new(Audience::new(evidence.internal)),
@@ -92,6 +105,12 @@ impl Live {
                 .collect(),
         };
         Ok((live, waiting))
+    }
+
+    /// The newest version of the lake, if it can be told.
+    async fn newest(&self) -> Option<u64> {
+        let snapshot = self.opened.lake.snapshot(Table::Sightings).await.ok()?;
+        u64::try_from(snapshot.version).ok()
     }
 
     /// What is remembered of the newest version of the lake.
@@ -395,11 +414,24 @@ impl Counts for Live {
         Box::pin(self.dossier(id))
     }
 
+    fn releases(&self) -> Answer<'_, Vec<Publication>> {
+        Box::pin(self.publications())
+    }
+
+    fn causes<'a>(&'a self, release: &'a str) -> Answer<'a, Causes> {
+        Box::pin(self.why(release))
+    }
+
+    fn findings(&self) -> Answer<'_, Findings> {
+        Box::pin(self.exposures())
+    }
+
+    fn findings_as(&self, form: Export) -> Answer<'_, String> {
+        Box::pin(self.exported(form))
+    }
+
     fn version(&self) -> Pin<Box<dyn Future<Output = Option<u64>> + Send + '_>> {
-        Box::pin(async {
-            let snapshot = self.opened.lake.snapshot(Table::Sightings).await.ok()?;
-            u64::try_from(snapshot.version).ok()
-        })
+        Box::pin(self.newest())
     }
 
     fn expansion(&self) -> Option<Expansion> {

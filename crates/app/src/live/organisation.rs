@@ -113,7 +113,7 @@ impl Live {
         Ok(products.filter_map(contact).collect())
     }
 
-    fn operator_only(&self) -> Result<(), CountsError> {
+    pub(super) fn operator_only(&self) -> Result<(), CountsError> {
         if self.evidence.internal { Ok(()) } else { Err(CountsError::Internal) }
     }
 

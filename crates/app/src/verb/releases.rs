@@ -30,7 +30,8 @@ pub(crate) async fn run(
         args::Releases::List => list(&kept),
         args::Releases::Show { id } => shown(find(&kept, id)?),
         args::Releases::Compare(asked) => {
-            compared(find(&kept, &asked.id)?, asked, settings).await?
+            let how = Asked { internal: asked.internal, all: asked.all };
+            compared(find(&kept, &asked.id)?, how, settings).await?
         }
     };
     rows.print(settings.format)?;
@@ -82,10 +83,19 @@ struct Step {
 /// Counts by cell; `None` where they are suppressed.
 type Cells = BTreeMap<Vec<Option<String>>, Option<Counts>>;
 
+/// How a release is compared.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// Every cell is counted, as for the operator.
+    pub(crate) internal: bool,
+    /// What did not move is told too.
+    pub(crate) all: bool,
+}
+
 /// The figures of each step, side by side.
-async fn compared(
+pub(crate) async fn compared(
     published: &Published,
-    asked: &args::ReleasesCompare,
+    asked: Asked,
     settings: &Settings,
 ) -> anyhow::Result<Rows> {
     let query = published.release.query();

@@ -11,10 +11,11 @@ use tidegauge_model::count::{Dating, Dimension, Query, Release};
 use tidegauge_model::estimate::ReleasedEstimate;
 use tidegauge_model::panel::Panel;
 use tidegauge_model::policy::PolicyEvent;
-use tidegauge_model::{Country, DayRange, ProductId, SectorId};
+use tidegauge_model::{Country, DayRange, Instant, ProductId, SectorId};
 use tidegauge_publish::report::{
     Correction, Expansion, Paired, Provenance, Report, Synthetic, write,
 };
+use tidegauge_store::{RunRecord, Table};
 
 use crate::opened::{Audience, Opened};
 use crate::settings::Settings;
@@ -70,7 +71,8 @@ pub(crate) async fn make(
         .catalog
         .product(desk.product.as_str())
         .map_or_else(|| desk.product.to_string(), |p| p.name.clone());
-    let run = format!("report:{}", clock::now().0);
+    let started = clock::now();
+    let run = format!("report:{}", started.0);
     let months_frozen = desk.months(desk.frozen).await?;
     let countries = desk.paired(Dimension::Country, &[], &[]).await?;
     let all_sectors = desk.paired(Dimension::Sector, &[], &[]).await?;
@@ -104,7 +106,7 @@ pub(crate) async fn make(
     };
     // A report of the past is none of the present's.
     if settings.as_of.is_none() {
-        record(opened, &report, &run).await?;
+        record(opened, &report, (&run, started)).await?;
     }
     Ok(report)
 }
@@ -308,8 +310,12 @@ fn both(paired: Option<&Paired>) -> Vec<Release> {
     paired.into_iter().flat_map(|p| [p.before.clone(), p.after.clone()]).collect()
 }
 
-/// Keeps every published count as it was published.
-async fn record(opened: &Opened, report: &Report, run: &str) -> anyhow::Result<()> {
+/// Keeps every published count as it was published, and what it was made with.
+async fn record(
+    opened: &Opened,
+    report: &Report,
+    (run, started): (&str, Instant),
+) -> anyhow::Result<()> {
     let months = [&report.months_frozen, &report.months_each_day];
     let mut releases: Vec<Release> = months.into_iter().flatten().cloned().collect();
     for paired in [&report.countries, &report.sectors, &report.government] {
@@ -319,6 +325,30 @@ async fn record(opened: &Opened, report: &Report, run: &str) -> anyhow::Result<(
     for (index, release) in releases.iter().enumerate() {
         opened.lake.record_release(&format!("{run}:{index}"), made, release).await?;
     }
+    let sightings = opened.lake.snapshot(Table::Sightings).await?.version;
+    let Provenance { catalog, atlas, .. } = &report.provenance;
+    opened
+        .lake
+        .record_run(&RunRecord {
+            id: run.to_owned(),
+            started,
+            finished: clock::now(),
+            verb: "report".to_owned(),
+            arguments: serde_json::json!({
+                "product": report.product,
+                "before": report.before,
+                "after": report.after,
+            }),
+            versions: serde_json::json!({
+                "program": env!("CARGO_PKG_VERSION"),
+                "catalog": catalog,
+                "atlas": atlas,
+                "sightings": sightings,
+            }),
+            inputs: serde_json::json!([]),
+            outcome: format!("{} releases", releases.len()),
+        })
+        .await?;
     Ok(())
 }
 

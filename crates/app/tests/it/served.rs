@@ -210,6 +210,70 @@ fn a_clearance_decides_and_who_saw_what_is_internal_is_written_down() {
 }
 
 #[test]
+fn analysts_see_what_the_ledger_says_as_soon_as_it_says_it() {
+    let house = filled();
+    house.file(
+        "ours.csv",
+        "name,kind,prefixes,tier\n\
+         Own <office>,asset,198.18.0.0/24,1\n\
+         Supplier,supplier,198.18.3.0/24,2\n\
+         Elsewhere,supplier,192.0.2.0/24,\n",
+    );
+    let refused = house.run(&["serve", "--portfolio", "ours.csv"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.words.contains("--internal"), "{}", refused.words);
+    let tokens = (house.token("grafana", "reader"), house.token("alice", "analyst"));
+    let (reader, analyst) = (Some(&*tokens.0), Some(&*tokens.1));
+    let served =
+        Served::start(&house, &["--tokens", "tokens.toml", "--portfolio", "ours.csv"]);
+    let (status, page) = served.get("/exposure", analyst);
+    assert_eq!(status, 200);
+    assert!(page.contains("There is no finding") && page.contains("Elsewhere"));
+    house.done(&["exposure", "--portfolio", "ours.csv", "--product", "kaspersky"]);
+
+    for path in ["/exposure", "/api/v1/findings", "/api/v1/exports/csv"] {
+        assert_eq!(served.get(path, reader).0, 403, "{path}");
+        assert_eq!(served.get(path, analyst).0, 200, "{path}");
+    }
+    let (_, page) = served.get("/exposure", analyst);
+    assert!(page.contains("Own &lt;office&gt;</a>"), "{page}");
+    assert!(page.contains("no vantage ever saw its networks"), "{page}");
+    let (_, told) = served.get("/api/v1/findings", analyst);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let rows = told["rows"].as_array().unwrap();
+    assert_eq!((rows.len(), &rows[0]["state"]), (2, &"open".into()), "{told}");
+    assert_eq!(rows[0]["subject"], "Own <office>", "the first tier first");
+    assert_eq!(told["silent"][0]["state"], "not_visible");
+
+    let id = rows[1]["id"].as_str().unwrap();
+    let path = format!("/exposure/{id}");
+    let (_, before) = served.get(&path, analyst);
+    assert!(before.contains("198.18.3.0/24") && !before.contains("198.18.3.1"));
+    let said = ["exposure", "say", id, "disputed", "--who", "J. Doe", "--why", "sold"];
+    house.done(&said);
+    let (_, after) = served.get(&path, analyst);
+    assert!(after.contains("disputed since") && after.contains("J. Doe"), "{after}");
+
+    // To the byte what the command writes.
+    let out = ["exposure", "--portfolio", "ours.csv", "--product", "kaspersky"];
+    house.done(&[&out[..], &["--out", "found"]].concat());
+    let forms = [
+        ("csv", "findings.csv"),
+        ("json", "findings.json"),
+        ("stix", "stix.json"),
+        ("misp", "misp.json"),
+        ("defectdojo", "defectdojo.json"),
+        ("ecs", "ecs.ndjson"),
+        ("ocsf", "ocsf.ndjson"),
+    ];
+    for (form, file) in forms {
+        let (_, served) = served.get(&format!("/api/v1/exports/{form}"), analyst);
+        let written = std::fs::read_to_string(house.path("found").join(file)).unwrap();
+        assert!(served == written && !written.is_empty(), "{form}");
+    }
+}
+
+#[test]
 fn an_act_is_assessed_in_the_background() {
     let house = filled();
     let mut served = Served::start(&house, &["--internal", "--active-days", "1"]);

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use crate::run::House;
+use crate::served::Served;
 
 /// Update servers of a watched product and of a control.
 const SUBJECT: &str = "s07.upd.kaspersky.com";
@@ -159,6 +160,32 @@ fn text(value: &serde_json::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+/// A release whose April has twice the addresses today, on its pages: for the operator with the
+/// cause, for everybody without.
+fn on_a_page(house: &House, id: &str) {
+    let path = format!("/api/v1/releases/{id}");
+    let page = format!("/releases/{id}");
+    let operator = Served::start(house, &["--internal"]);
+    let (_, told) = operator.get(&path, None);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let april = &told["rows"][0];
+    assert_eq!(april["key"]["month"], "2024-04", "{told}");
+    assert_eq!(april["published"]["addresses_v4"], 42);
+    assert_eq!(april["today"]["addresses_v4"], 84);
+    assert_eq!(told["release"]["versions"]["program"], env!("CARGO_PKG_VERSION"));
+    let (_, why) = operator.get(&format!("{path}/causes"), None);
+    assert!(why.contains("by telemetry that came later"), "{why}");
+    assert!(operator.get(&page, None).1.contains("<h2>Why</h2>"));
+    drop(operator);
+    let everybody = Served::start(house, &[]);
+    assert_eq!(everybody.get(&format!("{path}/causes"), None).0, 403);
+    let (status, body) = everybody.get(&page, None);
+    assert_eq!(status, 200);
+    assert!(body.contains("As published on") && !body.contains("<h2>Why</h2>"));
+    let listed = everybody.get("/releases", None).1;
+    assert!(listed.contains(&id.replace(':', "%3A")), "{listed}");
+}
+
 #[test]
 fn what_was_published_is_kept_and_what_moved_it_is_told() {
     let house = filled();
@@ -187,6 +214,7 @@ fn what_was_published_is_kept_and_what_moved_it_is_told() {
     let shown = house.rows(&["releases", "show", &id]);
     let april = shown.iter().find(|r| r["month"] == "2024-04").unwrap();
     assert_eq!(april["addresses_v4"], 42, "what was published stays");
+    on_a_page(&house, &id);
 
     house.done(&["lake", "forget", "--before", "2024-05-01"]);
     let rows = compared();

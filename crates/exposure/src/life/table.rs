@@ -32,6 +32,19 @@ pub enum Trigger {
 }
 
 impl Trigger {
+    /// The word in files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Seen => "seen",
+            Self::Silence => "silence",
+            Self::Verified => "verified",
+            Self::Disputed => "disputed",
+            Self::Upheld => "upheld",
+            Self::NotOurs => "not_ours",
+            Self::Ours => "ours",
+        }
+    }
+
     /// The trigger of what was said; `None` for a note.
     pub(crate) fn of(verdict: Verdict) -> Option<Self> {
         match verdict {

@@ -79,6 +79,14 @@ impl Canvas {
         self.push(format_args!("<path class=\"{class}\" d=\"{d}\"/>"));
     }
 
+    /// A path that tells what it stands for when it is pointed at.
+    pub(crate) fn named_path(&mut self, d: &str, class: &str, words: &str) {
+        self.push(format_args!(
+            "<path class=\"{class}\" d=\"{d}\"><title>{}</title></path>",
+            escape(words)
+        ));
+    }
+
     pub(crate) fn rect(&mut self, at: (f64, f64), size: (f64, f64), class: &str) {
         self.push(format_args!(
             "<rect class=\"{class}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"/>",

@@ -8,6 +8,7 @@ mod events;
 mod forest;
 mod heat;
 mod line;
+mod map;
 mod multiples;
 mod pairs;
 mod png;
@@ -21,6 +22,7 @@ pub(crate) use events::EventMark;
 pub(crate) use forest::{Column, Dot, ForestChart, ForestRow};
 pub(crate) use heat::{HeatRow, HeatStrip};
 pub(crate) use line::{LineChart, LinePanel, LineSeries};
+pub(crate) use map::{MapChart, MapPlace, is_mapped};
 pub(crate) use multiples::{MultiplesChart, Panel};
 pub(crate) use pairs::{PairChart, PairRow, PairStyle};
 pub use png::DrawError;
@@ -75,6 +77,7 @@ pub(crate) enum Chart {
     Ranks(RankGrid),
     Multiples(MultiplesChart),
     Spans(SpanChart),
+    Map(MapChart),
 }
 
 impl Chart {
@@ -87,6 +90,7 @@ impl Chart {
             Self::Ranks(chart) => chart.draw(width),
             Self::Multiples(chart) => chart.draw(width),
             Self::Spans(chart) => chart.draw(width),
+            Self::Map(chart) => chart.draw(width),
         }
     }
 }

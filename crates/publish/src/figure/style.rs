@@ -66,6 +66,8 @@ const RULES: &str = "\
 .h2{fill-opacity:.38}
 .h3{fill-opacity:.66}
 .h0{fill:none;stroke:$soft;stroke-width:1px}
+.land{stroke:$c0;stroke-width:.6px;stroke-linejoin:round;fill-rule:evenodd}
+.none{fill:none}
 ";
 
 /// The rules with concrete colours, for a file that stands alone on white.

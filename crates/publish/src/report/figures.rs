@@ -16,7 +16,8 @@ use super::{Paired, Report};
 use crate::country;
 use crate::figure::{
     Chart, Column, Dot, EventMark, Figure, ForestChart, ForestRow, LineChart,
-    LinePanel, LineSeries, PairChart, PairRow, PairStyle, append,
+    LinePanel, LineSeries, MapChart, MapPlace, PairChart, PairRow, PairStyle, append,
+    is_mapped,
 };
 use crate::number::{
     change, counted, days, grouped, month_name, month_short, moved, percent,
@@ -46,8 +47,8 @@ impl Section {
 }
 
 /// Names of the figures but that of ranks and that of coverage, in the order of the page.
-const IDS: [&str; 6] =
-    ["over-time", "countries", "removal", "sectors", "government", "retention"];
+const IDS: [&str; 7] =
+    ["over-time", "countries", "removal", "map", "sectors", "government", "retention"];
 
 /// All of them.
 pub(crate) fn all(report: &Report) -> Vec<Section> {
@@ -70,6 +71,7 @@ pub(crate) fn one(report: &Report, id: &str) -> Option<Section> {
             let by = removal_split(report).as_str();
             ("removal", format!("Removal by {by}"), removal(report))
         }
+        "map" => ("map", "Removal on a map".to_owned(), map(report)),
         "sectors" => ("sectors", format!("Sectors in {place}"), sectors(report)),
         "government" => {
             ("government", "Government organisations".to_owned(), government(report))
@@ -761,6 +763,83 @@ fn removal(report: &Report) -> Result<Figure, Absence> {
         chart: Chart::Forest(chart),
         table: crate::tables::estimates(&report.estimates),
     })
+}
+
+/// Cohort removal of each country that has one, on a map.
+fn map(report: &Report) -> Result<Figure, Absence> {
+    reading::equally_long(report.before, report.after)?;
+    let found = removal_countries(report);
+    if found.is_empty() {
+        return Err(missing("Estimates of removal by country"));
+    }
+    let mut table = Table::new(["country", "cohort_removal", "low", "high", "n"]);
+    let mut places = Vec::new();
+    for (code, e) in &found {
+        let interval = drawn_interval(e);
+        let end = |pick: fn(&tidegauge_model::estimate::Interval) -> f64| {
+            interval.map_or_else(|| "none".to_owned(), |i| format!("{:.4}", pick(i)))
+        };
+        table.push([
+            code.clone(),
+            format!("{:.4}", e.value),
+            end(|i| i.low),
+            end(|i| i.high),
+            e.n.to_string(),
+        ]);
+        let range = interval.map_or_else(String::new, |i| {
+            format!(" ({})", percent_span(i.low, i.high))
+        });
+        let words = format!(
+            "{}: {} of {} gone{range}",
+            country::name(code),
+            percent(e.value),
+            counted(e.n, "organisation", "organisations")
+        );
+        places.push(MapPlace { code: code.clone(), share: e.value, words });
+    }
+    let absent = found.iter().filter(|(code, _)| !is_mapped(code)).count();
+    let mut notes = vec![
+        "Outlines are for orientation: an area says nothing of how many organisations are in \
+         it, and a shade nothing of how sure it is; both are in the table. Borders: Natural \
+         Earth, public domain; none is a statement about territory."
+            .to_owned(),
+    ];
+    if absent > 0 {
+        notes
+            .push(format!("{absent} countries are not on the map; the table has all."));
+    }
+    Ok(Figure {
+        id: "map",
+        title: map_title(report, &found),
+        subtitle: format!(
+            "Share of the organisations active before that were not active after, {}",
+            windows_long(report.before, report.after)
+        ),
+        caveat: reading::caveat(report),
+        source: None,
+        notes,
+        description: format!(
+            "A map of {}, shaded by cohort removal; the table has the values.",
+            counted(
+                u64::try_from(found.len()).unwrap_or(u64::MAX),
+                "country",
+                "countries"
+            )
+        ),
+        chart: Chart::Map(MapChart { places }),
+        table,
+    })
+}
+
+/// Of the largest alone: the ends of all are those of the smallest, and chance.
+fn map_title(report: &Report, found: &[(String, &Estimate)]) -> String {
+    let largest = found.get(..ROWS_MAX).unwrap_or(found);
+    let title = removal_title(report, Dimension::Country, largest);
+    if largest.len() < found.len() {
+        format!("{title}, among the {ROWS_MAX} countries with most")
+    } else {
+        title
+    }
 }
 
 /// Countries with a shown cohort removal, largest cohort first.

@@ -34,6 +34,7 @@ pub(super) const KINDS: &[Kind] = &[
         title: "Removal and net change, with intervals",
         parts: &[Part::Estimates],
     },
+    Kind { id: "map", title: "Removal on a map", parts: &[Part::Estimates] },
     Kind { id: "sectors", title: "Organisations by sector", parts: &[Part::Sectors] },
     Kind { id: "coverage", title: "What was looked at", parts: &[Part::Coverage] },
     Kind { id: COMPARE, title: "Countries or products beside each other", parts: &[] },

@@ -43,7 +43,9 @@ use tidegauge_model::{
 };
 
 use crate::assessment::Assessed;
+use crate::finding::{Export, Findings};
 use crate::organisation::{Dossier, Found};
+use crate::publication::{Causes, Publication};
 use crate::report::{self, Expansion, Synthetic};
 use answer::{Problem, body};
 pub use gate::{Access, Audited, Clearance, Digest, Record, Token, gated};
@@ -91,6 +93,28 @@ pub trait Counts: Send + Sync {
     /// alone.
     fn organisation<'a>(&'a self, id: &'a OrgId) -> Answer<'a, Option<Dossier>> {
         let _ = id;
+        Box::pin(std::future::ready(Err(CountsError::Internal)))
+    }
+
+    /// What was published, oldest first.
+    fn releases(&self) -> Answer<'_, Vec<Publication>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    /// Why the figures of a release are other ones today. For the operator alone.
+    fn causes<'a>(&'a self, release: &'a str) -> Answer<'a, Causes> {
+        let _ = release;
+        Box::pin(std::future::ready(Err(CountsError::Internal)))
+    }
+
+    /// What is known of the assets and suppliers of the operator, who alone may see it.
+    fn findings(&self) -> Answer<'_, Findings> {
+        Box::pin(std::future::ready(Err(CountsError::Internal)))
+    }
+
+    /// All findings in a form that other programs take. For the operator alone.
+    fn findings_as(&self, form: Export) -> Answer<'_, String> {
+        let _ = form;
         Box::pin(std::future::ready(Err(CountsError::Internal)))
     }
 
@@ -191,7 +215,7 @@ pub enum CountsError {
         hint: String,
     },
     /// It is for the operator's eyes, and these pages are for everybody.
-    #[error("organisations are not shown here")]
+    #[error("that is not shown here")]
     Internal,
     /// The operator must look: the lake or the engine failed. Readers are told no more
     /// than that; whoever implements [`Counts`] logs the cause.

@@ -143,6 +143,17 @@ fn responses(route: &Route) -> Value {
                 content.insert(format!("application/vnd.apache.{kind}"), json!({}));
             }
         }
+        Reply::File => {
+            let kinds = [
+                "application/json",
+                "application/stix+json",
+                "application/x-ndjson",
+                "text/csv",
+            ];
+            for kind in kinds {
+                content.insert(kind.to_owned(), json!({}));
+            }
+        }
         Reply::Document => {
             let any = json!({ "schema": { "type": "object" } });
             content.insert("application/json".to_owned(), any);
@@ -180,7 +191,7 @@ fn problems(route: &Route) -> Vec<(&'static str, &'static str)> {
     if route.internal {
         all.push(("403", "It is for the operator, and these pages are for everybody."));
     }
-    if route.reply.has_figures() {
+    if route.reply.has_figures() || route.reply == Reply::File {
         all.push(("404", "There is nothing of this name, or nothing was read yet."));
         all.push(("422", "The question cannot be counted as it was asked."));
         all.push(("500", "The count failed."));
@@ -227,6 +238,7 @@ fn forms(reply: Reply) -> &'static str {
         Reply::Rows(_) => "JSON or CSV.",
         Reply::Figure(_) => "JSON, CSV, SVG or PNG.",
         Reply::View(_) => "JSON, CSV, Parquet or Arrow (IPC stream).",
+        Reply::File => "A file in the form asked for.",
         Reply::Text => "Plain text.",
     }
 }

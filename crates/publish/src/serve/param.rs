@@ -263,5 +263,31 @@ pub(super) const VIEW: &[Param] = &[
     OFFSET,
 ];
 
+const STATE: Param = key(
+    "state",
+    Form::OneOf(&[
+        "open",
+        "quiet",
+        "verified_removed",
+        "reappeared",
+        "disputed",
+        "not_ours",
+    ]),
+    "Only findings that stand so; all if absent.",
+);
+const OF_PRODUCTS: Param = key(
+    "product",
+    Form::Text,
+    "Only findings about these products, as in the catalog. Several are separated by commas.",
+);
+const NAMED: Param =
+    key("q", Form::Text, "Words of the name or of a tag of the row; all if absent.");
+
+/// Keys of the page that lists findings.
+pub(super) const FINDINGS_PAGE: &[Param] = &[STATE, OF_PRODUCTS, NAMED];
+
+/// Keys of `/api/v1/findings`.
+pub(super) const FINDINGS: &[Param] = &[STATE, OF_PRODUCTS, NAMED, FORM, LIMIT, OFFSET];
+
 /// Keys of an address that takes none.
 pub(super) const NONE: &[Param] = &[];

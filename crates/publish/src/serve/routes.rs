@@ -6,8 +6,8 @@
 use axum::routing::{MethodRouter, get};
 
 use super::param::{
-    ANNOTATIONS, ASSESS, CENSUS, COVERAGE, FIGURE, LISTED, NONE, Param, SEARCH, SERIES,
-    SUMMARY, TIMELINE, VIEW, WHOLE,
+    ANNOTATIONS, ASSESS, CENSUS, COVERAGE, FIGURE, FINDINGS, LISTED, NONE, Param,
+    SEARCH, SERIES, SUMMARY, TIMELINE, VIEW, WHOLE,
 };
 use super::{Shared, api, healthz, openapi};
 
@@ -35,6 +35,8 @@ pub(super) enum Reply {
     Figure(&'static str),
     /// JSON of this schema, CSV, Parquet or Arrow.
     View(&'static str),
+    /// A file in the form of another program.
+    File,
     /// The document itself.
     Document,
     /// Words.
@@ -46,7 +48,7 @@ impl Reply {
     pub(super) fn has_figures(self) -> bool {
         match self {
             Self::Json(_) | Self::Rows(_) | Self::Figure(_) | Self::View(_) => true,
-            Self::Document | Self::Text => false,
+            Self::File | Self::Document | Self::Text => false,
         }
     }
 }
@@ -144,6 +146,33 @@ pub(super) const ROUTES: &[Route] = &[
         open: || get(api::organisation),
     },
     Route {
+        path: "/api/v1/findings",
+        summary: "Assets and suppliers in contact; for the operator alone",
+        name: "",
+        keys: FINDINGS,
+        reply: Reply::Rows("Findings"),
+        internal: true,
+        open: || get(api::findings),
+    },
+    Route {
+        path: "/api/v1/findings/{id}",
+        summary: "A finding with all its evidence; for the operator alone",
+        name: "The id of a finding, as in /api/v1/findings.",
+        keys: NONE,
+        reply: Reply::Json("Finding"),
+        internal: true,
+        open: || get(api::finding),
+    },
+    Route {
+        path: "/api/v1/exports/{id}",
+        summary: "All findings in a form that other programs take; for the operator alone",
+        name: "csv, json, stix, misp, defectdojo, ecs or ocsf.",
+        keys: NONE,
+        reply: Reply::File,
+        internal: true,
+        open: || get(api::export),
+    },
+    Route {
         path: "/api/v1/policies",
         summary: "Every act",
         name: "",
@@ -169,6 +198,33 @@ pub(super) const ROUTES: &[Route] = &[
         reply: Reply::Json("Annotations"),
         internal: false,
         open: || get(api::annotations),
+    },
+    Route {
+        path: "/api/v1/releases",
+        summary: "What was published",
+        name: "",
+        keys: LISTED,
+        reply: Reply::Rows("Releases"),
+        internal: false,
+        open: || get(api::releases),
+    },
+    Route {
+        path: "/api/v1/releases/{id}",
+        summary: "The figures of a release as published, and what they are today",
+        name: "The id of a release, as in /api/v1/releases.",
+        keys: LISTED,
+        reply: Reply::Rows("Release"),
+        internal: false,
+        open: || get(api::release),
+    },
+    Route {
+        path: "/api/v1/releases/{id}/causes",
+        summary: "Why figures of a release are other ones today; for the operator alone",
+        name: "The id of a release, as in /api/v1/releases.",
+        keys: NONE,
+        reply: Reply::Json("Causes"),
+        internal: true,
+        open: || get(api::causes),
     },
     Route {
         path: "/api/v1/coverage",

@@ -58,6 +58,12 @@ fn address(path: &str) -> String {
         "/api/v1/organisations/{id}" => {
             "/api/v1/organisations/org%3AACME%2F1%20%26%20more".to_owned()
         }
+        "/api/v1/releases/{id}" => "/api/v1/releases/report:1:0".to_owned(),
+        "/api/v1/releases/{id}/causes" => {
+            "/api/v1/releases/report:1:0/causes".to_owned()
+        }
+        "/api/v1/findings/{id}" => "/api/v1/findings/f-1".to_owned(),
+        "/api/v1/exports/{id}" => "/api/v1/exports/stix".to_owned(),
         "/api/v1/views/{id}" => "/api/v1/views/census_by_country".to_owned(),
         path => path.to_owned(),
     }

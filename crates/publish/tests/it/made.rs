@@ -6,6 +6,7 @@ use std::pin::Pin;
 
 use tidegauge_model::count::{Dimension, Query, Release};
 use tidegauge_model::estimate::ReleasedEstimate;
+use tidegauge_model::finding::{Finding, FindingState};
 use tidegauge_model::policy::Timeline;
 use tidegauge_model::{
     Coverage, DayRange, NetworkKind, OrgId, Organisation, PolicyId, Shared,
@@ -13,11 +14,17 @@ use tidegauge_model::{
 use tidegauge_publish::assessment::{
     Assessed, Assessment, Check, Question, Reading, Refusal,
 };
+use tidegauge_publish::finding::{
+    About, Export, Exposure, Findings, Move, QuietWeek, Said, Sight, Silent,
+};
 use tidegauge_publish::organisation::{Contact, Dossier, Found, Holding};
+use tidegauge_publish::publication::{Causes, Publication};
 use tidegauge_publish::report::Synthetic;
 use tidegauge_publish::serve::{
     Answer, Comparison, Counts, CountsError, Scope, Settings,
 };
+
+use tidegauge_publish::tables::Table;
 
 use crate::sample;
 
@@ -147,6 +154,62 @@ impl Counts for Made {
         }))
     }
 
+    fn releases(&self) -> Answer<'_, Vec<Publication>> {
+        let query = |by| Query {
+            by: vec![by],
+            products: vec!["kaspersky".into()],
+            ..Query::new(sample::month("2024-04"))
+        };
+        let one = |id: &str, by, rows: &[(Option<&str>, u64)]| Publication {
+            id: id.to_owned(),
+            made: tidegauge_model::Instant(1_735_689_600_000_000),
+            release: sample::released(&query(by), rows),
+            versions: vec![("program".to_owned(), "0.1.0".to_owned())],
+        };
+        let countries = [
+            (Some("US"), 2_500),
+            (Some("DE"), 1_910),
+            (Some("LU"), 3),
+            (Some("ZZ"), 12),
+        ];
+        let months = [(Some("2024-04"), 22_000)];
+        Box::pin(ready(Ok(vec![
+            one("report:1:0", Dimension::Country, &countries),
+            one("report:1:1", Dimension::Day, &months),
+        ])))
+    }
+
+    fn causes<'a>(&'a self, release: &'a str) -> Answer<'a, Causes> {
+        let mut moved = Table::new(["country", "unit", "published", "today"]);
+        moved.push(["US", "organisations", "2500", "2540"]);
+        let told = format!("of 40 figures of {release} were moved: 1 by the <catalog>");
+        Box::pin(ready(if self.public {
+            Err(CountsError::Internal)
+        } else {
+            Ok(Causes { told: vec![told], moved })
+        }))
+    }
+
+    fn findings(&self) -> Answer<'_, Findings> {
+        Box::pin(ready(if self.public {
+            Err(CountsError::Internal)
+        } else {
+            Ok(findings())
+        }))
+    }
+
+    fn findings_as(&self, form: Export) -> Answer<'_, String> {
+        let text = match form {
+            Export::Json => "{\"findings\":[]}",
+            other => other.as_str(),
+        };
+        Box::pin(ready(if self.public {
+            Err(CountsError::Internal)
+        } else {
+            Ok(text.to_owned())
+        }))
+    }
+
     fn version(&self) -> Pin<Box<dyn Future<Output = Option<u64>> + Send + '_>> {
         Box::pin(ready(Some(7)))
     }
@@ -214,6 +277,92 @@ fn dossier() -> Dossier {
             product: "kaspersky".into(),
             name: "Kaspersky".to_owned(),
             weeks: vec![(days("2024-04-01", "2024-04-07"), 5)],
+        }],
+    }
+}
+
+/// A finding with all there can be of it.
+fn exposure(
+    id: &str,
+    subject: &str,
+    kind: &str,
+    tier: u8,
+    state: FindingState,
+) -> Exposure {
+    Exposure {
+        finding: Finding {
+            id: id.to_owned(),
+            subject: subject.to_owned(),
+            product: "kaspersky".into(),
+            state,
+            first_seen: Some(sample::day("2024-03-04")),
+            last_seen: Some(sample::day("2024-08-30")),
+            days: 41,
+            addresses: 3,
+            evidence: Vec::new(),
+            confidence: 0.62,
+        },
+        product_name: "Kaspersky".to_owned(),
+        about: About {
+            kind: kind.to_owned(),
+            tier: Some(tier),
+            tags: vec!["dmz".to_owned(), "<i>shop".to_owned()],
+            through: vec!["Acme Hosting".to_owned()],
+            contact: Some("soc@example.org".to_owned()),
+            listed: true,
+        },
+        since: sample::day("2024-09-27"),
+        why: "not seen for 28 days; that it is gone is not shown".to_owned(),
+        moves: vec![Move {
+            on: sample::day("2024-03-04"),
+            to: FindingState::Open,
+            by: "seen".to_owned(),
+            said: None,
+        }],
+        sights: vec![Sight {
+            signal: "served".to_owned(),
+            grade: "sni".to_owned(),
+            endpoint: "update kaspersky-updates".to_owned(),
+            vantage: "hq".into(),
+            network: "198.51.100.0/24".parse().unwrap(),
+            matched: "in the network 198.51.100.0/24 of the row".to_owned(),
+            organisation: Some(OrgId::new("org:ACME")),
+            asn: Some(tidegauge_model::Asn(64_500)),
+            first: sample::day("2024-03-04"),
+            last: sample::day("2024-08-30"),
+            days: 41,
+            contacts: 1_234,
+            probability: 0.97,
+        }],
+        quiet: vec![QuietWeek {
+            week: sample::day("2024-09-02"),
+            looked_days: 5,
+            vantages: vec!["hq".into()],
+            detection: Err("no chance of detection was given (--detection)".to_owned()),
+        }],
+        said: vec![Said {
+            on: sample::day("2024-09-03"),
+            who: "J. <Doe>".to_owned(),
+            verdict: "note".to_owned(),
+            why: "asked them".to_owned(),
+        }],
+        next_steps: vec!["ask the supplier what was in contact".to_owned()],
+        document: serde_json::json!({ "id": id }),
+    }
+}
+
+/// Two findings and a row without one.
+fn findings() -> Findings {
+    Findings {
+        as_of: Some(sample::day("2024-10-02")),
+        exposures: vec![
+            exposure("f-1", "<b>Acme", "supplier", 2, FindingState::Quiet),
+            exposure("f-2", "Head office", "asset", 1, FindingState::Reappeared),
+        ],
+        silent: vec![Silent {
+            subject: "Nowhere Ltd".to_owned(),
+            kind: "supplier".to_owned(),
+            state: FindingState::NotVisible,
         }],
     }
 }

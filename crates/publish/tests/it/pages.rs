@@ -1,6 +1,11 @@
 //! Every page: that it answers, is small, leads on, and says what it must.
 
-use axum::http::{Method, StatusCode};
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{Method, Request, StatusCode};
+use tidegauge_publish::serve::{Settings, router};
+use tower::ServiceExt;
 
 use crate::made::{GOOD, Made};
 use crate::serve::call;
@@ -10,7 +15,11 @@ const PAGES: &[(&str, &str)] = &[
     ("/", "<h1>Between April and November 2024, 14,810 of 22,014"),
     ("/products", "<a href=\"/products/eset\">ESET</a>"),
     ("/products/kaspersky", "<h1>Kaspersky</h1>"),
-    ("/countries", "<a href=\"/countries/US?product=kaspersky\">United States</a>"),
+    ("/countries", "Germany: 72% of 1,910 organisations gone (70\u{2013}74%)"),
+    (
+        "/countries?product=kaspersky",
+        "<a href=\"/countries/US?product=kaspersky\">United States</a>",
+    ),
     ("/countries/US", "active organisations in the United States in contact"),
     ("/sectors", "&lt;script&gt;Health"),
     ("/sectors/technology", "<h1>Technology: Kaspersky</h1>"),
@@ -18,6 +27,10 @@ const PAGES: &[(&str, &str)] = &[
     ("/policies/US-BIS-updates", "<dt>In force</dt><dd>29 September 2024</dd>"),
     ("/organisations", "&lt;b&gt;Acme GmbH"),
     ("/organisations/org%3AACME%2F1%20%26%20more", "<title>192.0.2.0/24, "),
+    ("/exposure", "<a href=\"/exposure/f-1\">&lt;b&gt;Acme</a>"),
+    ("/exposure/f-1", "Looked for in vain"),
+    ("/releases", ">kaspersky by country</a>"),
+    ("/releases/report:1:0", "As published on 1 January 2025, and as known now"),
     ("/compare", "Among 6 countries, the change lies between"),
     ("/compare?what=products", "Among 2 products"),
     ("/explore", "<select name=\"sector\">"),
@@ -168,14 +181,101 @@ async fn what_is_not_there_is_told_in_the_same_layout() {
 }
 
 #[tokio::test]
-async fn organisations_are_for_the_operator_alone() {
-    for uri in ["/organisations", "/organisations/org%3AACME%2F1%20%26%20more"] {
-        for route in [uri.to_owned(), format!("/api/v1{uri}")] {
-            let public = Made { public: true, ..GOOD };
-            let (answer, body) = call(public, Method::GET, &route).await;
-            assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{route}");
-            assert!(!body.contains("Acme") && body.contains("--internal"), "{route}");
-        }
+async fn what_asks_for_something_to_be_done_comes_first_and_what_was_not_seen_is_told()
+{
+    let (_, all) = page("/exposure").await;
+    let place = |words: &str| all.find(words).unwrap_or_else(|| panic!("{words}"));
+    assert!(place("Head office</a>") < place("&lt;b&gt;Acme</a>"));
+    assert!(place("<li>One finding is to be worked on, 1 of them seen again") > 0);
+    assert!(place("no vantage ever saw its networks: nothing is known") > 0);
+    let (_, quiet) = page("/exposure?state=quiet&q=SHOP").await;
+    assert!(quiet.contains("1 of 2 findings") && !quiet.contains("Head office</a>"));
+    let (status, _) = page("/exposure?state=gone").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let (status, _) = page("/exposure/f-9").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_release_is_told_as_published_and_as_known_now() {
+    let (_, of) = page("/releases/report:1:0").await;
+    for part in [
+        "<td>United States</td><td class=\"n\">2,500</td><td class=\"n\">2,540</td>",
+        "<td>Germany</td><td class=\"n\">1,910</td><td class=\"n\">1,910</td><td \
+         class=\"n\">same</td>",
+        // Hidden then, and nothing of today beside it.
+        "<td>Luxembourg</td><td class=\"n\">suppressed</td><td class=\"n\"></td>",
+        "were moved: 1 by the &lt;catalog&gt;",
+        "figures are other ones today",
+    ] {
+        assert!(of.contains(part), "{part}: {of}");
+    }
+    let (_, refused) = page("/releases/report:1:1").await;
+    assert!(refused.contains("What it says today is not shown: days"), "{refused}");
+    assert!(
+        refused.contains("As published on 1 January 2025.")
+            && refused.contains("22,000")
+    );
+    let public = Made { public: true, ..GOOD };
+    let plain = router(Arc::new(public), Settings::default());
+    let request = Request::get("/releases/report:1:0").body(Body::empty()).unwrap();
+    let answer = plain.oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let body = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    assert!(body.contains("2,500") && !body.contains("<h2>Why</h2>"), "{body}");
+    let (status, _) = page("/releases/report:9").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_finding_is_told_with_its_evidence_and_what_to_do() {
+    let (_, page) = page("/exposure/f-1").await;
+    for part in [
+        "quiet since 27 September 2024: not seen for 28 days",
+        "<li>Ask the supplier what was in contact.</li>",
+        "update kaspersky-updates, recognised by sni",
+        "<td>198.51.100.0/24</td><td>hq</td>",
+        "no chance of detection was given",
+        "J. &lt;Doe&gt;",
+        "tidegauge exposure say f-1 disputed",
+        "&lt;i&gt;shop",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+}
+
+#[tokio::test]
+async fn an_export_is_a_file_of_its_own_type() {
+    let uri = "/api/v1/exports/stix";
+    let (answer, body) = call(GOOD, Method::GET, uri).await;
+    assert_eq!(answer.headers()["content-type"], "application/stix+json;version=2.1");
+    let name = &answer.headers()["content-disposition"];
+    assert_eq!(name, "attachment; filename=\"stix.json\"");
+    assert_eq!(body, "stix");
+    let (answer, body) = call(GOOD, Method::GET, "/api/v1/exports/docx").await;
+    assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+    assert!(body.contains("defectdojo"), "{body}");
+}
+
+#[tokio::test]
+async fn organisations_and_findings_are_for_the_operator_alone() {
+    for route in [
+        "/organisations",
+        "/organisations/org%3AACME%2F1%20%26%20more",
+        "/exposure",
+        "/exposure/f-1",
+        "/api/v1/organisations",
+        "/api/v1/organisations/org%3AACME%2F1%20%26%20more",
+        "/api/v1/findings",
+        "/api/v1/findings/f-1",
+        "/api/v1/exports/csv",
+        "/api/v1/releases/report:1:0/causes",
+    ] {
+        let public = Made { public: true, ..GOOD };
+        let (answer, body) = call(public, Method::GET, route).await;
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{route}");
+        assert!(!body.contains("Acme") && body.contains("--internal"), "{route}");
     }
 }
 

@@ -4,7 +4,7 @@
 //! shown and written follows from the ledger alone.
 
 mod looked;
-mod write;
+pub(crate) mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,10 +15,12 @@ use tidegauge_enrich::score;
 use tidegauge_exposure::dossier::{Audience, Dossier, without_contacts};
 use tidegauge_exposure::id::Id;
 use tidegauge_exposure::matching::{Index, Matches};
+use tidegauge_exposure::portfolio::Kind;
 use tidegauge_exposure::{
-    Evidence, Ledger, Portfolio, Settings as UpdateSettings, Update, dossiers, update,
+    Evidence, Ledger, Portfolio, Settings as UpdateSettings, Subject, Update, dossiers,
+    update,
 };
-use tidegauge_model::finding::Finding;
+use tidegauge_model::finding::{Finding, FindingState};
 use tidegauge_model::{DayRange, ProductId};
 
 use crate::journal::{self, Journal};
@@ -177,6 +179,28 @@ async fn evidence(
     Ok(evidence)
 }
 
+/// Each row of a portfolio without a finding, and the state that says why.
+pub(crate) async fn silent(
+    opened: &Opened,
+    portfolio: &Portfolio,
+    dossiers: &[Dossier],
+) -> anyhow::Result<Vec<(String, Kind, FindingState)>> {
+    let Some(days) = opened.covered else { return Ok(Vec::new()) };
+    let sights = Sights::new(opened, days).await?;
+    let loud: BTreeSet<&str> =
+        dossiers.iter().map(|d| d.subject.key.as_str()).collect();
+    let rows = portfolio.subjects.iter().filter(|s| !loud.contains(s.key.as_str()));
+    let row = |subject: &Subject| {
+        let any = ProductId::new(ANY);
+        let none = without_contacts(subject, &any, sights.any(subject));
+        (subject.name.clone(), subject.kind, none.state)
+    };
+    Ok(rows.map(row).collect())
+}
+
+/// What stands for all products where none was seen.
+const ANY: &str = "any";
+
 /// Tells what looks like a row's and was not taken for it.
 fn tell(portfolio: &Portfolio, update: &Update) {
     for ((row, why), contacts) in &update.passed {
@@ -222,7 +246,7 @@ fn summed_up(findings: Vec<Finding>) -> Vec<Finding> {
         } else if !loud.contains(&finding.subject)
             && told.insert(finding.subject.clone())
         {
-            finding.product = ProductId::new("any");
+            finding.product = ProductId::new(ANY);
             kept.push(finding);
         }
     }

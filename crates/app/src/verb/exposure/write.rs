@@ -1,4 +1,4 @@
-//! Every form of the findings, as files of a folder.
+//! Every form of the findings, as files of a folder or as the text of one.
 //!
 //! **Invariant:** what is for others (STIX, MISP, letters) is made from masked dossiers.
 
@@ -9,6 +9,7 @@ use tidegauge_exposure::out::letter::{Masked, Sender, letters};
 use tidegauge_exposure::out::{defectdojo, document, ecs, misp, ocsf, stix, table};
 use tidegauge_exposure::{Dossier, Ledger, Portfolio, id::Id};
 use tidegauge_model::Day;
+use tidegauge_publish::finding::Export;
 
 use super::combine;
 use crate::args;
@@ -23,14 +24,9 @@ pub(super) fn forms(
     verb: &args::Exposure,
 ) -> anyhow::Result<()> {
     let masked = Masked::new(portfolio, ledger, as_of, &combine);
-    let others = masked.dossiers();
-    write(folder, "findings.csv", &table::csv(house)?)?;
-    write(folder, "findings.json", &document::json(house)?)?;
-    write(folder, "defectdojo.json", &defectdojo::findings(house)?)?;
-    write(folder, "ecs.ndjson", &ecs::events(house))?;
-    write(folder, "ocsf.ndjson", &ocsf::events(house))?;
-    write(folder, "stix.json", &stix::bundle(others)?)?;
-    write(folder, "misp.json", &misp::event(others, &verb.sender)?)?;
+    for form in Export::ALL {
+        write(folder, form.file_name(), &text(form, house, &masked, &verb.sender)?)?;
+    }
     let sender = Sender { name: verb.sender.clone(), reply_to: verb.reply_to.clone() };
     for letter in letters(&masked, &sender) {
         // Keys are text of the user's; ids are names of files everywhere.
@@ -39,6 +35,25 @@ pub(super) fn forms(
     }
     tracing::info!("written to {}", folder.display());
     Ok(())
+}
+
+/// One form as text; `sender` publishes the event for MISP.
+pub(crate) fn text(
+    form: Export,
+    house: &[Dossier],
+    masked: &Masked,
+    sender: &str,
+) -> anyhow::Result<String> {
+    let others = masked.dossiers();
+    Ok(match form {
+        Export::Csv => table::csv(house)?,
+        Export::Json => document::json(house)?,
+        Export::Stix => stix::bundle(others)?,
+        Export::Misp => misp::event(others, sender)?,
+        Export::DefectDojo => defectdojo::findings(house)?,
+        Export::Ecs => ecs::events(house),
+        Export::Ocsf => ocsf::events(house),
+    })
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<()> {

@@ -22,13 +22,14 @@ use tidegauge_publish::serve::{
     Access, Audited, RateLimit, Record, Settings as PageSettings, gated, router,
 };
 
-use crate::live::{Live, assess_waiting};
+use crate::live::{Book, Live, assess_waiting};
 use crate::opened::Opened;
 use crate::settings::Settings;
+use crate::verb::exposure;
 use crate::verb::report::{self, Simulated};
 use crate::verb::serve::postgres::{Plan, Visitors};
 use crate::verb::serve::tls::TlsListener;
-use crate::{Outcome, args, clock};
+use crate::{Outcome, args, clock, journal};
 
 /// Serves until it is interrupted, or makes a token.
 pub(crate) async fn run(
@@ -51,6 +52,12 @@ pub(crate) async fn run(
              serve token NAME --clearance reader --tokens FILE`, then --tokens FILE; or listen \
              on 127.0.0.1)",
             verb.listen
+        );
+    }
+    if verb.portfolio.is_some() && verb.tokens.is_none() && !verb.evidence.internal {
+        bail!(
+            "findings are for the operator and for analysts (hint: with --portfolio, give \
+             --internal or --tokens FILE)"
         );
     }
     let opened = Arc::new(Opened::open(settings, verb.evidence.map).await?);
@@ -115,7 +122,19 @@ impl House<'_> {
     /// What answers everybody, or the operator and analysts.
     fn live(&self, opened: &Arc<Opened>, internal: bool) -> anyhow::Result<Arc<Live>> {
         let evidence = args::Evidence { internal, ..self.verb.evidence.clone() };
-        live(Arc::clone(opened), evidence, self.settings, self.simulated)
+        let book = if internal { self.book()? } else { None };
+        live(Arc::clone(opened), evidence, self.settings, self.simulated, book)
+    }
+
+    /// Where findings come from, if a portfolio was named.
+    fn book(&self) -> anyhow::Result<Option<Book>> {
+        let verb = self.verb;
+        let Some(path) = verb.portfolio.clone() else { return Ok(None) };
+        // What is wrong with it is told at once, not to the first reader.
+        exposure::portfolio(&path)?;
+        let ledger = journal::ledger_path(verb.kept.ledger.as_deref(), self.settings)?;
+        let sender = verb.sender.clone();
+        Ok(Some(Book { portfolio: path, ledger, sender }))
     }
 
     fn pages(&self, internal: bool) -> PageSettings {
@@ -165,8 +184,9 @@ pub(super) fn live(
     evidence: args::Evidence,
     settings: &Settings,
     simulated: Option<&Simulated>,
+    book: Option<Book>,
 ) -> anyhow::Result<Arc<Live>> {
-    let (live, waiting) = Live::new(opened, evidence, settings, simulated)?;
+    let (live, waiting) = Live::new(opened, evidence, settings, simulated, book)?;
     let live = Arc::new(live);
     tokio::spawn(assess_waiting(Arc::clone(&live), waiting));
     Ok(live)

@@ -7,7 +7,9 @@ mod acts;
 mod census;
 mod coverage;
 mod figures;
+mod findings;
 mod organisations;
+mod releases;
 mod series;
 mod views;
 
@@ -15,7 +17,9 @@ pub(super) use acts::{annotations, policies, policy, timeline};
 pub(super) use census::{assess, census};
 pub(super) use coverage::{coverage, scope};
 pub(super) use figures::{figure, figures};
+pub(super) use findings::{export, finding, findings, one_finding};
 pub(super) use organisations::{organisation, organisations};
+pub(super) use releases::{causes, published, release, releases, today};
 pub(super) use series::{series, summary};
 pub(super) use views::{view, views};
 

@@ -44,12 +44,14 @@ const ENTRIES: &[(&str, &str)] = &[
     ("/compare", "Compare"),
     ("/explore", "Explore"),
     ("/quality", "Data quality"),
+    ("/releases", "Releases"),
     ("/methods", "Methods"),
     ("/about", "About the data"),
 ];
 
-/// The entry that only the operator's own pages have.
-const INTERNAL: (&str, &str) = ("/organisations", "Organisations");
+/// The entries that only the operator's own pages have.
+const INTERNAL: &[(&str, &str)] =
+    &[("/organisations", "Organisations"), ("/exposure", "Exposure")];
 
 impl Page {
     pub(super) fn html(&self, settings: &Settings) -> String {
@@ -78,7 +80,7 @@ impl Page {
     fn navigation(&self, internal: bool) -> String {
         let entries: Vec<String> = ENTRIES
             .iter()
-            .chain(internal.then_some(&INTERNAL))
+            .chain(if internal { INTERNAL } else { &[] })
             .map(|(address, name)| {
                 let here =
                     if *address == self.here { " aria-current=\"page\"" } else { "" };

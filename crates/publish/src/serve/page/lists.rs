@@ -7,7 +7,7 @@ use tidegauge_model::count::{Counts, Dimension};
 use tidegauge_model::policy::PolicyEvent;
 
 use super::layout::Page;
-use super::{bar, crumbs, link, respond, table};
+use super::{bar, crumbs, drawn, link, respond, table};
 use crate::country;
 use crate::figure::escape;
 use crate::number::{change, days, real};
@@ -99,7 +99,11 @@ async fn page(
         Dimension::Product => String::new(),
         _ => format!(" with contacts to {}", selection.product_name(&desk.scope)),
     };
-    let body = format!("<h1>{}{}</h1>\n{rows}", list.name, escape(&of));
+    let map = match list.dimension {
+        Dimension::Country => drawn(&desk, &["map"], &selection).await?.1,
+        _ => String::new(),
+    };
+    let body = format!("<h1>{}{}</h1>\n{map}{rows}", list.name, escape(&of));
     let crumbs = crumbs(&[("/", "Overview")]);
     Ok(Page {
         title: list.name.to_owned(),

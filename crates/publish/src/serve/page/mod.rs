@@ -6,12 +6,14 @@
 mod about;
 mod act;
 mod explore;
+mod exposure;
 mod form;
 mod front;
 mod layout;
 mod lists;
 mod organisation;
 mod quality;
+mod releases;
 mod single;
 mod subject;
 
@@ -46,10 +48,14 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/policies/{id}", get(act::page))
         .route("/organisations", get(organisation::search))
         .route("/organisations/{id}", get(organisation::page))
+        .route("/exposure", get(exposure::list))
+        .route("/exposure/{id}", get(exposure::page))
         .route("/compare", get(single::compare))
         .route("/figures/{id}", get(single::figure))
         .route("/explore", get(explore::page))
         .route("/quality", get(quality::page))
+        .route("/releases", get(releases::list))
+        .route("/releases/{id}", get(releases::page))
         .route("/methods", get(about::methods))
         .route("/about", get(about::about))
 }

@@ -1,0 +1,284 @@
+//! Releases: what was published, and beside it what the same question says today.
+//!
+//! **Invariant:** a cell that was suppressed then stays so on this page, whatever is shown of it
+//! today: the two together would tell more than either.
+
+use axum::extract::State;
+use axum::response::Response;
+use tidegauge_model::count::{Counts, Dimension};
+
+use super::layout::Page;
+use super::{crumbs, link, respond, table, told};
+use crate::country;
+use crate::figure::{append, escape};
+use crate::number::{change, day_long, days, grouped, real};
+use crate::publication::{Beside, Publication, Shown, beside, subject};
+use crate::report;
+use crate::serve::answer::Problem;
+use crate::serve::api::{Named, named, published, today};
+use crate::serve::asked::Asked;
+use crate::serve::param::NONE;
+use crate::serve::selection::encoded;
+use crate::serve::{CountsError, Scope, Shared};
+use crate::tables::SUPPRESSED;
+
+const HERE: &str = "/releases";
+
+/// `GET /releases`.
+pub(crate) async fn list(
+    State(shared): State<Shared>,
+    asked: Result<Asked, Problem>,
+) -> Response {
+    let made = listed(&shared, asked).await;
+    respond(&shared, made)
+}
+
+async fn listed(
+    shared: &Shared,
+    asked: Result<Asked, Problem>,
+) -> Result<Page, Problem> {
+    asked?.only(NONE)?;
+    let kept = shared.counts.releases().await?;
+    let rows: Vec<Vec<String>> = kept
+        .iter()
+        .rev()
+        .map(|one| {
+            let query = one.release.query();
+            vec![
+                link(&address(&one.id), &subject(query)),
+                escape(&days(query.days)),
+                escape(&query.on.to_string()),
+                escape(&day_long(one.made.day())),
+                one.release.rows().len().to_string(),
+                one.release.suppressed().to_string(),
+            ]
+        })
+        .collect();
+    let header = ["what", "days", "holders as of", "published", "cells", "suppressed"];
+    let found = if rows.is_empty() {
+        "<p class=\"absent\">Nothing was published of this lake yet: <code>tidegauge \
+         report</code> keeps what it shows.</p>\n"
+            .to_owned()
+    } else {
+        table("Releases, the latest first", &header, 4, &rows)
+    };
+    let body = format!(
+        "<h1>Releases</h1>\n<p class=\"standfirst\">Every count that a report showed is kept \
+         as it was shown. Data that came late, a better catalog or a better map of holders \
+         change what is said today, never what was said then.</p>\n{found}"
+    );
+    Ok(Page {
+        title: "Releases".to_owned(),
+        here: HERE,
+        crumbs: crumbs(&[("/", "Overview")]),
+        body,
+        // The lake can get another release without another sighting.
+        passing: true,
+    })
+}
+
+fn address(id: &str) -> String {
+    format!("{HERE}/{}", encoded(id))
+}
+
+/// `GET /releases/{id}`.
+pub(crate) async fn page(
+    State(shared): State<Shared>,
+    name: Named,
+    asked: Result<Asked, Problem>,
+) -> Response {
+    let made = one(&shared, name, asked).await;
+    respond(&shared, made)
+}
+
+async fn one(
+    shared: &Shared,
+    name: Named,
+    asked: Result<Asked, Problem>,
+) -> Result<Page, Problem> {
+    asked?.only(NONE)?;
+    let id = named(name)?;
+    let publication = published(shared, &id).await?;
+    let scope = shared.counts.scope().await?;
+    let (now, why_not) = match today(shared, &publication).await {
+        Ok(now) => (Some(now), String::new()),
+        Err(CountsError::Refused { asked, hint }) => {
+            let words = format!("What it says today is not shown: {asked} ({hint}).");
+            (None, format!("<p class=\"caveat\">{}</p>\n", escape(&words)))
+        }
+        Err(failed) => return Err(failed.into()),
+    };
+    let causes = if shared.settings.internal {
+        causes(shared, &id).await?
+    } else {
+        String::new()
+    };
+    let then = &publication.release;
+    let cells = beside(then, now.as_ref().unwrap_or(then));
+    let title = report::sentence(&subject(then.query()));
+    let counted = if now.is_some() { summed_up(&cells) } else { String::new() };
+    let body = format!(
+        "<h1>{}</h1>\n<p class=\"standfirst\">As published on {}{}.</p>\n{}{counted}{why_not}{}{causes}",
+        escape(&title),
+        day_long(publication.made.day()),
+        if now.is_some() { ", and as known now" } else { "" },
+        facts(&publication),
+        figures(&publication, &scope, &cells, now.is_some()),
+    );
+    Ok(Page {
+        title,
+        here: HERE,
+        crumbs: crumbs(&[("/", "Overview"), (HERE, "Releases")]),
+        body,
+        passing: false,
+    })
+}
+
+fn facts(publication: &Publication) -> String {
+    let release = &publication.release;
+    let query = release.query();
+    let mut facts = vec![
+        ("Published".to_owned(), publication.made.to_string()),
+        ("Days".to_owned(), days(query.days)),
+        ("Holders as of".to_owned(), query.on.to_string()),
+        ("Rule".to_owned(), report::sentence(release.rule())),
+        ("Suppressed".to_owned(), format!("{} cells", release.suppressed())),
+    ];
+    facts.extend(publication.versions.iter().cloned());
+    facts.push(("Id".to_owned(), publication.id.clone()));
+    let mut html = String::from("<dl class=\"facts\">");
+    for (name, value) in &facts {
+        let (name, value) = (escape(name), escape(value));
+        append(&mut html, format_args!("<dt>{name}</dt><dd>{value}</dd>"));
+    }
+    html.push_str("</dl>\n");
+    html
+}
+
+/// How many figures are other ones today.
+fn summed_up(cells: &[Beside<'_>]) -> String {
+    let shown = cells.iter().filter_map(|c| Some((c.then.counts()?, c.today)));
+    let (mut figures, mut moved) = (0u64, 0u64);
+    for (then, today) in shown {
+        for unit in UNITS {
+            figures += 1;
+            let now = today.counts().map(|counts| (unit.of)(&counts));
+            moved += u64::from(now != Some((unit.of)(&then)));
+        }
+    }
+    let words = match moved {
+        0 => format!("Each of {} figures is today what it was.", grouped(figures)),
+        moved => format!(
+            "{} of {} figures are other ones today, or not shown any more.",
+            grouped(moved),
+            grouped(figures)
+        ),
+    };
+    told(&[words])
+}
+
+/// What is shown of a cell.
+struct Unit {
+    name: &'static str,
+    of: fn(&Counts) -> u64,
+}
+
+const UNITS: [Unit; 3] = [
+    Unit { name: "active organisations", of: |c| c.organisations_active },
+    Unit { name: "organisations", of: |c| c.organisations },
+    Unit { name: "IPv4 addresses", of: |c| c.addresses_v4 },
+];
+
+fn figures(
+    publication: &Publication,
+    scope: &Scope,
+    cells: &[Beside<'_>],
+    compared: bool,
+) -> String {
+    let by = &publication.release.query().by;
+    let mut header: Vec<&str> = by.iter().map(|d| d.as_str()).collect();
+    let text = header.len();
+    let columns: &[&str] = if compared { &["", " today", " change"] } else { &[""] };
+    let names: Vec<String> = UNITS
+        .iter()
+        .flat_map(|unit| columns.iter().map(|c| format!("{}{c}", unit.name)))
+        .collect();
+    header.extend(names.iter().map(String::as_str));
+    let row = |cell: &Beside<'_>| {
+        let mut row: Vec<String> = by
+            .iter()
+            .zip(cell.key)
+            .map(|(dimension, value)| {
+                escape(&name_of(scope, *dimension, value.as_deref()))
+            })
+            .collect();
+        for unit in &UNITS {
+            row.push(shown(cell.then, unit));
+            if compared {
+                row.extend(beside_it(cell, unit));
+            }
+        }
+        row
+    };
+    let rows: Vec<Vec<String>> = cells.iter().map(row).collect();
+    format!(
+        "<section id=\"figures\"><h2>The figures</h2>\n{}<p>{}</p></section>\n",
+        table("As published, and today", &header, text, &rows),
+        link(
+            &format!("/api/v1/releases/{}?format=csv", encoded(&publication.id)),
+            "All of it as CSV"
+        )
+    )
+}
+
+/// The figure of today and how it changed; neither of what was hidden then.
+fn beside_it(cell: &Beside<'_>, unit: &Unit) -> [String; 2] {
+    if cell.then == Shown::Suppressed {
+        return [String::new(), String::new()];
+    }
+    let value = |shown: Shown| shown.counts().map(|c| (unit.of)(&c));
+    let moved = match (value(cell.then), value(cell.today)) {
+        (Some(then), Some(now)) if then == now => "same".to_owned(),
+        (Some(then), Some(now)) => change(real(then), real(now)),
+        _ => String::new(),
+    };
+    [shown(cell.today, unit), moved]
+}
+
+fn shown(shown: Shown, unit: &Unit) -> String {
+    match shown {
+        Shown::Nothing => "none".to_owned(),
+        Shown::Suppressed => SUPPRESSED.to_owned(),
+        Shown::Counts(counts) => grouped((unit.of)(&counts)),
+    }
+}
+
+/// A value of a dimension for readers.
+fn name_of(scope: &Scope, dimension: Dimension, value: Option<&str>) -> String {
+    let Some(value) = value else { return "not known".to_owned() };
+    match dimension {
+        Dimension::Country => country::name(value),
+        Dimension::Sector => scope.sector_name(&value.into()),
+        Dimension::Product => scope.product_name(&value.into()),
+        _ => value.to_owned(),
+    }
+}
+
+/// Why figures are other ones today, for the operator.
+async fn causes(shared: &Shared, id: &str) -> Result<String, Problem> {
+    let causes = shared.counts.causes(id).await?;
+    let moved = if causes.moved.rows.is_empty() {
+        String::new()
+    } else {
+        let table = causes.moved.html("Figures that moved, cause by cause");
+        format!(
+            "<details><summary>What moved, step by step</summary>{table}</details>\n"
+        )
+    };
+    Ok(format!(
+        "<section id=\"causes\"><h2>Why</h2>\n<p>For the operator: the same question asked of \
+         the lake as it was, then with one thing after the other as it is today.</p>\n{}{moved}\
+         </section>\n",
+        told(&causes.told)
+    ))
+}
