@@ -1,5 +1,9 @@
 //! Worlds by hand: made, ingested, assessed, and laid beside their truth.
 
+use std::collections::BTreeMap;
+
+use tidegauge_simulate::{Params, Replicates};
+
 use crate::run::House;
 
 fn text(value: &serde_json::Value) -> &str {
@@ -57,30 +61,86 @@ fn parameters_that_make_no_world_are_refused_in_one_message() {
     }
 }
 
-#[test]
-fn a_world_gone_dark_is_judged_by_its_truth() {
-    let house = House::new();
-    let small = ["--organisations", "0.03", "--eyeball", "0.001"];
-    house.done(&[&["simulate", "--world", "C", "--out", "w"], &small[..]].concat());
-    for (snapshot, file) in [
-        ("2024-01-01", "w/registry/holders-2024-01-01.csv"),
-        ("2024-10-01", "w/registry/holders-2024-10-01.csv"),
-    ] {
-        house.done(&[
-            "atlas",
-            "import",
-            "--source",
-            "holders",
-            "--snapshot",
-            snapshot,
-            file,
-        ]);
+/// Makes a world and reads the flows of its two wide vantages, on the first snapshot of its
+/// registry or on all.
+fn read_in(house: &House, world: &[&str], snapshots: &[&str]) {
+    house.done(&[&["simulate", "--out", "w"], world].concat());
+    for snapshot in snapshots {
+        let file = format!("w/registry/holders-{snapshot}.csv");
+        let import = ["atlas", "import", "--source", "holders", "--snapshot", snapshot];
+        house.done(&[&import[..], &[&file]].concat());
     }
     for vantage in ["exchange", "carrier"] {
         let flows = format!("w/flows/{vantage}");
         let wide = ["--vantages", "w/vantages", "--mapping", "w/mapping.toml"];
         house.done(&[&["ingest", &flows, "--vantage", vantage], &wide[..]].concat());
     }
+}
+
+/// Days seen and with a control, by organisation, vantage and week.
+type Weeks = BTreeMap<(String, String, u64), [u32; 2]>;
+
+/// What is drawn without files is, week by week, what the commands of a user make of the files,
+/// contacts and controls alike: so what replicates say of estimates holds for telemetry.
+#[test]
+fn a_replicate_is_the_panel_of_its_telemetry() {
+    for (world, seed) in [("A", 31), ("C", 32), ("F", 33)] {
+        let house = House::new();
+        let seed_word = seed.to_string();
+        let small = ["--world", world, "--organisations", "0.01", "--seed", &seed_word];
+        let eyeball = ["--eyeball", "0.001"];
+        read_in(&house, &[&small[..], &eyeball].concat(), &["2024-01-01"]);
+        let mut read = Weeks::new();
+        let asked = ["panel", "--internal", "--product", "kaspersky"];
+        let mut place = ((String::new(), String::new()), 0);
+        for row in house.rows(&asked) {
+            let key = (
+                text(&row["organisation"]).to_owned(),
+                text(&row["vantage"]).to_owned(),
+            );
+            place = (key.clone(), if key == place.0 { place.1 + 1 } else { 0 });
+            let count =
+                |name: &str| u32::try_from(row[name].as_u64().unwrap()).unwrap();
+            let counts = [count("days_seen"), count("days_control")];
+            read.insert((key.0, key.1, place.1), counts);
+        }
+        let params =
+            format!("world = \"{world}\"\norganisations = 0.01\neyeball = 0.001\n");
+        let replicates = Replicates::new(&Params::read(&params).unwrap()).unwrap();
+        let mut drawn = Weeks::new();
+        for history in &replicates.draw(seed).unwrap().panel.histories {
+            for (week, cell) in (0..).zip(&history.weeks) {
+                let key =
+                    (history.organisation.to_string(), history.vantage.to_string());
+                let counts = [cell.seen, cell.control].map(u8::count_ones);
+                drawn.insert((key.0, key.1, week), counts);
+            }
+        }
+        // Which days one of them was in a footprint is not compared: a footprint is of networks,
+        // and others live in them; estimates take the days on which a vantage looked at all.
+        let differ: Vec<_> =
+            drawn.iter().filter(|(k, v)| read.get(*k) != Some(*v)).collect();
+        let first = differ.first().map(|(k, v)| (k, v, read.get(*k)));
+        assert!(
+            differ.is_empty(),
+            "{world}: {} of {}: {first:?}",
+            differ.len(),
+            drawn.len()
+        );
+        let others = read.keys().filter(|k| !drawn.contains_key(*k)).count();
+        assert_eq!(others, 0, "{world}");
+    }
+}
+
+#[test]
+fn a_world_gone_dark_is_judged_by_its_truth() {
+    let house = House::new();
+    let small = ["--organisations", "0.03", "--eyeball", "0.001"];
+    read_in(
+        &house,
+        &[&["--world", "C"], &small[..]].concat(),
+        &["2024-01-01", "2024-10-01"],
+    );
     let said =
         house.done(&["--format", "json", "assess", "--policy", "US-BIS-2024-updates"]);
     house.file("said.json", &said);
