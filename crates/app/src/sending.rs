@@ -10,7 +10,13 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use tidegauge_exposure::alert::rules::{Channel, Rules, To, url_mistake};
+use lettre::address::{Address, Envelope};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use tidegauge_exposure::alert::rules::{
+    Channel, MailServer, MailTls, Rules, To, url_mistake,
+};
 use tidegauge_exposure::alert::{Message, Outcome, Secret, webhook};
 use tidegauge_model::Instant;
 
@@ -30,6 +36,13 @@ enum Sender {
     Chat { url: String },
     Syslog { address: SocketAddr },
     Mail,
+    Relay(Box<Relay>),
+}
+
+/// A server that takes mail, and whom it is from and for.
+struct Relay {
+    server: AsyncSmtpTransport<Tokio1Executor>,
+    envelope: Envelope,
 }
 
 impl Senders {
@@ -69,6 +82,7 @@ impl Senders {
             Some(Sender::Chat { url }) => self.post(url, message, &[]).await,
             Some(Sender::Syslog { address }) => syslog(*address, &message.body),
             Some(Sender::Mail) => mail(&message.body),
+            Some(Sender::Relay(relay)) => relay.send(message).await,
             None => Ok(Outcome::Refused),
         };
         sent.unwrap_or_else(|error| {
@@ -142,8 +156,56 @@ fn sender(
                 .parse()
                 .with_context(|| format!("`{address}` is not ADDRESS:PORT"))?,
         },
-        To::Mail { .. } => Sender::Mail,
+        To::Mail { server: None, .. } => Sender::Mail,
+        To::Mail { from, to, server: Some(server), login_env } => {
+            let server = MailServer::read(server).map_err(anyhow::Error::msg)?;
+            let login = login_env.as_deref().map(variable).transpose()?;
+            Sender::Relay(Box::new(Relay::new(&server, login.as_deref(), from, to)?))
+        }
     })
+}
+
+impl Relay {
+    fn new(
+        server: &MailServer,
+        login: Option<&str>,
+        from: &str,
+        to: &[String],
+    ) -> anyhow::Result<Self> {
+        let wrapped = |host: &str| TlsParameters::new(host.to_owned());
+        let tls = match server.tls {
+            MailTls::Always => Tls::Wrapper(wrapped(&server.host)?),
+            MailTls::Started => Tls::Required(wrapped(&server.host)?),
+            MailTls::Never => Tls::None,
+        };
+        let mut builder =
+            AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&server.host)
+                .port(server.port)
+                .tls(tls)
+                .timeout(Some(TIMEOUT));
+        if let Some(login) = login {
+            let (name, password) =
+                login.split_once(':').context("the login is not NAME:PASSWORD")?;
+            let (name, password) = (name.to_owned(), password.to_owned());
+            builder = builder.credentials(Credentials::new(name, password));
+        }
+        let to: Result<Vec<Address>, _> = to.iter().map(|to| to.parse()).collect();
+        let envelope = Envelope::new(Some(from.parse()?), to?)?;
+        Ok(Self { server: builder.build(), envelope })
+    }
+
+    /// What the server refuses for good is not tried again.
+    async fn send(&self, message: &Message) -> anyhow::Result<Outcome> {
+        let sent = self.server.send_raw(&self.envelope, message.body.as_bytes()).await;
+        match sent {
+            Ok(_) => Ok(Outcome::Sent),
+            Err(error) if error.is_permanent() => {
+                tracing::warn!("{}: {}: {error}", message.channel, message.title);
+                Ok(Outcome::Refused)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 /// A datagram a line. Nothing says whether it came.

@@ -4,6 +4,7 @@
 //! holds data and nothing else.
 
 #[cfg(test)]
+mod alerts;
 mod assistant;
 #[cfg(test)]
 mod bad_input;

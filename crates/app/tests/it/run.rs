@@ -36,8 +36,18 @@ impl House {
 
     /// Runs the binary in the folder, its lake there too.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
+        self.run_with(arguments, &[])
+    }
+
+    /// The same with more variables of the environment.
+    pub(crate) fn run_with(
+        &self,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Ended {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidegauge"));
         command.current_dir(self.folder.path()).args(arguments);
+        command.envs(environment.iter().copied());
         let output = command.env_remove("TIDEGAUGE_LAKE").output().unwrap();
         Ended {
             code: output.status.code().unwrap_or(-1),

@@ -92,7 +92,7 @@ pub(crate) fn filled() -> House {
     house
 }
 
-fn count(
+pub(crate) fn count(
     rows: &[serde_json::Value],
     key: (&str, &str),
     column: &str,

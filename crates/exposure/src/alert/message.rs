@@ -197,7 +197,7 @@ fn message(channel: &Channel, changes: &[(Id, Change<'_>)], digest: bool) -> Mes
         To::Syslog { facility, host, .. } => {
             syslog::lines(*facility, host.as_deref(), &changes)
         }
-        To::Mail { from, to } => mail::mail(key, from, to, &title, &changes),
+        To::Mail { from, to, .. } => mail::mail(key, from, to, &title, &changes),
     };
     Message { key, covers, channel: channel.name.clone(), title, body }
 }

@@ -81,12 +81,19 @@ pub enum To {
         #[serde(default)]
         host: Option<String>,
     },
-    /// A mail, given to the machine's `sendmail`.
+    /// A mail, given to a server, or to the machine's `sendmail`.
     Mail {
         /// Sender.
         from: String,
         /// Recipients.
         to: Vec<String>,
+        /// The server: `smtps://HOST` (port 465), or `smtp://HOST` (587), which must then speak
+        /// TLS (STARTTLS) unless it is this machine; without one, `sendmail`.
+        #[serde(default)]
+        server: Option<String>,
+        /// The variable that has `NAME:PASSWORD` for the server.
+        #[serde(default)]
+        login_env: Option<String>,
     },
 }
 
@@ -246,7 +253,8 @@ impl To {
             Self::Webhook { secret_env: name, .. }
             | Self::Slack { url_env: name }
             | Self::Teams { url_env: name } => Some(name),
-            Self::Syslog { .. } | Self::Mail { .. } => None,
+            Self::Mail { login_env, .. } => login_env.as_deref(),
+            Self::Syslog { .. } => None,
         }
     }
 
@@ -271,12 +279,16 @@ impl To {
                     None
                 }
             }
-            Self::Mail { from, to } => {
+            Self::Mail { from, to, server, login_env } => {
                 let all = || to.iter().chain([from]);
+                let server = server.as_deref();
                 match all().find(|a| !is_mailbox(a)) {
                     Some(bad) => Some(format!("`{bad}` is not name@domain")),
                     None if to.is_empty() => Some("it has no recipient".to_owned()),
-                    None => None,
+                    None if server.is_none() && login_env.is_some() => {
+                        Some("login_env is for a server, and there is none".to_owned())
+                    }
+                    None => server.and_then(|s| MailServer::read(s).err()),
                 }
             }
         }
@@ -295,6 +307,59 @@ pub fn url_mistake(url: &str) -> Option<String> {
     (!clean || !(secure || local)).then(|| {
         "the address must be https://…, or http:// on this machine alone".to_owned()
     })
+}
+
+/// A server that takes mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailServer {
+    /// Name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// How it is spoken with.
+    pub tls: MailTls,
+}
+
+/// How a mail server is spoken with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailTls {
+    /// By TLS from the first byte (RFC 8314, 3.3).
+    Always,
+    /// By TLS before anything is said of a mail; without it nothing is sent (RFC 3207).
+    Started,
+    /// In the clear: this machine alone.
+    Never,
+}
+
+impl MailServer {
+    /// Reads `smtps://HOST[:PORT]` or `smtp://HOST[:PORT]`; why not, in words.
+    pub fn read(url: &str) -> Result<Self, String> {
+        let wrong = || format!("`{url}` is not smtps://HOST:PORT or smtp://HOST:PORT");
+        let (scheme, place) = url.split_once("://").ok_or_else(wrong)?;
+        let (tls, usual) = match scheme {
+            "smtps" => (MailTls::Always, 465),
+            "smtp" => (MailTls::Started, 587),
+            _ => return Err(wrong()),
+        };
+        // A colon of an address of version 6 stands in brackets.
+        let (host, port) = match place.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => {
+                (host, port.parse().map_err(|_| wrong())?)
+            }
+            _ => (place, usual),
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._:".contains(&b);
+        if host.is_empty() || !host.bytes().all(plain) {
+            return Err(wrong());
+        }
+        let here = ["127.0.0.1", "::1", "localhost"].contains(&host);
+        let tls = match tls {
+            MailTls::Started if here => MailTls::Never,
+            tls => tls,
+        };
+        Ok(Self { host: host.to_owned(), port, tls })
+    }
 }
 
 /// A bare address of ASCII, so that nothing of it can break a header.

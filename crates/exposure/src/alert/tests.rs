@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 use tidegauge_model::Instant;
 
+use super::rules::{MailServer, MailTls};
 use super::*;
 use crate::dossier::Audience;
 use crate::id::Id;
@@ -258,4 +259,41 @@ proptest! {
         _ = Rules::read(&text);
         _ = Rules::read(&format!("{RULES}\n{text}"));
     }
+}
+
+#[test]
+fn a_mail_server_is_spoken_with_by_tls_unless_it_is_this_machine() {
+    let read = |url: &str| {
+        let of = MailServer::read(url)?;
+        Ok::<_, String>((of.host, of.port, of.tls))
+    };
+    let is = |host: &str, port, tls| Ok((host.to_owned(), port, tls));
+    assert_eq!(read("smtps://mail.example"), is("mail.example", 465, MailTls::Always));
+    assert_eq!(read("smtp://mail.example"), is("mail.example", 587, MailTls::Started));
+    assert_eq!(
+        read("smtp://mail.example:25"),
+        is("mail.example", 25, MailTls::Started)
+    );
+    assert_eq!(read("smtp://127.0.0.1:2525"), is("127.0.0.1", 2525, MailTls::Never));
+    assert_eq!(read("smtps://[2001:db8::1]"), is("2001:db8::1", 465, MailTls::Always));
+    assert_eq!(read("smtp://[::1]:25"), is("::1", 25, MailTls::Never));
+    for wrong in
+        ["mail.example", "http://mail.example", "smtp://", "smtp://a b", "smtp://a:x"]
+    {
+        assert!(
+            read(wrong).unwrap_err().contains("is not smtps://HOST:PORT"),
+            "{wrong}"
+        );
+    }
+    let rules = |more: &str| {
+        Rules::read(&format!(
+            "schema_version = 1\n[[channel]]\nname = \"post\"\nkind = \"mail\"\n\
+             from = \"a@example.org\"\nto = [\"b@example.org\"]\n{more}"
+        ))
+    };
+    let told = |more: &str| rules(more).unwrap_err().to_string();
+    assert!(told("login_env = \"X\"\n").contains("there is none"));
+    assert!(told("server = \"mail\"\n").contains("channel `post`: `mail` is not"));
+    let rules = rules("server = \"smtps://m\"\nlogin_env = \"X\"\n").unwrap();
+    assert!(rules.variables().contains("X"));
 }
