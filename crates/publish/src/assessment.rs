@@ -42,6 +42,8 @@ pub struct Assessment {
     pub estimates: Vec<ReleasedEstimate>,
     /// What each further estimator says.
     pub readings: Vec<Reading>,
+    /// What the cohort was seen with after, for each group of which it may be told.
+    pub flows: Vec<Flow>,
     /// What was checked.
     pub checks: Vec<Check>,
     /// Questions and their answers, or why there is none.
@@ -52,6 +54,45 @@ pub struct Assessment {
     pub refusals: Vec<Refusal>,
     /// There is newer data, and a newer assessment is being worked out.
     pub superseded: bool,
+}
+
+/// A group that had the product before, and what it was seen with after.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flow {
+    /// For whom: `all`, or a country.
+    pub of: String,
+    /// How many organisations.
+    pub n: u64,
+    /// The ways, which are all there are; shares of the group.
+    pub ways: Vec<Way>,
+}
+
+/// A way that a part of a group took.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Way {
+    /// What they were seen with.
+    pub seen: SeenWith,
+    /// Their share of the group.
+    pub share: f64,
+    /// Lower end of its interval.
+    pub low: Option<f64>,
+    /// Upper end.
+    pub high: Option<f64>,
+}
+
+/// What those who had the product before were seen with after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeenWith {
+    /// The product alone.
+    Product,
+    /// The product and a rival.
+    Both,
+    /// A rival alone.
+    Rival,
+    /// Neither, though control products were seen.
+    Neither,
+    /// Not even controls: nothing is known of them.
+    Nothing,
 }
 
 /// One figure of one estimator.

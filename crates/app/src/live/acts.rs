@@ -163,6 +163,7 @@ mod tests {
             verdict: vec!["found".to_owned()],
             estimates: vec![],
             readings: vec![],
+            flows: vec![],
             checks: vec![],
             questions: vec![],
             alarms: vec![],

@@ -15,8 +15,8 @@ pub(super) const REPLACED: &str =
     "of those no longer seen with the product, with a rival";
 pub(super) const ORDER: &str = "of those who went to a rival, within two weeks";
 
-/// States after, of those who had the product before.
-const TO: [(State, &str); 5] = [
+/// States after, of those who had the product before, and what a reading of each says.
+pub const WAYS: [(State, &str); 5] = [
     (State::Product, "product before, product alone after"),
     (State::Both, "product before, product and rival after"),
     (State::Rival, "product before, rival alone after"),
@@ -60,15 +60,15 @@ fn of(
     let method = format!("as seen, rivals {}", rivals.join(", "));
     let from = [State::Product, State::Both];
     let count = |to: State| -> u64 { from.iter().map(|f| found.count(*f, to)).sum() };
-    let n: u64 = TO.iter().map(|(to, _)| count(*to)).sum();
+    let n: u64 = WAYS.iter().map(|(to, _)| count(*to)).sum();
     let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     if size(n) < GROUP_MIN
-        || !TO.iter().all(|(to, _)| grounds.may_tell(size(count(*to))))
+        || !WAYS.iter().all(|(to, _)| grounds.may_tell(size(count(*to))))
     {
         let words = "too few organisations went one of the ways";
         return vec![replaced.refuse(Refused::by("disclosure", words))];
     }
-    let mut out: Vec<Reading> = TO
+    let mut out: Vec<Reading> = WAYS
         .iter()
         .map(|(to, what)| {
             let share = Transitions::share_of(count(*to), n);

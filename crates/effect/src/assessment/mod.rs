@@ -33,6 +33,8 @@ mod unseen;
 use std::collections::BTreeSet;
 use std::fmt;
 
+pub use instead::WAYS;
+
 use tidegauge_model::estimate::Estimate;
 use tidegauge_model::panel::{History, Panel};
 use tidegauge_model::policy::PolicyEvent;

@@ -5,6 +5,7 @@
 
 mod canvas;
 mod events;
+mod flow;
 mod forest;
 mod heat;
 mod line;
@@ -19,6 +20,7 @@ mod style;
 
 pub(crate) use canvas::{append, escape};
 pub(crate) use events::EventMark;
+pub(crate) use flow::{Band, Flow, FlowChart, FlowWay};
 pub(crate) use forest::{Column, Dot, ForestChart, ForestRow};
 pub(crate) use heat::{HeatRow, HeatStrip};
 pub(crate) use line::{LineChart, LinePanel, LineSeries};
@@ -78,6 +80,7 @@ pub(crate) enum Chart {
     Multiples(MultiplesChart),
     Spans(SpanChart),
     Map(MapChart),
+    Flow(FlowChart),
 }
 
 impl Chart {
@@ -91,6 +94,7 @@ impl Chart {
             Self::Multiples(chart) => chart.draw(width),
             Self::Spans(chart) => chart.draw(width),
             Self::Map(chart) => chart.draw(width),
+            Self::Flow(chart) => chart.draw(width),
         }
     }
 }

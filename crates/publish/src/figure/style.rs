@@ -61,6 +61,8 @@ const RULES: &str = "\
 .hollow{fill:$paper;stroke:$c2;stroke-width:2px}
 .area1{fill:$c1;fill-opacity:.14}
 .area2{fill:$c2;fill-opacity:.14}
+.area3{fill:$c2;fill-opacity:.6}
+.unknown{fill:none;stroke:$c0;stroke-width:1px;stroke-dasharray:3 3}
 .h1,.h2,.h3,.h4{fill:$c1}
 .h1{fill-opacity:.16}
 .h2{fill-opacity:.38}

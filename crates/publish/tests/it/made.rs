@@ -12,7 +12,7 @@ use tidegauge_model::{
     Coverage, DayRange, NetworkKind, OrgId, Organisation, PolicyId, Shared,
 };
 use tidegauge_publish::assessment::{
-    Assessed, Assessment, Check, Question, Reading, Refusal,
+    Assessed, Assessment, Check, Flow, Question, Reading, Refusal, SeenWith, Way,
 };
 use tidegauge_publish::finding::{
     About, Export, Exposure, Findings, Move, QuietWeek, Said, Sight, Silent,
@@ -367,6 +367,24 @@ fn findings() -> Findings {
     }
 }
 
+/// What a group was seen with after.
+fn flow(of: &str, n: u64) -> Flow {
+    let way = |seen, share: f64| Way {
+        seen,
+        share,
+        low: Some(share - 0.01),
+        high: Some(share + 0.02),
+    };
+    let ways = vec![
+        way(SeenWith::Product, 0.34),
+        way(SeenWith::Both, 0.01),
+        way(SeenWith::Rival, 0.2),
+        way(SeenWith::Neither, 0.3),
+        way(SeenWith::Nothing, 0.15),
+    ];
+    Flow { of: of.to_owned(), n, ways }
+}
+
 /// What all estimators say of the made-up act.
 fn assessment() -> Assessment {
     let reading = |section: &str, value: Option<f64>| Reading {
@@ -397,6 +415,7 @@ fn assessment() -> Assessment {
         ],
         estimates: sample::full().estimates,
         readings: vec![reading("survival", Some(17.0)), reading("comparison", None)],
+        flows: vec![flow("all", 2_540), flow("US", 310)],
         checks: vec![Check {
             name: "controls move alike".to_owned(),
             passed: None,

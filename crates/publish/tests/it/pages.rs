@@ -153,6 +153,8 @@ async fn an_act_is_told_with_its_evidence_and_its_refusals() {
         "not carried out",
         "Not identified: no-donors.",
         "exchange saw half as much",
+        "20% of those who had Kaspersky were seen with a rival alone after; of 15% nothing",
+        "not even with controls: not known: 15% (14–17%)",
     ] {
         assert!(page.contains(part), "{part}");
     }

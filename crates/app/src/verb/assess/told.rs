@@ -3,7 +3,8 @@
 //! **Invariant:** nothing is added and nothing is left out: pages say what the document
 //! for programs says.
 
-use tidegauge_effect::assessment::{Assessment as Found, Reading, Refused};
+use tidegauge_effect::assessment::{Assessment as Found, Reading, Refused, WAYS};
+use tidegauge_effect::substitution::State;
 use tidegauge_model::policy::PolicyEvent;
 use tidegauge_publish::assessment as told;
 
@@ -36,6 +37,7 @@ impl Findings {
             after: self.windows.after(),
             verdict,
             readings: readings(&self.found),
+            flows: flows(&self.found.substitution),
             checks,
             questions: questions.collect(),
             alarms: answer.alarms(),
@@ -64,6 +66,38 @@ fn readings(found: &Found) -> Vec<told::Reading> {
             readings.iter().map(move |r| reading(section, r))
         })
         .collect()
+}
+
+/// The ways of each group of which all are told.
+fn flows(readings: &[Reading]) -> Vec<told::Flow> {
+    let mut flows: Vec<told::Flow> = Vec::new();
+    for reading in readings {
+        let Some(share) = reading.value else { continue };
+        let way = WAYS.iter().find(|(_, what)| *what == reading.what);
+        let Some((state, _)) = way else { continue };
+        let way = told::Way {
+            seen: match state {
+                State::Product => told::SeenWith::Product,
+                State::Both => told::SeenWith::Both,
+                State::Rival => told::SeenWith::Rival,
+                State::Nothing => told::SeenWith::Neither,
+                State::Invisible => told::SeenWith::Nothing,
+            },
+            share,
+            low: reading.low,
+            high: reading.high,
+        };
+        match flows.last_mut().filter(|flow| flow.of == reading.of) {
+            Some(flow) => flow.ways.push(way),
+            None => flows.push(told::Flow {
+                of: reading.of.clone(),
+                n: u64::try_from(reading.n).unwrap_or(u64::MAX),
+                ways: vec![way],
+            }),
+        }
+    }
+    flows.retain(|flow| flow.ways.len() == WAYS.len());
+    flows
 }
 
 fn reading(section: &str, reading: &Reading) -> told::Reading {

@@ -8,11 +8,12 @@ use axum::response::Response;
 use tidegauge_model::policy::PolicyEvent;
 
 use super::layout::Page;
-use super::{crumbs, drawn, link, respond, table, told};
+use super::{crumbs, drawn, flows, link, respond, table, told};
 use crate::assessment::{Assessed, Assessment, Reading};
 use crate::country;
 use crate::figure::{append, escape};
 use crate::number::{day_long, trimmed, whole};
+use crate::report::{Beside, Section, section_html};
 use crate::serve::answer::Problem;
 use crate::serve::api::{Named, named};
 use crate::serve::asked::Asked;
@@ -54,7 +55,10 @@ async fn act(
         figures(shared, act, &scope).await?,
     );
     let body = match &assessed {
-        Assessed::Ready(found) => format!("{body}{}", evidence(found)),
+        Assessed::Ready(found) => {
+            let product = scope.product_name(&act.product);
+            format!("{body}{}{}", flows(shared, found, &product), evidence(found))
+        }
         _ => body,
     };
     let crumbs = crumbs(&[("/", "Overview"), ("/policies", "Policies")]);
@@ -142,6 +146,14 @@ async fn figures(
         desk.scope.countries.iter().find(|c| **c == act.country).copied();
     let (_, home) = drawn(&desk, &["over-time"], &selection).await?;
     Ok(format!("{home}{world}"))
+}
+
+/// What the cohort was seen with after.
+fn flows(shared: &Shared, found: &Assessment, product: &str) -> String {
+    let Some(figure) = flows::figure(found, product) else { return String::new() };
+    let drawn = Section::Drawn(Box::new(figure));
+    let source = format!("Source: {}.", shared.settings.program);
+    section_html(&drawn, &source, Beside::Nothing)
 }
 
 fn evidence(found: &Assessment) -> String {

@@ -7,6 +7,7 @@ mod about;
 mod act;
 mod explore;
 mod exposure;
+mod flows;
 mod form;
 mod front;
 mod layout;
