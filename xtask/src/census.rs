@@ -53,7 +53,7 @@ pub(crate) fn census(words: &[&str]) -> Outcome {
         "| question | asked of | mode | s | CPU s | ours against it, by CPU | peak MiB | cells |",
     );
     say("|---|---|---|--:|--:|--:|--:|--:|");
-    for question in ["addresses", "organisations"] {
+    for question in ["addresses", "organisations", "cohort"] {
         let ours = ask("tidegauge", "dated", question)?;
         say(&row(question, "tidegauge", "dated", &ours, &ours));
         for (peer, mode) in PEERS.iter().flat_map(|p| [(p, "dated"), (p, "ready")]) {

@@ -4,7 +4,8 @@ FOLDER has `holders.parquet` (`tidegauge atlas export`), `endpoints.csv` and `si
 folder of a lake. MODE is `dated` (the lake's own files of sightings, joined with holders by
 address and day) or `ready` (a file that the join has made before, in the order that suits
 the peer). QUESTION is `addresses` or `organisations`: distinct ones by month, country and
-sector. Prints one line: seconds, seconds of processor, peak memory in KiB, rows of the answer, and a digest of it;
+sector; or `cohort`: organisations by country and by the months, of April and November, in which they
+were seen (1, 2, or 3 for both). Prints one line: seconds, seconds of processor, peak memory in KiB, rows of the answer, and a digest of it;
 what is prepared before (`prepare`) is not in the time. The peer `tidegauge` is the binary that
 the variable TIDEGAUGE names; its time has its start in it, and it answers both questions at once.
 """
@@ -17,6 +18,7 @@ import resource
 import subprocess
 import sys
 import time
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -26,6 +28,15 @@ folder, threads = Path(folder), int(threads)
 files = f"{lake}/sightings/*/*.parquet"
 FLIP = 1 << 63
 FIRST, LAST = "2024-01-01", "2024-12-31"
+BEFORE, AFTER = "2024-04", "2024-11"
+# Of two months nothing else is read.
+DAYS = [(f"{BEFORE}-01", f"{BEFORE}-30"), (f"{AFTER}-01", f"{AFTER}-30")]
+WITHIN = (
+    "and (" + " or ".join(f"s.day between '{first}' and '{last}'" for first, last in DAYS) + ")"
+    if question == "cohort"
+    else ""
+)
+KEYS = 1 if question == "cohort" else 3
 
 
 def prepare():
@@ -91,7 +102,7 @@ def joined():
         f"with seen as (select strftime(day, '%Y-%m') as month, day, site, ip_hi, ip_lo from "
         f"read_parquet('{files}', hive_partitioning = false) s join read_csv("
         f"'{folder}/endpoints.csv') e on s.endpoint = e.id and s.day between e.valid_from "
-        f"and e.valid_to), placed as ({part(v4, 'lo')} union all "
+        f"and e.valid_to {WITHIN}), placed as ({part(v4, 'lo')} union all "
         f"{part('not ' + v4, 'hi')}) select month, coalesce(v.country, t.country) as country, "
         f"coalesce(v.sector, t.sector) as sector, coalesce(v.organisation, t.organisation) "
         f"as organisation, ip_hi, ip_lo from placed p left join '{folder}/tenures.parquet' t "
@@ -117,13 +128,21 @@ ORGANISATIONS = (
     "select month, country, sector, count(distinct organisation) as organisations from "
     "{rows} where organisation is not null group by month, country, sector"
 )
+COHORT = (
+    "select country, windows, count(*) as organisations from (select country, organisation, "
+    f"max(case when month = '{BEFORE}' then 1 else 0 end) + max(case when month = '{AFTER}' then "
+    "2 else 0 end) as windows from {rows} where organisation is not null and month in "
+    f"('{BEFORE}', '{AFTER}') group by country, organisation) as c group by country, windows"
+)
 
 
 def ask_duckdb():
     base = duckdb.connect()
     base.execute(f"set threads = {threads}")
     rows = f"({joined()})" if mode == "dated" else f"'{folder}/ready.parquet'"
-    text = ADDRESSES_TWICE if question == "addresses" else ORGANISATIONS
+    text = {
+        "addresses": ADDRESSES_TWICE, "organisations": ORGANISATIONS, "cohort": COHORT,
+    }[question]
     return base.execute(text.format(rows=rows, v4=V4)).fetchall()
 
 
@@ -145,23 +164,22 @@ def ask_chdb():
     dated = (
         f"(with seen as (select formatDateTime(day, '%Y-%m') as month, day, s.site as site, ip_hi, ip_lo, 1 "
         f"as one from file('{files}') s join file('{folder}/endpoints.csv', 'CSVWithNames') e on s.endpoint "
-        f"= e.id where s.day between e.valid_from and e.valid_to), placed as "
+        f"= e.id where s.day between e.valid_from and e.valid_to {WITHIN}), placed as "
         f"({part(V4, 'lo')} union all {part('not ' + V4, 'hi')}) select month, "
         f"coalesce(v.country, t.country) as country, coalesce(v.sector, t.sector) as sector, "
         f"coalesce(v.organisation, t.organisation) as organisation, ip_hi, ip_lo from placed "
         f"p left join {tenures} t on p.number = t.number and p.day >= t.valid_from and p.day "
         f"<= t.valid_to left join file('{folder}/sites.csv', 'CSVWithNames') v on p.site = v.site)"
     )
-    text = ADDRESSES.replace("count(distinct", "uniqExact(") if question == "addresses" else (
-        ORGANISATIONS.replace("count(distinct", "uniqExact(")
-    )
+    texts = {"addresses": ADDRESSES, "organisations": ORGANISATIONS, "cohort": COHORT}
+    text = texts[question].replace("count(distinct", "uniqExact(")
     rows = dated if mode == "dated" else ready
     settings = f" settings max_threads = {threads}, join_use_nulls = 1"
     got = chdb.query(text.format(rows=rows, v4=V4) + settings, "JSONCompactEachRow")
     import json
 
     lines = [json.loads(line) for line in str(got).splitlines()]
-    return [tuple(int(v) if at >= 3 else v for at, v in enumerate(line)) for line in lines]
+    return [tuple(int(v) if at >= KEYS else v for at, v in enumerate(line)) for line in lines]
 
 
 def ask_polars():
@@ -178,6 +196,9 @@ def ask_polars():
             .filter(pl.col("day").is_between(pl.col("valid_from"), pl.col("valid_to")))
             .select("day", "site", "ip_hi", "ip_lo")
         )
+        if question == "cohort":
+            between = lambda ends: pl.col("day").is_between(*map(date.fromisoformat, ends))
+            seen = seen.filter(between(DAYS[0]) | between(DAYS[1]))
         ranges = pl.scan_parquet(f"{folder}/ranges.parquet")
         is_v4 = lambda name: pl.col(name) == -FLIP
         parts = []
@@ -216,6 +237,17 @@ def ask_polars():
             .group_by(by)
             .agg(pl.col("v4").sum().cast(pl.Int64), (~pl.col("v4")).sum().cast(pl.Int64).alias("v6"))
         )
+    elif question == "cohort":
+        seen_in = lambda month: (pl.col("month") == month).any().cast(pl.Int64)
+        rows = (
+            rows.filter(
+                pl.col("organisation").is_not_null() & pl.col("month").is_in([BEFORE, AFTER])
+            )
+            .group_by("country", "organisation")
+            .agg((seen_in(BEFORE) + 2 * seen_in(AFTER)).alias("windows"))
+            .group_by("country", "windows")
+            .agg(pl.len().cast(pl.Int64))
+        )
     else:
         rows = (
             rows.filter(pl.col("organisation").is_not_null())
@@ -228,8 +260,12 @@ def ask_polars():
 def ask_tidegauge():
     command = [
         os.environ["TIDEGAUGE"], "--lake", lake, "--format", "csv", "census", "--internal",
-        "--by", "month,country,sector", "--on", "each-day", "--from", FIRST, "--to", LAST,
+        "--on", "each-day",
     ]
+    if question == "cohort":
+        command += ["--by", "country", "--window", BEFORE, "--window", AFTER]
+    else:
+        command += ["--by", "month,country,sector", "--from", FIRST, "--to", LAST]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     rows = list(csv.DictReader(text.splitlines()))
     columns = (
@@ -237,6 +273,12 @@ def ask_tidegauge():
     )
     # What a census calls unattributed, others call null.
     known = lambda value: None if value == "unattributed" else value or None
+    if question == "cohort":
+        bits = {"1": 1, "2": 2, "1+2": 3}
+        found = [
+            (known(row["country"]), bits[row["windows"]], int(row["organisations"])) for row in rows
+        ]
+        return [row for row in found if row[2]]
     key = lambda row: tuple(known(row[name]) for name in ("month", "country", "sector"))
     found = [(*key(row), *(int(row[name]) for name in columns)) for row in rows]
     return [row for row in found if any(row[3:])]
