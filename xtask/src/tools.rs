@@ -17,6 +17,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("/usr/bin/tshark", "tshark"),
     ("/usr/bin/dnstap-read", "bind9-dnsutils"),
     ("/usr/bin/psql", "postgresql-client"),
+    ("/usr/bin/Rscript", "r-base-core"),
 ];
 
 /// Asks Debian, and the index of Python, for those that are not there.

@@ -47,15 +47,15 @@ type Stamp = ([Option<(u64, SystemTime)>; 2], Option<u64>);
 
 /// A book as read.
 struct Read {
-    findings: Findings,
+    findings: Arc<Findings>,
     house: Vec<Dossier>,
     masked: Masked,
 }
 
 impl Live {
     /// All findings.
-    pub(super) async fn exposures(&self) -> Result<Findings, CountsError> {
-        Ok(self.read().await?.findings.clone())
+    pub(super) async fn exposures(&self) -> Result<Arc<Findings>, CountsError> {
+        Ok(Arc::clone(&self.read().await?.findings))
     }
 
     /// All findings in a form.
@@ -98,11 +98,11 @@ impl Live {
         let exposures: Result<Vec<Exposure>, serde_json::Error> =
             house.iter().map(|dossier| self.shown(dossier)).collect();
         Ok(Read {
-            findings: Findings {
+            findings: Arc::new(Findings {
                 as_of,
                 exposures: exposures?,
                 silent: silent.into_iter().map(row).collect(),
-            },
+            }),
             masked: Masked::new(&portfolio, &ledger, day, &combine),
             house,
         })

@@ -422,7 +422,7 @@ impl Counts for Live {
         Box::pin(self.why(release))
     }
 
-    fn findings(&self) -> Answer<'_, Findings> {
+    fn findings(&self) -> Answer<'_, Arc<Findings>> {
         Box::pin(self.exposures())
     }
 

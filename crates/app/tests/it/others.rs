@@ -1,7 +1,8 @@
 //! What programs of others make of what we write: the lake by delta-rs, polars and `DuckDB`,
-//! findings by the validator of STIX, views by pandas and `SQLAlchemy`.
+//! findings by the validator of STIX, views by pandas, `SQLAlchemy` and R, the interface by
+//! Schemathesis.
 //!
-//! They are those of `xtask/python.txt`; without them these tests say that they were skipped.
+//! They are those of `xtask/python.txt` and of `xtask/src/tools.rs`; without them these tests say that they were skipped.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,9 +15,15 @@ use crate::whole_way::filled;
 fn python(modules: &str, code: &str, arguments: &[&str]) -> Option<String> {
     // `cargo xtask test` installs them beside our program.
     let installed = Path::new(env!("CARGO_BIN_EXE_tidegauge")).join("../../python");
+    // Some of them leave files where they run.
+    let folder = tempfile::TempDir::new().unwrap();
     let run = |code: &str| {
         let mut command = Command::new("python3");
-        command.env("PYTHONPATH", &installed).args(["-c", code]).args(arguments);
+        command
+            .current_dir(folder.path())
+            .env("PYTHONPATH", &installed)
+            .args(["-c", code])
+            .args(arguments);
         command.output()
     };
     if !run(&format!("import {modules}")).is_ok_and(|o| o.status.success()) {
@@ -25,7 +32,8 @@ fn python(modules: &str, code: &str, arguments: &[&str]) -> Option<String> {
     }
     let output = run(code).unwrap();
     let words = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{words}");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}\n{words}");
     Some(String::from_utf8(output.stdout).unwrap())
 }
 
@@ -142,4 +150,63 @@ with engine.connect() as connection:
     assert!(lines[1].contains("do not add up over months"), "{told}");
     assert_eq!(lines[2], "DATE First day of the month, UTC.");
     assert_ne!(lines[3], "0");
+}
+
+#[test]
+fn the_guide_s_example_in_r_reads_a_view() {
+    if !Path::new("/usr/bin/Rscript").exists() {
+        eprintln!("SKIPPED: no Rscript here (r-base-core)");
+        return;
+    }
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../docs/how-to/read-from-other-programs.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let example = guide.split("```r\n").nth(1).unwrap().split("```").next().unwrap();
+    let house = filled();
+    let served = Served::start(&house, &[]);
+    let example = example.replace("127.0.0.1:8080", &served.address);
+    let output = Command::new("Rscript").args(["-e", &example]).output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words}");
+    let told = String::from_utf8(output.stdout).unwrap();
+    // As the same view in another form has it: 42 organisations of April.
+    let april = told.lines().find(|line| line.contains("2024-04")).unwrap();
+    assert_eq!(april.split_whitespace().nth(2), Some("42"), "{told}");
+}
+
+/// Questions that another program makes up of the document of the interface: none fails, and
+/// every answer has the status, the type and the shape that the document says.
+#[test]
+fn the_interface_is_what_its_document_says_to_schemathesis() {
+    let house = filled();
+    let portfolio = house.file(
+        "ours.csv",
+        "name,prefixes,tier\nAcme,198.18.3.0/24,1\nOwn,198.18.4.0/24,\n",
+    );
+    house.done(&["exposure", "--portfolio", &portfolio]);
+    house.done(&["report", "--out", "out"]);
+    let served = Served::start(
+        &house,
+        &["--internal", "--rate", "0", "--portfolio", &portfolio],
+    );
+    let code = r#"
+import sys
+from schemathesis.cli import schemathesis
+checks = [
+    "not_a_server_error", "status_code_conformance", "content_type_conformance",
+    "response_schema_conformance",
+]
+schemathesis([
+    "run", f"http://{sys.argv[1]}/api/v1/openapi.json", "--no-color", "--max-examples", "10",
+    "--checks", ",".join(checks), "--generation-deterministic",
+    "--phases", "examples,coverage,fuzzing", "--request-timeout", "60",
+])
+"#;
+    let Some(told) = python("schemathesis.cli", code, &[&served.address]) else {
+        return;
+    };
+    let passed = told.lines().find(|line| line.contains("generated,")).unwrap();
+    assert!(passed.ends_with("passed"), "{told}");
+    let cases: u64 = passed.trim().split(' ').next().unwrap().parse().unwrap();
+    assert!(cases > 500, "{told}");
 }

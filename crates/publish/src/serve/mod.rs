@@ -108,7 +108,7 @@ pub trait Counts: Send + Sync {
     }
 
     /// What is known of the assets and suppliers of the operator, who alone may see it.
-    fn findings(&self) -> Answer<'_, Findings> {
+    fn findings(&self) -> Answer<'_, Arc<Findings>> {
         Box::pin(std::future::ready(Err(CountsError::Internal)))
     }
 

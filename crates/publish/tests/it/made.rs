@@ -3,6 +3,7 @@
 
 use std::future::{Future, ready};
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tidegauge_model::count::{Dimension, Query, Release};
 use tidegauge_model::estimate::ReleasedEstimate;
@@ -190,11 +191,11 @@ impl Counts for Made {
         }))
     }
 
-    fn findings(&self) -> Answer<'_, Findings> {
+    fn findings(&self) -> Answer<'_, Arc<Findings>> {
         Box::pin(ready(if self.public {
             Err(CountsError::Internal)
         } else {
-            Ok(findings())
+            Ok(Arc::new(findings()))
         }))
     }
 
