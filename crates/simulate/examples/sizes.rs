@@ -6,7 +6,8 @@
 //!
 //! Words: how many worlds, and their share of the full size. Each is drawn by the code that
 //! writes worlds and asked by the code that `tidegauge assess` uses, with the real dates of all
-//! acts. With `--write` the table goes into `docs/explanation/validation.md`.
+//! acts. With `--write` the table goes into `docs/explanation/validation.md`; with `--tell` each
+//! rejection is told.
 //!
 //! **Invariant:** seeds are the first of their range, every p-value of every world is in the
 //! sums, and what a test refuses is told beside them.
@@ -32,6 +33,7 @@ type Failure = Box<dyn std::error::Error>;
 fn main() -> Result<(), Failure> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let write = words.iter().any(|w| w == "--write");
+    let tell = words.iter().any(|w| w == "--tell");
     let plain: Vec<&String> = words.iter().filter(|w| !w.starts_with("--")).collect();
     let count: u64 = plain.first().map_or(Ok(100), |w| w.parse())?;
     let share: f64 = plain.get(1).map_or(Ok(0.1), |w| w.parse())?;
@@ -42,7 +44,11 @@ fn main() -> Result<(), Failure> {
     let replicates = Replicates::new(&params)?;
     let mut sums = Sums::default();
     for seed in SEED_FIRST..SEED_FIRST + count {
-        sums.add(&found(&replicates.draw(seed)?, policy, &acts)?);
+        let found = found(&replicates.draw(seed)?, policy, &acts)?;
+        if tell {
+            rejected(seed, &found);
+        }
+        sums.add(&found);
     }
     let table = format!(
         "{count} worlds E at {share} of full size, seeds from {SEED_FIRST}.\n\n{}",
@@ -58,6 +64,30 @@ fn main() -> Result<(), Failure> {
         std::fs::write(&docs, format!("{head}{BEGIN}{table}{END}{tail}"))?;
     }
     Ok(())
+}
+
+/// Tells what was rejected in a world.
+#[expect(clippy::print_stderr, reason = "it is asked for")]
+fn rejected(seed: u64, found: &Assessment) {
+    for (section, readings) in sections(found) {
+        for r in readings.iter().filter(|r| r.p.is_some_and(|p| p < LEVEL)) {
+            let (value, low, high, p) = (r.value, r.low, r.high, r.p);
+            eprintln!(
+                "{seed} {section}: {} of {}: {value:?} ({low:?} to {high:?}), p {p:?}, {} {}",
+                r.what, r.of, r.n, r.counted
+            );
+        }
+    }
+}
+
+/// Where tests stand.
+fn sections(found: &Assessment) -> [(&'static str, &[Reading]); 4] {
+    [
+        ("survival", &found.survival),
+        ("hazard", &found.hazard),
+        ("series", &found.series),
+        ("comparison", &found.comparison),
+    ]
 }
 
 #[expect(clippy::print_stdout, reason = "a table is what it is run for")]
@@ -120,13 +150,7 @@ struct Sums(BTreeMap<(&'static str, String, String), [u64; 4]>);
 
 impl Sums {
     fn add(&mut self, found: &Assessment) {
-        let sections: [(&str, &[Reading]); 4] = [
-            ("survival", &found.survival),
-            ("hazard", &found.hazard),
-            ("series", &found.series),
-            ("comparison", &found.comparison),
-        ];
-        for (section, readings) in sections {
+        for (section, readings) in sections(found) {
             for reading in readings {
                 let key = (section, reading.what.clone(), reading.of.clone());
                 let [tested, rejected, able, refused] = self.0.entry(key).or_default();

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ALL, GROUP_MIN, Grounds, REST, Reading, Refused, Sight};
+use super::{ALL, GROUP_MIN, Grounds, REMOVALS_MIN, REST, Reading, Refused, Sight};
 use crate::interval::wilson;
 use crate::regression::count;
 use crate::survival::Followed;
@@ -166,6 +166,12 @@ impl Cohort<'_> {
         }
     }
 
+    fn removals_needed() -> Refused {
+        let words =
+            format!("fewer than {REMOVALS_MIN} left, or would have been expected to");
+        Refused::by("removals-needed", words)
+    }
+
     fn not_followed() -> Refused {
         Refused::by(
             "at-risk-needed",
@@ -256,6 +262,9 @@ impl Cohort<'_> {
             if let Err(refused) = self.enough(of().count(), left) {
                 return reading.refuse(refused);
             }
+            if left < REMOVALS_MIN {
+                return reading.refuse(Self::removals_needed());
+            }
         }
         if families.len() < FAMILIES_MIN {
             let words = format!(
@@ -267,6 +276,9 @@ impl Cohort<'_> {
         match log_rank_clustered(&followed, &groups, &strata, &clusters, 0.0) {
             Ok(found) => {
                 let (observed, expected) = found.events[0];
+                if expected < count(REMOVALS_MIN) {
+                    return reading.refuse(Self::removals_needed());
+                }
                 let value = (expected > 0.0).then(|| observed / expected);
                 Reading { value, p: Some(found.p), ..reading }
             }

@@ -47,6 +47,12 @@ use crate::{Active, Windows};
 /// Organisations below which a group has no estimate, whoever reads it.
 pub const GROUP_MIN: usize = 10;
 
+/// Removals of a group, on each side of what is contrasted, below which a contrast has no
+/// error that could be trusted: with fewer the logarithm of a ratio is not normal, with none
+/// there is no ratio, and errors over families come out far too small. Picked by hand; `sizes`
+/// of `simulate` holds the tests to it in worlds where no act does anything.
+const REMOVALS_MIN: usize = 5;
+
 /// The whole.
 const ALL: &str = "all";
 /// Every organisation outside the addressee's country.

@@ -5,8 +5,9 @@
 //! what happened to everybody in a week is no effect of an act.
 //!
 //! **Invariant:** an act gets a ratio only if a cohort is followed for [`GAP`] weeks before
-//! it and after it, if no other act on that country begins within [`GAP`] weeks ahead, and
-//! if others are left to compare with; otherwise the rule is told. Fits are bounded: one
+//! it and after it, if no other act on that country begins within [`GAP`] weeks ahead, if
+//! others are left to compare with, and if [`REMOVALS_MIN`] left before it and after it;
+//! otherwise the rule is told. Fits are bounded: one
 //! for all acts and one for each that has to be taken out, one placebo in time, and
 //! [`PLACEBOS`] in space.
 
@@ -16,7 +17,7 @@ use tidegauge_model::policy::PolicyEvent;
 use tidegauge_model::{Country, Day, DayRange, SectorId};
 
 use super::scope::{self, Group};
-use super::{ALL, GROUP_MIN, Grounds, Reading, Refused};
+use super::{ALL, GROUP_MIN, Grounds, REMOVALS_MIN, Reading, Refused};
 use crate::interval::as_f64;
 use crate::regression::{Coefficient, RegressionError, count};
 use crate::survival::SurvivalRefused;
@@ -305,8 +306,65 @@ impl<'a> Cohort<'a> {
         Ok(())
     }
 
+    /// Fails unless enough members left in these weeks.
+    fn removals(
+        &self,
+        member: impl Fn(usize) -> bool,
+        weeks: std::ops::Range<u32>,
+    ) -> Result<(), Refused> {
+        let left = self.spells.iter().enumerate().filter(|(i, spell)| {
+            spell.event && weeks.contains(&spell.last) && member(*i)
+        });
+        if left.count() >= REMOVALS_MIN {
+            return Ok(());
+        }
+        let until = match weeks.end {
+            u32::MAX => "the end".to_owned(),
+            end => format!("before week {end}"),
+        };
+        let words = format!(
+            "fewer than {REMOVALS_MIN} left from week {} to {until} of those followed",
+            weeks.start
+        );
+        Err(Refused::by("removals-needed", words))
+    }
+
+    /// Takes out the terms on whose groups too little happened before or after.
+    fn take_out_quiet(&self, steps: &mut Steps) {
+        while let Some((quiet, refused)) = self.quiet(steps) {
+            let step = steps.kept.remove(quiet);
+            let reading = Reading::of(RATIO, step.name(), "ratio");
+            steps.refused.push(reading.refuse(refused));
+        }
+        let own = steps.kept.iter().find(|s| s.is_of(self.grounds.addressed()));
+        let Some(from) = own.map(|step| step.week) else { return };
+        let halves = [1..from, from..u32::MAX];
+        let few =
+            halves.into_iter().find_map(|w| self.removals(|i| self.linked[i], w).err());
+        steps.unlinked = steps.unlinked.take().or(few);
+    }
+
+    /// A step before or after which too few of its group left, and the rule.
+    fn quiet(&self, steps: &Steps) -> Option<(usize, Refused)> {
+        let of_group = |group: &Group| {
+            let own = steps.kept.iter().enumerate().filter(|(_, s)| s.group == *group);
+            let own: Vec<(usize, u32)> = own.map(|(at, s)| (at, s.week)).collect();
+            let begins = std::iter::once(1).chain(own.iter().map(|(_, week)| *week));
+            let ends = own.iter().map(|(_, week)| *week).chain([u32::MAX]);
+            let weeks: Vec<_> =
+                begins.zip(ends).map(|(begin, end)| begin..end).collect();
+            weeks.into_iter().enumerate().find_map(|(period, weeks)| {
+                let refused = self.removals(|i| self.is_in(group, i), weeks).err()?;
+                let (step, _) = own.get(period.saturating_sub(1))?;
+                Some((*step, refused))
+            })
+        };
+        steps.groups().iter().find_map(of_group)
+    }
+
     /// The fit of all terms; a term without a finite estimate is taken out by name.
     fn fit(&self, steps: &mut Steps) -> Result<Hazard, Refused> {
+        self.take_out_quiet(steps);
         loop {
             if steps.kept.is_empty() {
                 return Err(Refused::by(
@@ -463,7 +521,7 @@ impl<'a> Cohort<'a> {
         let is = |i: usize| self.countries[i] == Some(country);
         match self.contrast(is, |_| true, before / 2 + 1, Some(before)) {
             Ok(found) => reading.coefficient(&found, true),
-            Err(error) => reading.refuse(Refused::of(error)),
+            Err(refused) => reading.refuse(refused),
         }
     }
 
@@ -488,22 +546,22 @@ impl<'a> Cohort<'a> {
             .collect();
         others.sort_by(|a, b| b.cmp(a));
         others.truncate(PLACEBOS);
-        let statistic = |of: Country| {
+        let statistic = |of: Country| -> Result<f64, Refused> {
             let member = |i: usize| self.countries[i] == Some(of);
             let counts = |i: usize| {
                 self.countries[i].is_none_or(|c| c == of || !touched.contains(&c))
             };
-            let found = self.contrast(member, counts, first.week, None);
-            found
-                .map(|c| (c.value / c.standard_error).abs())
-                .ok()
-                .filter(|z| z.is_finite())
+            let found = self.contrast(member, counts, first.week, None)?;
+            let z = (found.value / found.standard_error).abs();
+            let odd = || Refused::by("separation", "the act has no ratio");
+            Some(z).filter(|z| z.is_finite()).ok_or_else(odd)
         };
         let ranked: Vec<f64> =
-            others.iter().filter_map(|(_, c)| statistic(*c)).collect();
+            others.iter().filter_map(|(_, c)| statistic(*c).ok()).collect();
         let reading = reading.on(ranked.len() + 1, "countries");
-        let Some(own) = statistic(country) else {
-            return reading.refuse(Refused::by("separation", "the act has no ratio"));
+        let own = match statistic(country) {
+            Ok(own) => own,
+            Err(refused) => return reading.refuse(refused),
         };
         if ranked.is_empty() {
             return reading.refuse(Refused::by(
@@ -524,7 +582,11 @@ impl<'a> Cohort<'a> {
         counts: impl Fn(usize) -> bool,
         from: u32,
         last: Option<u32>,
-    ) -> Result<Coefficient, SurvivalRefused> {
+    ) -> Result<Coefficient, Refused> {
+        let end = last.map_or(u32::MAX, |last| last + 1);
+        for weeks in [1..from, from..end] {
+            self.removals(|i| member(i) && counts(i), weeks)?;
+        }
         let mut spells = Vec::new();
         let mut is = Vec::new();
         for (i, spell) in self.spells.iter().enumerate().filter(|(i, _)| counts(*i)) {
@@ -540,8 +602,9 @@ impl<'a> Cohort<'a> {
                 Box::new(|i: usize, week| indicator(is[i] && week >= from)),
             ),
         ];
-        let found = hazard_of(&spells, &terms)?;
-        coefficient(&found, "step").cloned().ok_or(SurvivalRefused::NoEvent)
+        let found = hazard_of(&spells, &terms).map_err(Refused::of)?;
+        let absent = || Refused::of(SurvivalRefused::NoEvent);
+        coefficient(&found, "step").cloned().ok_or_else(absent)
     }
 }
 

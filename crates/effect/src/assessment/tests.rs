@@ -395,12 +395,28 @@ fn those_who_can_hardly_be_followed_have_no_curve_but_may_have_a_figure() {
     assert!(said.contains("US: cannot be told: followed-too-short"), "{said}");
 }
 
+/// A handful of removals on one side, or none, makes no ratio: its interval would be far too
+/// short, and a test on it would find an act in worlds without one.
+#[test]
+fn where_hardly_anybody_leaves_nothing_is_found() {
+    let acts = [act("ban", "US", Some("2024-06-20"), Some("2024-09-29"))];
+    for seed in 1..=8 {
+        let few = [0.0004; 2];
+        let world = vec![("US", 250, few), ("DE", 900, few), ("FR", 900, few)];
+        let found = ask(&Drawn { seed, ..Drawn::new(world) }.panel(), &acts);
+        for of in found.hazard.iter().chain(&found.survival) {
+            assert!(of.p.is_none_or(|p| p > 1e-3), "{seed}: {of:?}");
+        }
+        assert_eq!(found.rule(periods::RATIO, "US"), "removals-needed", "{seed}");
+    }
+}
+
 #[test]
 fn a_hazard_without_an_event_on_one_side_is_refused_not_infinite() {
     let world = vec![("US", 60, [0.0, 0.0]), ("DE", 200, [0.02, 0.02])];
     let found =
         ask(&Drawn::new(world).panel(), &[act("ban", "US", Some("2024-06-20"), None)]);
-    assert_eq!(found.rule(periods::RATIO, "US"), "separation");
+    assert_eq!(found.rule(periods::RATIO, "US"), "removals-needed");
     assert_eq!(found.rule(lasting::HALF_LIFE, "US"), "events-needed");
     assert_eq!(found.rule(lasting::HALF_LIFE, "rest"), "not-reached");
 }
