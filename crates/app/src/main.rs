@@ -23,6 +23,7 @@ mod reference;
 mod sending;
 mod settings;
 mod source;
+mod stopped;
 mod targets;
 mod verb;
 

@@ -13,6 +13,7 @@ use anyhow::{Context, bail};
 use lettre::address::{Address, Envelope};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use tidegauge_exposure::alert::rules::{
     Channel, MailServer, MailTls, Rules, To, url_mistake,
@@ -39,10 +40,11 @@ enum Sender {
     Relay(Box<Relay>),
 }
 
-/// A server that takes mail, and whom it is from and for.
+/// A server that takes mail, and whom it is from and for: each gets a mail of their own, so that
+/// one who is gone keeps it from nobody.
 struct Relay {
     server: AsyncSmtpTransport<Tokio1Executor>,
-    envelope: Envelope,
+    envelopes: Vec<Envelope>,
 }
 
 impl Senders {
@@ -189,23 +191,50 @@ impl Relay {
             let (name, password) = (name.to_owned(), password.to_owned());
             builder = builder.credentials(Credentials::new(name, password));
         }
-        let to: Result<Vec<Address>, _> = to.iter().map(|to| to.parse()).collect();
-        let envelope = Envelope::new(Some(from.parse()?), to?)?;
-        Ok(Self { server: builder.build(), envelope })
+        let from: Address = from.parse()?;
+        let envelope = |to: &String| -> anyhow::Result<Envelope> {
+            Ok(Envelope::new(Some(from.clone()), vec![to.parse()?])?)
+        };
+        let envelopes: anyhow::Result<Vec<Envelope>> =
+            to.iter().map(envelope).collect();
+        let builder = builder.hello_name(ClientId::Domain(from.domain().to_owned()));
+        Ok(Self { server: builder.build(), envelopes: envelopes? })
     }
 
-    /// What the server refuses for good is not tried again.
+    /// To each recipient. It failed, and is tried again under the same id, if anybody's may yet
+    /// come through; it was refused if it was for all.
     async fn send(&self, message: &Message) -> anyhow::Result<Outcome> {
-        let sent = self.server.send_raw(&self.envelope, message.body.as_bytes()).await;
-        match sent {
-            Ok(_) => Ok(Outcome::Sent),
-            Err(error) if error.is_permanent() => {
-                tracing::warn!("{}: {}: {error}", message.channel, message.title);
-                Ok(Outcome::Refused)
-            }
-            Err(error) => Err(error.into()),
+        let (mut sent, mut failed) = (false, false);
+        for envelope in &self.envelopes {
+            let sending = self.server.send_raw(envelope, message.body.as_bytes());
+            let why = match tokio::time::timeout(TIMEOUT, sending).await {
+                Ok(Ok(_)) => {
+                    sent = true;
+                    continue;
+                }
+                Ok(Err(error)) => {
+                    failed |= !error.is_permanent() || is_of_login(&error);
+                    error.to_string()
+                }
+                Err(_) => {
+                    failed = true;
+                    format!("no answer in {} s", TIMEOUT.as_secs())
+                }
+            };
+            tracing::warn!("{}: {}: {why}", message.channel, message.title);
         }
+        Ok(match (failed, sent) {
+            (true, _) => Outcome::Failed,
+            (false, true) => Outcome::Sent,
+            (false, false) => Outcome::Refused,
+        })
     }
+}
+
+/// Whether a server refused the login, which the operator can mend (RFC 4954, 6).
+fn is_of_login(error: &lettre::transport::smtp::Error) -> bool {
+    let code = error.status().map(|code| code.to_string());
+    code.is_some_and(|code| ["530", "534", "535", "538"].contains(&code.as_str()))
 }
 
 /// A datagram a line. Nothing says whether it came.

@@ -5,6 +5,8 @@
 //! pages alone. A row of the portfolio without a finding is listed too, with the reason: that
 //! nothing was seen is not that nothing is there.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use tidegauge_model::finding::{Finding, FindingState};
 use tidegauge_model::{Asn, Day, OrgId, Prefix, VantageId};
@@ -15,10 +17,10 @@ pub struct Findings {
     /// The day of which they are told; `None` if there are none yet.
     pub as_of: Option<Day>,
     /// Findings, by name of the row and product.
-    pub exposures: Vec<Exposure>,
+    pub exposures: Arc<[Exposure]>,
     /// Rows of which nothing was ever seen, with the state that says why; a row once, for all
     /// products.
-    pub silent: Vec<Silent>,
+    pub silent: Arc<[Silent]>,
 }
 
 /// A row of the portfolio of which nothing was ever seen.
@@ -30,6 +32,9 @@ pub struct Silent {
     pub kind: String,
     /// Not seen, not visible or not checkable.
     pub state: FindingState,
+    /// Whether the portfolio has networks or sites of it: what was looked at is known by those
+    /// alone.
+    pub placed: bool,
 }
 
 /// One finding with all its evidence.

@@ -65,6 +65,50 @@ impl Shown {
     }
 }
 
+/// What everybody may see of a release: of cells that today's rule hides nothing, since with
+/// what is shown of others today, what was shown of them then would tell of the hidden ones.
+/// Without a release of today nothing tells which those are, and no cell is shown.
+pub(crate) fn masked<'a>(
+    cells: Vec<Beside<'a>>,
+    compared: bool,
+    internal: bool,
+) -> Vec<Beside<'a>> {
+    let mask = |cell: Beside<'a>| {
+        let hidden = !compared || cell.today == Shown::Suppressed;
+        match (internal, cell.then) {
+            (false, Shown::Counts(_)) if hidden => {
+                Beside { then: Shown::Suppressed, ..cell }
+            }
+            _ => cell,
+        }
+    };
+    cells.into_iter().map(mask).collect()
+}
+
+/// A figure of a cell.
+pub struct Unit {
+    /// Its column.
+    pub column: &'static str,
+    /// Its name for readers.
+    pub name: &'static str,
+    /// The figure.
+    pub of: fn(&Counts) -> u64,
+}
+
+/// What is compared of a cell, then and today.
+pub const UNITS: [Unit; 6] = [
+    Unit {
+        column: "organisations_active",
+        name: "active organisations",
+        of: |c| c.organisations_active,
+    },
+    Unit { column: "organisations", name: "organisations", of: |c| c.organisations },
+    Unit { column: "addresses_v4", name: "IPv4 addresses", of: |c| c.addresses_v4 },
+    Unit { column: "networks_v6", name: "IPv6 networks", of: |c| c.networks_v6 },
+    Unit { column: "address_days", name: "address-days", of: |c| c.address_days },
+    Unit { column: "contacts", name: "contacts", of: |c| c.contacts },
+];
+
 /// The cells of both, each once: those of then in their order, then those that are new; if they
 /// are no points in time, those with most active organisations then come first.
 pub(crate) fn beside<'a>(then: &'a Release, today: &'a Release) -> Vec<Beside<'a>> {

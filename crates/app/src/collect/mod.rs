@@ -35,6 +35,7 @@ use tidegauge_store::Lake;
 pub(crate) use self::listen::Listen;
 use self::metrics::Metrics;
 use self::state::Journal;
+use crate::stopped::stopped;
 
 /// Batches of datagrams or records that wait for the decoder, of all sockets together. A
 /// batch of datagrams of usual size holds little more than [`udp::BATCH_BYTES_MAX`]: 128 MiB
@@ -203,19 +204,4 @@ fn start(
         .name(name.to_owned())
         .spawn(work)
         .with_context(|| format!("starting the thread `{name}`"))
-}
-
-/// From now on, catches SIGTERM and SIGINT; what is returned waits for one.
-fn stopped() -> anyhow::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate =
-        signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
-    let mut interrupt =
-        signal(SignalKind::interrupt()).context("waiting for SIGINT")?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }

@@ -13,10 +13,8 @@ use tidegauge_exposure::dossier::Audience;
 use tidegauge_exposure::fact::{Quiet, Said as SaidFact};
 use tidegauge_exposure::life::Move as Step;
 use tidegauge_exposure::out::letter::Masked;
-use tidegauge_exposure::portfolio::Kind;
-use tidegauge_exposure::{Dossier, dossier, dossiers};
+use tidegauge_exposure::{Dossier, Portfolio, dossier, dossiers};
 use tidegauge_model::Day;
-use tidegauge_model::finding::FindingState;
 use tidegauge_publish::finding::{
     About, Export, Exposure, Findings, Move, QuietWeek, Said, Sight, Silent,
 };
@@ -24,8 +22,8 @@ use tidegauge_publish::serve::CountsError;
 use tokio::sync::Mutex;
 
 use super::{Live, failed};
-use crate::journal;
 use crate::verb::exposure;
+use crate::{clock, journal};
 
 /// Where findings come from.
 #[derive(Clone, Debug)]
@@ -38,74 +36,89 @@ pub(crate) struct Book {
     pub(crate) sender: String,
 }
 
-/// What was read of a book, and of which files.
+/// What was read of a book: of these files, and of this version of the lake.
 #[derive(Default)]
-pub(super) struct Shelf(Mutex<Option<(Stamp, Arc<Read>)>>);
+pub(super) struct Shelf(Mutex<Shelved>);
 
-/// By what a file is told from what it was; and the version of the lake.
-type Stamp = ([Option<(u64, SystemTime)>; 2], Option<u64>);
+#[derive(Default)]
+struct Shelved {
+    read: Option<(Stamp, Arc<Read>)>,
+    /// Rows without a finding depend on what was looked at, too.
+    silent: Option<(Stamp, Option<u64>, Arc<[Silent]>)>,
+}
+
+/// By what files are told from what they were.
+type Stamp = [Option<(u64, SystemTime)>; 2];
 
 /// A book as read.
 struct Read {
-    findings: Arc<Findings>,
+    as_of: Option<Day>,
+    portfolio: Portfolio,
     house: Vec<Dossier>,
     masked: Masked,
+    exposures: Arc<[Exposure]>,
 }
 
 impl Live {
     /// All findings.
     pub(super) async fn exposures(&self) -> Result<Arc<Findings>, CountsError> {
-        Ok(Arc::clone(&self.read().await?.findings))
+        let (stamp, read) = self.read().await?;
+        let version = self.newest().await;
+        let mut shelf = self.shelf.0.lock().await;
+        let same = |of: &&(Stamp, Option<u64>, Arc<[Silent]>)| {
+            (of.0, of.1) == (stamp, version)
+        };
+        let silent = match shelf.silent.as_ref().filter(same) {
+            Some((_, _, silent)) => Arc::clone(silent),
+            None => {
+                let found =
+                    exposure::silent(&self.opened, &read.portfolio, &read.house).await;
+                let silent: Arc<[Silent]> = found.map_err(failed)?.into();
+                shelf.silent = Some((stamp, version, Arc::clone(&silent)));
+                silent
+            }
+        };
+        let exposures = Arc::clone(&read.exposures);
+        Ok(Arc::new(Findings { as_of: read.as_of, exposures, silent }))
     }
 
     /// All findings in a form.
     pub(super) async fn exported(&self, form: Export) -> Result<String, CountsError> {
-        let read = self.read().await?;
+        let (_, read) = self.read().await?;
         let sender = self.book.as_ref().map_or("", |book| book.sender.as_str());
         exposure::write::text(form, &read.house, &read.masked, sender).map_err(failed)
     }
 
-    async fn read(&self) -> Result<Arc<Read>, CountsError> {
+    async fn read(&self) -> Result<(Stamp, Arc<Read>), CountsError> {
         self.operator_only()?;
         let book = self.book.as_ref().ok_or_else(|| CountsError::Refused {
             asked: "exposure without a portfolio".to_owned(),
             hint: "the operator names one: `tidegauge serve --portfolio FILE`"
                 .to_owned(),
         })?;
-        let stamp =
-            ([stamp(&book.portfolio), stamp(&book.ledger)], self.newest().await);
+        let stamp = [stamp(&book.portfolio), stamp(&book.ledger)];
         let mut shelf = self.shelf.0.lock().await;
-        if let Some((_, read)) = shelf.as_ref().filter(|(of, _)| *of == stamp) {
-            return Ok(Arc::clone(read));
+        if let Some((_, read)) = shelf.read.as_ref().filter(|(of, _)| *of == stamp) {
+            return Ok((stamp, Arc::clone(read)));
         }
-        let read = Arc::new(self.opened_book(book).await.map_err(failed)?);
-        *shelf = Some((stamp, Arc::clone(&read)));
-        Ok(read)
+        // A large ledger takes seconds, in which others are answered.
+        let read = tokio::task::block_in_place(|| self.open_book(book));
+        let read = Arc::new(read.map_err(failed)?);
+        shelf.read = Some((stamp, Arc::clone(&read)));
+        Ok((stamp, read))
     }
 
-    async fn opened_book(&self, book: &Book) -> anyhow::Result<Read> {
+    fn open_book(&self, book: &Book) -> anyhow::Result<Read> {
         let portfolio = exposure::portfolio(&book.portfolio)?;
         let ledger = journal::read_ledger(&book.ledger)?;
         let as_of = ledger.as_of();
-        let day = as_of.unwrap_or(Day(0));
+        let day = as_of.unwrap_or_else(clock::today);
         let combine = exposure::combine;
         let house = dossiers(&portfolio, &ledger, day, Audience::House, &combine);
-        let silent = exposure::silent(&self.opened, &portfolio, &house).await?;
-        let row = |(subject, kind, state): (String, Kind, FindingState)| {
-            let kind = kind.as_str().to_owned();
-            Silent { subject, kind, state }
-        };
-        let exposures: Result<Vec<Exposure>, serde_json::Error> =
+        let masked = Masked::new(&portfolio, &ledger, day, &combine);
+        let exposures: Result<Arc<[Exposure]>, serde_json::Error> =
             house.iter().map(|dossier| self.shown(dossier)).collect();
-        Ok(Read {
-            findings: Arc::new(Findings {
-                as_of,
-                exposures: exposures?,
-                silent: silent.into_iter().map(row).collect(),
-            }),
-            masked: Masked::new(&portfolio, &ledger, day, &combine),
-            house,
-        })
+        Ok(Read { as_of, portfolio, house, masked, exposures: exposures? })
     }
 
     fn shown(&self, dossier: &Dossier) -> Result<Exposure, serde_json::Error> {

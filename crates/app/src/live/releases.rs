@@ -31,7 +31,7 @@ impl Live {
             hint: "all are at /releases".to_owned(),
         })?;
         let asked = releases::Asked { internal: is_internal(one), all: false };
-        let rows = releases::compared(one, asked, &self.settings).await;
+        let rows = releases::compared(one, asked, &self.opened, &self.settings).await;
         let rows = rows.map_err(failed)?;
         let mut moved = Table::new(rows.columns);
         for row in &rows.rows {

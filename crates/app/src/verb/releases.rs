@@ -12,6 +12,7 @@ use tidegauge_census::Counter;
 use tidegauge_census::disclosure::{Internal, Public};
 use tidegauge_model::Gap;
 use tidegauge_model::count::{Counts, Query, Release, ReleasedCell};
+use tidegauge_publish::publication::{UNITS, Unit};
 use tidegauge_store::Published;
 
 use crate::opened::Opened;
@@ -31,7 +32,9 @@ pub(crate) async fn run(
         args::Releases::Show { id } => shown(find(&kept, id)?),
         args::Releases::Compare(asked) => {
             let how = Asked { internal: asked.internal, all: asked.all };
-            compared(find(&kept, &asked.id)?, how, settings).await?
+            let published = find(&kept, &asked.id)?;
+            let now = Opened::open(settings, map(published)).await?;
+            compared(published, how, &now, settings).await?
         }
     };
     rows.print(settings.format)?;
@@ -96,10 +99,11 @@ pub(crate) struct Asked {
 pub(crate) async fn compared(
     published: &Published,
     asked: Asked,
+    now: &Opened,
     settings: &Settings,
 ) -> anyhow::Result<Rows> {
     let query = published.release.query();
-    let steps = steps(published, asked.internal, settings).await?;
+    let steps = steps(published, asked.internal, now, settings).await?;
     let mut keys: BTreeSet<&Vec<Option<String>>> = BTreeSet::new();
     keys.extend(steps.iter().flat_map(|step| &step.cells).flat_map(BTreeMap::keys));
     let hidden = |row: &&ReleasedCell| row.counts.is_none();
@@ -113,7 +117,7 @@ pub(crate) async fn compared(
     let mut moved = vec![0u64; steps.len()];
     let (mut figures, mut others) = (0, 0);
     for key in keys {
-        for (unit, of) in UNITS {
+        for Unit { column: unit, of, .. } in &UNITS {
             let values: Vec<Value> =
                 steps.iter().map(|step| step.value(key, *of)).collect();
             figures += 1;
@@ -145,21 +149,8 @@ pub(crate) async fn compared(
     Ok(rows)
 }
 
-/// Which count of a cell.
-type Unit = fn(&Counts) -> u64;
-
-/// What is compared of a cell.
-const UNITS: &[(&str, Unit)] = &[
-    ("organisations", |c| c.organisations),
-    ("organisations_active", |c| c.organisations_active),
-    ("addresses_v4", |c| c.addresses_v4),
-    ("networks_v6", |c| c.networks_v6),
-    ("address_days", |c| c.address_days),
-    ("contacts", |c| c.contacts),
-];
-
 impl Step {
-    fn value(&self, key: &[Option<String>], of: Unit) -> Value {
+    fn value(&self, key: &[Option<String>], of: fn(&Counts) -> u64) -> Value {
         match self.cells.as_ref().map(|cells| cells.get(key)) {
             None => Value::Unknown,
             Some(None) => Value::Int(0),
@@ -169,21 +160,22 @@ impl Step {
     }
 }
 
+/// The map that a release was counted on, but for what was not known yet.
+fn map(published: &Published) -> args::MapRules {
+    let known = published.release.query().known;
+    args::MapRules { known, gap: Gap::Carry, before_first: Gap::Carry }
+}
+
 /// What was published, and the same question asked again with one thing after the other as
 /// it is today.
 async fn steps(
     published: &Published,
     internal: bool,
+    now: &Opened,
     settings: &Settings,
 ) -> anyhow::Result<Vec<Step>> {
     let query = published.release.query();
-    let map = args::MapRules {
-        known: query.known,
-        gap: Gap::Carry,
-        before_first: Gap::Carry,
-    };
-    let now = Opened::open(settings, map).await?;
-    let past = past(published, map, &now, settings).await;
+    let past = past(published, map(published), now, settings).await;
     let [same, catalog, holders] = match past {
         Ok(counters) => counters.map(Some),
         Err(error) => {
@@ -201,7 +193,7 @@ async fn steps(
         ("recounted", "the program or its settings", same),
         ("with_catalog", "the catalog", catalog),
         ("with_holders", "who held the addresses", holders),
-        ("today", "telemetry that came later", Some(now.counter)),
+        ("today", "telemetry that came later", Some(now.counter.clone())),
     ];
     let mut steps = vec![published];
     for (column, cause, counter) in asked {

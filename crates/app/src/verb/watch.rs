@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -19,6 +20,7 @@ use crate::journal::{self, Journal};
 use crate::output::{Rows, Value};
 use crate::sending::Senders;
 use crate::settings::Settings;
+use crate::stopped::stopped;
 use crate::verb::exposure;
 use crate::{Outcome, args, clock};
 
@@ -51,6 +53,7 @@ pub(crate) async fn run(
         would_send(verb, &plan)?.print(settings.format)?;
         return Ok(Outcome::Done);
     }
+    let mut stopped = pin!(stopped()?);
     loop {
         let round = round(verb, &plan).await?;
         let Some(seconds) = verb.every else {
@@ -60,7 +63,7 @@ pub(crate) async fn run(
         tracing::info!("{round}");
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(seconds.get())) => {}
-            _ = tokio::signal::ctrl_c() => return Ok(Outcome::Done),
+            () = &mut stopped => return Ok(Outcome::Done),
         }
     }
 }

@@ -112,6 +112,16 @@ fn a_mail_is_given_to_its_server_once() {
 }
 
 #[test]
+fn a_mail_server_that_says_nothing_is_not_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let house = house(&listener.local_addr().unwrap().to_string());
+    let ended = house.run_with(WATCH, &[LOGIN]);
+    assert_eq!(ended.code, 3, "{}", ended.words);
+    assert!(ended.words.contains("no answer in 15 s"), "{}", ended.words);
+    assert!(ended.out.contains("to be tried again"), "{}", ended.out);
+}
+
+#[test]
 fn what_a_mail_server_refuses_for_good_is_not_tried_again() {
     let (address, server) = mail_server("550 nobody of that name");
     let house = house(&address);

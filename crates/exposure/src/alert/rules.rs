@@ -348,9 +348,10 @@ impl MailServer {
             }
             _ => (place, usual),
         };
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._:".contains(&b);
-        if host.is_empty() || !host.bytes().all(plain) {
+        let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let (host, more) = inside.map_or((host, &b"-._"[..]), |host| (host, b":."));
+        let plain = |b: u8| b.is_ascii_alphanumeric() || more.contains(&b);
+        if host.is_empty() || port == 0 || !host.bytes().all(plain) {
             return Err(wrong());
         }
         let here = ["127.0.0.1", "::1", "localhost"].contains(&host);

@@ -277,9 +277,16 @@ fn a_mail_server_is_spoken_with_by_tls_unless_it_is_this_machine() {
     assert_eq!(read("smtp://127.0.0.1:2525"), is("127.0.0.1", 2525, MailTls::Never));
     assert_eq!(read("smtps://[2001:db8::1]"), is("2001:db8::1", 465, MailTls::Always));
     assert_eq!(read("smtp://[::1]:25"), is("::1", 25, MailTls::Never));
-    for wrong in
-        ["mail.example", "http://mail.example", "smtp://", "smtp://a b", "smtp://a:x"]
-    {
+    for wrong in [
+        "mail.example",
+        "http://mail.example",
+        "smtp://",
+        "smtp://a b",
+        "smtp://a:x",
+        "smtp://2001:db8::1",
+        "smtp://::1",
+        "smtp://a:0",
+    ] {
         assert!(
             read(wrong).unwrap_err().contains("is not smtps://HOST:PORT"),
             "{wrong}"

@@ -159,6 +159,13 @@ mod tests {
             assert!(canvas.height > 0.985 * WHOLE + 2.0 * WORDS);
             assert!(canvas.body().contains("all &lt;of them&gt;"));
             assert_eq!(canvas.body().matches("<title>").count(), 3);
+            let rects = canvas.body().split("<rect class=\"").skip(1);
+            let heights = rects.filter(|r| r.starts_with("area3")).map(|r| {
+                let height = r.split("height=\"").nth(1).unwrap().split('"').next();
+                height.unwrap().parse::<f64>().unwrap()
+            });
+            // The thinnest is drawn a little thicker, so that it is seen.
+            assert!((heights.sum::<f64>() - WHOLE).abs() < 0.5);
         }
     }
 }

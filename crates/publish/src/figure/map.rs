@@ -58,7 +58,17 @@ impl MapChart {
             match self.place(code) {
                 Some(place) => {
                     let class = format!("land {}", shade(place.share));
-                    canvas.named_path(&d, &class, &place.words);
+                    // Too small for its outline at this size, not for its value.
+                    if d.is_empty() {
+                        canvas.named_dot(
+                            first(rings, scale),
+                            DOT,
+                            &class,
+                            &place.words,
+                        );
+                    } else {
+                        canvas.named_path(&d, &class, &place.words);
+                    }
                 }
                 None => rest.push_str(&d),
             }
@@ -85,6 +95,12 @@ pub(crate) fn is_mapped(code: &str) -> bool {
     let world = &*OUTLINES;
     world.shapes.iter().any(|(c, _)| c == code)
         || world.dots.iter().any(|(c, _)| c == code)
+}
+
+/// Where an outline begins.
+fn first(rings: &[Ring], scale: f64) -> (f64, f64) {
+    let (x, y) = rings.first().and_then(|ring| ring.first()).copied().unwrap_or((0, 0));
+    (f64::from(x) * scale, f64::from(y) * scale)
 }
 
 fn shade(share: f64) -> &'static str {
@@ -221,11 +237,16 @@ mod tests {
             share,
             words: format!("<{code}>"),
         };
-        let chart = MapChart { places: vec![place("DE", 0.69), place("SG", 0.0)] };
-        for width in [760.0, 350.0] {
+        let places = vec![place("DE", 0.69), place("SG", 0.0), place("LU", 0.3)];
+        let chart = MapChart { places };
+        // Luxembourg is a dot on a phone.
+        for (width, shaded) in [(760.0, 2), (350.0, 1)] {
             let canvas = chart.draw(width);
-            assert!(canvas.body().contains("class=\"land h3\""));
+            assert!(canvas.body().contains("<path class=\"land h3\""));
             assert!(canvas.body().contains("&lt;DE&gt;"));
+            // The two with a value tell it, and no other country is shaded.
+            assert_eq!(canvas.body().matches("<title>").count(), 3);
+            assert_eq!(canvas.body().matches("<path class=\"land h").count(), shaded);
             assert!(canvas.body().contains("<circle class=\"land h1\""));
             assert!(canvas.body().len() < 60_000, "{}", canvas.body().len());
         }

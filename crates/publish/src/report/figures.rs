@@ -805,8 +805,9 @@ fn map(report: &Report) -> Result<Figure, Absence> {
             .to_owned(),
     ];
     if absent > 0 {
-        notes
-            .push(format!("{absent} countries are not on the map; the table has all."));
+        let many = u64::try_from(absent).unwrap_or(u64::MAX);
+        let many = counted(many, "country is", "countries are");
+        notes.push(format!("Of these, {many} not on the map; the table has all."));
     }
     Ok(Figure {
         id: "map",

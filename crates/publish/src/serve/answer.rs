@@ -55,8 +55,8 @@ impl From<CountsError> for Problem {
             CountsError::Internal => Self {
                 status: StatusCode::FORBIDDEN,
                 error: text,
-                hint: "they are for the operator of the lake: `tidegauge serve \
-                       --internal`"
+                hint: "it is for analysts, by their token, or for the operator: \
+                       `tidegauge serve --internal`"
                     .to_owned(),
             },
             // The cause may name files of the house: it is for the log of whoever

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes, HttpBody, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -110,6 +110,11 @@ async fn fresh(
         return Err(response);
     }
     let passing = response.extensions().get::<Fleeting>().is_some();
+    // A file of all findings can be larger than anything that is kept: it passes untagged.
+    let size = response.body().size_hint().exact().unwrap_or(0);
+    if passing && size > real_bytes(BODY_BYTES_MAX) {
+        return Err(response);
+    }
     let (mut parts, body) = response.into_parts();
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {
         return Err(StatusCode::INTERNAL_SERVER_ERROR.into_response());
@@ -144,6 +149,10 @@ fn respond(answer: &Answer, wanted: Option<&HeaderValue>, bare: bool) -> Respons
         response.headers_mut().insert(header::CONTENT_LENGTH, length);
     }
     response
+}
+
+fn real_bytes(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 fn digest(body: &[u8]) -> String {

@@ -263,18 +263,11 @@ pub(super) const VIEW: &[Param] = &[
     OFFSET,
 ];
 
-const STATE: Param = key(
-    "state",
-    Form::OneOf(&[
-        "open",
-        "quiet",
-        "verified_removed",
-        "reappeared",
-        "disputed",
-        "not_ours",
-    ]),
-    "Only findings that stand so; all if absent.",
-);
+/// The states that a finding can have.
+pub(super) const STATES: &[&str] =
+    &["open", "quiet", "verified_removed", "reappeared", "disputed", "not_ours"];
+const STATE: Param =
+    key("state", Form::OneOf(STATES), "Only findings that stand so; all if absent.");
 const OF_PRODUCTS: Param = key(
     "product",
     Form::Text,

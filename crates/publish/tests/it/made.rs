@@ -156,16 +156,18 @@ impl Counts for Made {
     }
 
     fn releases(&self) -> Answer<'_, Vec<Publication>> {
-        let query = |by| Query {
-            by: vec![by],
-            products: vec!["kaspersky".into()],
-            ..Query::new(sample::month("2024-04"))
-        };
-        let one = |id: &str, by, rows: &[(Option<&str>, u64)]| Publication {
-            id: id.to_owned(),
-            made: tidegauge_model::Instant(1_735_689_600_000_000),
-            release: sample::released(&query(by), rows),
-            versions: vec![("program".to_owned(), "0.1.0".to_owned())],
+        let one = |id: &str, month, by, rows: &[(Option<&str>, u64)]| {
+            let query = Query {
+                by: vec![by],
+                products: vec!["kaspersky".into()],
+                ..Query::new(sample::month(month))
+            };
+            Publication {
+                id: id.to_owned(),
+                made: tidegauge_model::Instant(1_735_689_600_000_000),
+                release: sample::released(&query, rows),
+                versions: vec![("program".to_owned(), "0.1.0".to_owned())],
+            }
         };
         let countries = [
             (Some("US"), 2_500),
@@ -174,9 +176,11 @@ impl Counts for Made {
             (Some("ZZ"), 12),
         ];
         let months = [(Some("2024-04"), 22_000)];
+        let late = [(Some("US"), 2_500), (Some("LU"), 12)];
         Box::pin(ready(Ok(vec![
-            one("report:1:0", Dimension::Country, &countries),
-            one("report:1:1", Dimension::Day, &months),
+            one("report:1:0", "2024-04", Dimension::Country, &countries),
+            one("report:1:1", "2024-04", Dimension::Day, &months),
+            one("report:1:2", "2024-11", Dimension::Country, &late),
         ])))
     }
 
@@ -356,15 +360,16 @@ fn exposure(
 fn findings() -> Findings {
     Findings {
         as_of: Some(sample::day("2024-10-02")),
-        exposures: vec![
+        exposures: Arc::from([
             exposure("f-1", "<b>Acme", "supplier", 2, FindingState::Quiet),
             exposure("f-2", "Head office", "asset", 1, FindingState::Reappeared),
-        ],
-        silent: vec![Silent {
+        ]),
+        silent: Arc::from([Silent {
             subject: "Nowhere Ltd".to_owned(),
             kind: "supplier".to_owned(),
             state: FindingState::NotVisible,
-        }],
+            placed: true,
+        }]),
     }
 }
 

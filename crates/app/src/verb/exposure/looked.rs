@@ -12,6 +12,7 @@ use tidegauge_model::{Coverage, Day, DayRange, Footprint, SiteId, VantageId, Wee
 use crate::opened::Opened;
 
 /// What every vantage saw on every day.
+#[derive(Default)]
 pub(super) struct Sights {
     by_day: BTreeMap<Day, Vec<Coverage>>,
     /// Everything that was seen on any day.

@@ -15,13 +15,13 @@ use tidegauge_enrich::score;
 use tidegauge_exposure::dossier::{Audience, Dossier, without_contacts};
 use tidegauge_exposure::id::Id;
 use tidegauge_exposure::matching::{Index, Matches};
-use tidegauge_exposure::portfolio::Kind;
 use tidegauge_exposure::{
     Evidence, Ledger, Portfolio, Settings as UpdateSettings, Subject, Update, dossiers,
     update,
 };
-use tidegauge_model::finding::{Finding, FindingState};
+use tidegauge_model::finding::Finding;
 use tidegauge_model::{DayRange, ProductId};
+use tidegauge_publish::finding::Silent;
 
 use crate::journal::{self, Journal};
 use crate::opened::Opened;
@@ -184,16 +184,23 @@ pub(crate) async fn silent(
     opened: &Opened,
     portfolio: &Portfolio,
     dossiers: &[Dossier],
-) -> anyhow::Result<Vec<(String, Kind, FindingState)>> {
-    let Some(days) = opened.covered else { return Ok(Vec::new()) };
-    let sights = Sights::new(opened, days).await?;
+) -> anyhow::Result<Vec<Silent>> {
+    let sights = match opened.covered {
+        Some(days) => Sights::new(opened, days).await?,
+        None => Sights::default(),
+    };
     let loud: BTreeSet<&str> =
         dossiers.iter().map(|d| d.subject.key.as_str()).collect();
     let rows = portfolio.subjects.iter().filter(|s| !loud.contains(s.key.as_str()));
     let row = |subject: &Subject| {
         let any = ProductId::new(ANY);
         let none = without_contacts(subject, &any, sights.any(subject));
-        (subject.name.clone(), subject.kind, none.state)
+        Silent {
+            subject: subject.name.clone(),
+            kind: subject.kind.as_str().to_owned(),
+            state: none.state,
+            placed: !(subject.prefixes.is_empty() && subject.sites.is_empty()),
+        }
     };
     Ok(rows.map(row).collect())
 }

@@ -25,6 +25,7 @@ use tidegauge_publish::serve::{
 use crate::live::{Book, Live, assess_waiting};
 use crate::opened::Opened;
 use crate::settings::Settings;
+use crate::stopped::stopped;
 use crate::verb::exposure;
 use crate::verb::report::{self, Simulated};
 use crate::verb::serve::postgres::{Plan, Visitors};
@@ -76,14 +77,14 @@ pub(crate) async fn run(
     let Some(files) = tls_files(verb) else {
         tracing::info!("serving on http://{address}/");
         let app = app.into_make_service_with_connect_info::<std::net::SocketAddr>();
-        axum::serve(listener, app).with_graceful_shutdown(interrupted()).await?;
+        axum::serve(listener, app).with_graceful_shutdown(stopped()?).await?;
         return Ok(Outcome::Done);
     };
     let listener = TlsListener::new(listener, files)?;
     tracing::info!("serving on https://{address}/");
     let app =
         tls::told_who_asks(app).into_make_service_with_connect_info::<tls::Peer>();
-    axum::serve(listener, app).with_graceful_shutdown(interrupted()).await?;
+    axum::serve(listener, app).with_graceful_shutdown(stopped()?).await?;
     Ok(Outcome::Done)
 }
 
@@ -218,11 +219,5 @@ fn line(audited: Audited<'_>) -> serde_json::Value {
             json!({ "at": at, "event": "entered", "name": name })
         }
         Audited::Refused => json!({ "at": at, "event": "refused" }),
-    }
-}
-
-async fn interrupted() {
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        tracing::error!("cannot wait for an interrupt: {error}");
     }
 }

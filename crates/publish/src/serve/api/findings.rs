@@ -15,7 +15,7 @@ use crate::serve::Shared;
 use crate::serve::answer::{Listing, Problem, body, fields, ok, value};
 use crate::serve::asked::Asked;
 use crate::serve::kept::fleeting;
-use crate::serve::param::{FINDINGS, NONE};
+use crate::serve::param::{FINDINGS, NONE, STATES};
 use crate::tables::Table;
 
 /// `GET /api/v1/findings`.
@@ -24,7 +24,7 @@ pub(crate) async fn findings(
     asked: Asked,
 ) -> Result<Response, Problem> {
     let asked = asked.only(FINDINGS)?;
-    let state = asked.one::<FindingState>("state")?;
+    let state = finding_state(&asked)?;
     let products = asked.products()?;
     let words = asked.text("q").unwrap_or_default();
     let all = shared.counts.findings().await?;
@@ -66,7 +66,11 @@ pub(crate) async fn findings(
         ]);
     }
     let listing = Listing {
-        head: fields(json!({ "as_of": all.as_of, "silent": silent(&all) })),
+        head: fields(json!({
+            "as_of": all.as_of,
+            "silent": silent(&all),
+            "silent_total": all.silent.len(),
+        })),
         key: "rows",
         rows: shown.into_iter().map(described).collect(),
         table,
@@ -94,10 +98,13 @@ fn described(exposure: &Exposure) -> Value {
     })
 }
 
+/// Rows without a finding in one answer.
+const SILENT_MAX: usize = 1_000;
+
 /// Rows of the portfolio of which nothing was ever seen.
 fn silent(all: &Findings) -> Vec<Value> {
     let row = |row: &crate::finding::Silent| json!({ "subject": row.subject, "kind": row.kind, "state": value(row.state) });
-    all.silent.iter().map(row).collect()
+    all.silent.iter().take(SILENT_MAX).map(row).collect()
 }
 
 /// `GET /api/v1/findings/{id}`.
@@ -111,6 +118,18 @@ pub(crate) async fn finding(
     let all = shared.counts.findings().await?;
     let exposure = one_finding(&all, &id, "/api/v1/findings")?;
     Ok(fleeting(ok(fields(json!({ "finding": exposure.document })))))
+}
+
+/// The state that is asked for: one that a finding can have.
+pub(crate) fn finding_state(asked: &Asked) -> Result<Option<FindingState>, Problem> {
+    let state = asked.one::<FindingState>("state")?;
+    if let Some(state) = state.filter(|state| !STATES.contains(&state.as_str())) {
+        return Err(Problem::asked(
+            format!("no finding is `{state}`"),
+            format!("known are {}", STATES.join(", ")),
+        ));
+    }
+    Ok(state)
 }
 
 /// The finding of an id.

@@ -17,7 +17,7 @@ pub(super) use acts::{annotations, policies, policy, timeline};
 pub(super) use census::{assess, census};
 pub(super) use coverage::{coverage, scope};
 pub(super) use figures::{figure, figures};
-pub(super) use findings::{export, finding, findings, one_finding};
+pub(super) use findings::{export, finding, finding_state, findings, one_finding};
 pub(super) use organisations::{organisation, organisations};
 pub(super) use releases::{causes, published, release, releases, today};
 pub(super) use series::{series, summary};

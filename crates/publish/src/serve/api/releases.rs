@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use tidegauge_model::count::{Dimension, Release};
 
 use super::{Named, named};
-use crate::publication::{Beside, Publication, Shown, beside};
+use crate::publication::{Beside, Publication, Shown, UNITS, beside, masked};
 use crate::serve::answer::{Listing, Problem, fields, ok, value};
 use crate::serve::asked::Asked;
 use crate::serve::kept::fleeting;
@@ -94,6 +94,7 @@ pub(crate) async fn release(
     };
     let then = &publication.release;
     let cells = beside(then, now.as_ref().unwrap_or(then));
+    let cells = masked(cells, now.is_some(), shared.settings.internal);
     let by = &then.query().by;
     let compared = now.is_some();
     let listing = Listing {
@@ -126,28 +127,27 @@ fn row(by: &[Dimension], cell: &Beside<'_>, compared: bool) -> Value {
         "key": key.collect::<Map<_, _>>(),
         "suppressed": then == Shown::Suppressed,
         "published": then.counts().map(value),
-        "suppressed_today": now == Shown::Suppressed,
+        "suppressed_today": compared.then_some(now == Shown::Suppressed),
         "today": now.counts().map(value),
     })
 }
 
 fn as_table(by: &[Dimension], cells: &[Beside<'_>], compared: bool) -> Table {
-    let units =
-        ["organisations_active", "organisations", "addresses_v4", "networks_v6"];
     let names = by.iter().map(|d| d.as_str().to_owned());
     let columns = ["published", "today"].into_iter();
-    let columns = columns.flat_map(|when| units.map(|unit| format!("{unit}_{when}")));
+    let columns = columns.flat_map(|when| {
+        UNITS.iter().map(move |unit| format!("{}_{when}", unit.column))
+    });
     let mut table = Table::new(names.chain(columns));
     for cell in cells {
         let key = cell.key.iter();
         let key = key.map(|v| v.clone().unwrap_or_else(|| UNATTRIBUTED.to_owned()));
-        let told = |shown: Shown| match shown {
-            Shown::Nothing => units.map(|_| String::new()),
-            Shown::Suppressed => units.map(|_| SUPPRESSED.to_owned()),
-            Shown::Counts(c) => {
-                [c.organisations_active, c.organisations, c.addresses_v4, c.networks_v6]
-                    .map(|count| count.to_string())
-            }
+        let told = |shown: Shown| {
+            UNITS.iter().map(move |unit| match shown {
+                Shown::Nothing => String::new(),
+                Shown::Suppressed => SUPPRESSED.to_owned(),
+                Shown::Counts(counts) => (unit.of)(&counts).to_string(),
+            })
         };
         table.push(key.chain(sides(cell, compared).into_iter().flat_map(told)));
     }

@@ -13,12 +13,12 @@ use super::form::select;
 use super::layout::Page;
 use super::{crumbs, link, respond, table, told};
 use crate::figure::{Bar, Chart, Figure, SpanChart, SpanRow, Tone, append, escape};
-use crate::finding::{Export, Exposure, Findings, QuietWeek, Sight};
+use crate::finding::{Export, Exposure, Findings, QuietWeek, Sight, Silent};
 use crate::number::{counted, day_long, days as in_words, grouped, percent};
 use crate::report::{self, Beside, Section, section_html};
 use crate::serve::Shared;
 use crate::serve::answer::Problem;
-use crate::serve::api::{Named, named, one_finding};
+use crate::serve::api::{Named, finding_state, named, one_finding};
 use crate::serve::asked::Asked;
 use crate::serve::param::{FINDINGS_PAGE, NONE};
 use crate::serve::selection::encoded;
@@ -27,6 +27,8 @@ use crate::tables::Table;
 const HERE: &str = "/exposure";
 const STANDFIRST: &str =
     "For the operator: nothing on these pages passes the disclosure rule.";
+/// Rows of a list on a page.
+const LISTED_MAX: usize = 500;
 /// Rows of a figure; the table has all.
 const ROWS_MAX: usize = 40;
 
@@ -44,30 +46,35 @@ async fn listed(
     asked: Result<Asked, Problem>,
 ) -> Result<Page, Problem> {
     let asked = asked?.only(FINDINGS_PAGE)?;
-    let state = asked.one::<FindingState>("state")?;
+    let state = finding_state(&asked)?;
     let products = asked.products()?;
     let words = asked.text("q").unwrap_or_default();
     let all = shared.counts.findings().await?;
     let shown = all.narrowed(state, &products, words);
-    let rows: Vec<Vec<String>> = shown.iter().map(|e| row(e)).collect();
+    let rows: Vec<Vec<String>> =
+        shown.iter().take(LISTED_MAX).map(|e| row(e)).collect();
     let header =
         ["row", "kind", "tier", "product", "state", "last contact", "confidence"];
     let found = match all.as_of {
-        _ if all.exposures.is_empty() => "<p class=\"absent\">There is no finding: nothing \
-             was seen of a row of the portfolio since <code>tidegauge exposure</code> first \
-             ran. The rows below say what that can mean.</p>\n"
+        None => "<p class=\"absent\">Nothing is known yet: <code>tidegauge exposure</code> \
+                 has not been run with this ledger.</p>\n"
+            .to_owned(),
+        Some(_) if all.exposures.is_empty() => "<p class=\"absent\">There is no finding: \
+             nothing that counts was seen of any row of the portfolio. The rows below say what \
+             that can mean.</p>\n"
             .to_owned(),
         as_of => format!(
-            "{}{}<p role=\"status\">{}.</p>\n{}",
+            "{}{}<p role=\"status\">{}.</p>\n{}{}",
             told(&summed_up(&all)),
             narrow(&all, state, products.first().map_or("", |p| p.as_str()), words),
             escape(&report::sentence(&format!(
                 "{} of {}{}",
-                rows.len(),
+                grouped(len(shown.len())),
                 counted(len(all.exposures.len()), "finding", "findings"),
                 as_of.map(|d| format!(", as of {}", day_long(d))).unwrap_or_default()
             ))),
             table("Findings", &header, 6, &rows),
+            more(shown.len()),
         ),
     };
     let body = format!(
@@ -178,33 +185,53 @@ fn worded(state: FindingState) -> String {
 
 /// Rows without a finding, and what that can mean.
 fn silent(all: &Findings) -> String {
-    if all.silent.is_empty() {
+    // Before the first run nothing was compared with what was seen.
+    if all.silent.is_empty() || all.as_of.is_none() {
         return String::new();
     }
-    let means = |state| match state {
+    let means = |row: &Silent| match row.state {
         FindingState::NotSeen => {
             "its networks were looked at and nothing was seen; quiet use is possible"
         }
-        FindingState::NotVisible => {
+        FindingState::NotVisible if row.placed => {
             "no vantage ever saw its networks: nothing is known"
+        }
+        FindingState::NotVisible => {
+            "it is known by organisation or AS alone, and what was looked at by networks: \
+             nothing is known"
         }
         _ => "the portfolio has nothing of it that can be matched: nothing is known",
     };
     let rows: Vec<Vec<String>> = all
         .silent
         .iter()
+        .take(LISTED_MAX)
         .map(|row| {
             vec![
                 escape(&row.subject),
                 escape(&row.kind),
                 escape(&worded(row.state)),
-                means(row.state).to_owned(),
+                means(row).to_owned(),
             ]
         })
         .collect();
     format!(
-        "<section id=\"silent\"><h2>Rows without a contact</h2>\n{}</section>\n",
-        table("Rows without a contact", &["row", "kind", "state", "meaning"], 4, &rows)
+        "<section id=\"silent\"><h2>Rows without a contact</h2>\n{}{}</section>\n",
+        table("Rows without a contact", &["row", "kind", "state", "meaning"], 4, &rows),
+        more(all.silent.len())
+    )
+}
+
+/// That a list is longer than what is shown of it.
+fn more(rows: usize) -> String {
+    if rows <= LISTED_MAX {
+        return String::new();
+    }
+    format!(
+        "<p class=\"caveat\">The first {LISTED_MAX} of {} are shown; narrow the list, or take \
+         {}.</p>\n",
+        grouped(len(rows)),
+        link("/api/v1/findings", "all of it from the interface")
     )
 }
 

@@ -5,14 +5,16 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use tidegauge_model::count::{Counts, Dimension};
+use tidegauge_model::count::Dimension;
 
 use super::layout::Page;
 use super::{crumbs, link, respond, table, told};
 use crate::country;
 use crate::figure::{append, escape};
 use crate::number::{change, day_long, days, grouped, real};
-use crate::publication::{Beside, Publication, Shown, beside, subject};
+use crate::publication::{
+    Beside, Publication, Shown, UNITS, Unit, beside, masked, subject,
+};
 use crate::report;
 use crate::serve::answer::Problem;
 use crate::serve::api::{Named, named, published, today};
@@ -115,6 +117,7 @@ async fn one(
     };
     let then = &publication.release;
     let cells = beside(then, now.as_ref().unwrap_or(then));
+    let cells = masked(cells, now.is_some(), shared.settings.internal);
     let title = report::sentence(&subject(then.query()));
     let counted = if now.is_some() { summed_up(&cells) } else { String::new() };
     let body = format!(
@@ -122,7 +125,7 @@ async fn one(
         escape(&title),
         day_long(publication.made.day()),
         if now.is_some() { ", and as known now" } else { "" },
-        facts(&publication),
+        facts(&publication, &cells),
         figures(&publication, &scope, &cells, now.is_some()),
     );
     Ok(Page {
@@ -134,7 +137,8 @@ async fn one(
     })
 }
 
-fn facts(publication: &Publication) -> String {
+fn facts(publication: &Publication, cells: &[Beside<'_>]) -> String {
+    let hidden = cells.iter().filter(|c| c.then == Shown::Suppressed).count();
     let release = &publication.release;
     let query = release.query();
     let mut facts = vec![
@@ -142,8 +146,12 @@ fn facts(publication: &Publication) -> String {
         ("Days".to_owned(), days(query.days)),
         ("Holders as of".to_owned(), query.on.to_string()),
         ("Rule".to_owned(), report::sentence(release.rule())),
-        ("Suppressed".to_owned(), format!("{} cells", release.suppressed())),
+        ("Suppressed then".to_owned(), format!("{} cells", release.suppressed())),
     ];
+    if hidden > release.suppressed() {
+        let more = hidden - release.suppressed();
+        facts.push(("Suppressed today".to_owned(), format!("{more} more")));
+    }
     facts.extend(publication.versions.iter().cloned());
     facts.push(("Id".to_owned(), publication.id.clone()));
     let mut html = String::from("<dl class=\"facts\">");
@@ -160,16 +168,18 @@ fn summed_up(cells: &[Beside<'_>]) -> String {
     let shown = cells.iter().filter_map(|c| Some((c.then.counts()?, c.today)));
     let (mut figures, mut moved) = (0u64, 0u64);
     for (then, today) in shown {
-        for unit in UNITS {
+        for unit in &UNITS {
             figures += 1;
             let now = today.counts().map(|counts| (unit.of)(&counts));
             moved += u64::from(now != Some((unit.of)(&then)));
         }
     }
     let words = match moved {
-        0 => format!("Each of {} figures is today what it was.", grouped(figures)),
+        0 => {
+            format!("Each of {} figures shown is today what it was.", grouped(figures))
+        }
         moved => format!(
-            "{} of {} figures are other ones today, or not shown any more.",
+            "{} of {} figures that are shown are other ones today.",
             grouped(moved),
             grouped(figures)
         ),
@@ -177,17 +187,8 @@ fn summed_up(cells: &[Beside<'_>]) -> String {
     told(&[words])
 }
 
-/// What is shown of a cell.
-struct Unit {
-    name: &'static str,
-    of: fn(&Counts) -> u64,
-}
-
-const UNITS: [Unit; 3] = [
-    Unit { name: "active organisations", of: |c| c.organisations_active },
-    Unit { name: "organisations", of: |c| c.organisations },
-    Unit { name: "IPv4 addresses", of: |c| c.addresses_v4 },
-];
+/// How many of the units a page has room for; all are in the CSV.
+const UNITS_SHOWN: usize = 3;
 
 fn figures(
     publication: &Publication,
@@ -201,6 +202,7 @@ fn figures(
     let columns: &[&str] = if compared { &["", " today", " change"] } else { &[""] };
     let names: Vec<String> = UNITS
         .iter()
+        .take(UNITS_SHOWN)
         .flat_map(|unit| columns.iter().map(|c| format!("{}{c}", unit.name)))
         .collect();
     header.extend(names.iter().map(String::as_str));
@@ -212,7 +214,7 @@ fn figures(
                 escape(&name_of(scope, *dimension, value.as_deref()))
             })
             .collect();
-        for unit in &UNITS {
+        for unit in UNITS.iter().take(UNITS_SHOWN) {
             row.push(shown(cell.then, unit));
             if compared {
                 row.extend(beside_it(cell, unit));
