@@ -68,15 +68,14 @@ impl Live {
         let same = |of: &&(Stamp, Option<u64>, Arc<[Silent]>)| {
             (of.0, of.1) == (stamp, version)
         };
-        let silent = match shelf.silent.as_ref().filter(same) {
-            Some((_, _, silent)) => Arc::clone(silent),
-            None => {
-                let found =
-                    exposure::silent(&self.opened, &read.portfolio, &read.house).await;
-                let silent: Arc<[Silent]> = found.map_err(failed)?.into();
-                shelf.silent = Some((stamp, version, Arc::clone(&silent)));
-                silent
-            }
+        let known = shelf.silent.as_ref().filter(same).map(|of| Arc::clone(&of.2));
+        let silent = if let Some(silent) = known {
+            silent
+        } else {
+            let found = exposure::silent(&self.opened, &read.portfolio, &read.house);
+            let silent: Arc<[Silent]> = found.await.map_err(failed)?.into();
+            shelf.silent = Some((stamp, version, Arc::clone(&silent)));
+            silent
         };
         let exposures = Arc::clone(&read.exposures);
         Ok(Arc::new(Findings { as_of: read.as_of, exposures, silent }))

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod alerts;
+#[cfg(test)]
 mod assistant;
 #[cfg(test)]
 mod bad_input;
