@@ -160,6 +160,22 @@ fn text(value: &serde_json::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+/// The total of a table is published beside it, by month: a table with one cell hidden would
+/// give it away by subtraction.
+#[test]
+fn a_report_hides_no_cell_alone() {
+    let house = filled();
+    house.done(&["report", "--out", "out", "--policy", "US-BIS-2024-updates"]);
+    let mut hidden = 0;
+    for release in house.rows(&["releases", "list"]) {
+        let rows = house.rows(&["releases", "show", &text(&release["id"])]);
+        let of = rows.iter().filter(|row| row["organisations"] == "suppressed").count();
+        assert_ne!(of, 1, "{release}: {rows:?}");
+        hidden += of;
+    }
+    assert!(hidden > 1, "of three in Germany nothing may be told");
+}
+
 /// A release whose April has twice the addresses today, on its pages: for the operator with the
 /// cause, for everybody without.
 fn on_a_page(house: &House, id: &str) {
