@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use super::canvas::{Anchor, Canvas, append, px};
+use super::canvas::{Anchor, Canvas, px};
 use super::is_narrow;
 use super::scale::text_width;
 
@@ -189,18 +189,32 @@ fn outline(rings: &[Ring], scale: f64, narrow: bool) -> String {
         }
         let mut before = (0.0, 0.0);
         for (index, point) in points.iter().enumerate() {
-            let letter = match index {
-                0 => "M",
-                1 => "l",
-                _ => " ",
-            };
             let (dx, dy) = (point.0 - before.0, point.1 - before.1);
-            append(&mut d, format_args!("{letter}{} {}", px(dx), px(dy)));
+            match index {
+                0 => d.push('M'),
+                1 => d.push('l'),
+                _ => {}
+            }
+            step(&mut d, dx, index < 2);
+            step(&mut d, dy, false);
             before = *point;
         }
         d.push('z');
     }
     d
+}
+
+/// A number of a path, as short as it can be: a sign or a letter sets it apart, else a space.
+fn step(d: &mut String, by: f64, begins: bool) {
+    let text = px(by);
+    let text = match text.strip_prefix("-0.") {
+        Some(rest) => format!("-.{rest}"),
+        None => text.strip_prefix("0.").map_or(text.clone(), |rest| format!(".{rest}")),
+    };
+    if !begins && !text.starts_with('-') {
+        d.push(' ');
+    }
+    d.push_str(&text);
 }
 
 #[cfg(test)]
@@ -244,7 +258,7 @@ mod tests {
             let canvas = chart.draw(width);
             assert!(canvas.body().contains("<path class=\"land h3\""));
             assert!(canvas.body().contains("&lt;DE&gt;"));
-            // The two with a value tell it, and no other country is shaded.
+            // Those with a value tell it, and no other country is shaded.
             assert_eq!(canvas.body().matches("<title>").count(), 3);
             assert_eq!(canvas.body().matches("<path class=\"land h").count(), shaded);
             assert!(canvas.body().contains("<circle class=\"land h1\""));
