@@ -112,7 +112,7 @@ async fn fresh(
     let passing = response.extensions().get::<Fleeting>().is_some();
     // A file of all findings can be larger than anything that is kept: it passes untagged.
     let size = response.body().size_hint().exact().unwrap_or(0);
-    if passing && size > real_bytes(BODY_BYTES_MAX) {
+    if passing && usize::try_from(size).is_ok_and(|size| size > BODY_BYTES_MAX) {
         return Err(response);
     }
     let (mut parts, body) = response.into_parts();
@@ -149,10 +149,6 @@ fn respond(answer: &Answer, wanted: Option<&HeaderValue>, bare: bool) -> Respons
         response.headers_mut().insert(header::CONTENT_LENGTH, length);
     }
     response
-}
-
-fn real_bytes(bytes: usize) -> u64 {
-    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 fn digest(body: &[u8]) -> String {

@@ -5,7 +5,7 @@ use axum::response::Response;
 use tidegauge_model::count::Dimension;
 
 use super::layout::Page;
-use super::{crumbs, link, respond};
+use super::{crumbs, facts, link, respond};
 use crate::figure::escape;
 use crate::number::{counted, days};
 use crate::report;
@@ -111,7 +111,7 @@ pub(crate) async fn about(
             Some(world) => format!("Simulated: world {}. {}", world.world, world.note),
             None => "Network telemetry of this house.".to_owned(),
         };
-        let facts = [
+        let known = [
             ("Program", settings.program.clone()),
             ("Data", kind),
             ("Days", scope.days.map_or("none".to_owned(), days)),
@@ -121,14 +121,10 @@ pub(crate) async fn about(
             ("Acts", timeline.policies.len().to_string()),
             ("Events of vendors", timeline.vendor.len().to_string()),
         ];
-        let facts: Vec<String> = facts
-            .iter()
-            .map(|(name, value)| format!("<dt>{name}</dt><dd>{}</dd>", escape(value)))
-            .collect();
         let body = format!(
-            "<h1>About the data</h1>\n<dl class=\"facts\">{}</dl>\n{}<section \
+            "<h1>About the data</h1>\n{}{}<section \
              id=\"sources\"><h2>Sources of the acts</h2>\n{}</section>\n",
-            facts.concat(),
+            facts(&known),
             CITING,
             sources(&timeline)
         );

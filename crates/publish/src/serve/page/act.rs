@@ -8,7 +8,7 @@ use axum::response::Response;
 use tidegauge_model::policy::PolicyEvent;
 
 use super::layout::Page;
-use super::{crumbs, drawn, flows, link, respond, table, told};
+use super::{crumbs, drawn, facts, flows, link, respond, table, told};
 use crate::assessment::{Assessed, Assessment, Reading};
 use crate::country;
 use crate::figure::{append, escape};
@@ -83,7 +83,7 @@ fn dates(act: &PolicyEvent, scope: &Scope) -> String {
         _ => "some private organisations",
     };
     let product = scope.product_name(&act.product);
-    let facts = [
+    let known = [
         ("Product", product),
         ("Kind", act.kind.as_str().replace('_', " ")),
         ("Binding", if act.binding { "yes" } else { "no" }.to_owned()),
@@ -98,12 +98,7 @@ fn dates(act: &PolicyEvent, scope: &Scope) -> String {
         ("Confidence", act.confidence.as_str().to_owned()),
         ("Note", act.note.clone()),
     ];
-    let items: Vec<String> = facts
-        .iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| format!("<dt>{name}</dt><dd>{}</dd>", escape(value)))
-        .collect();
-    format!("<dl class=\"facts\">{}</dl>\n", items.concat())
+    facts(&known)
 }
 
 fn verdict(assessed: &Assessed) -> String {

@@ -11,8 +11,8 @@ use tidegauge_model::{Day, DayRange, Prefix, VantageId};
 
 use super::form::select;
 use super::layout::Page;
-use super::{crumbs, link, respond, table, told};
-use crate::figure::{Bar, Chart, Figure, SpanChart, SpanRow, Tone, append, escape};
+use super::{crumbs, facts, link, respond, table, told};
+use crate::figure::{Bar, Chart, Figure, SpanChart, SpanRow, Tone, escape};
 use crate::finding::{Export, Exposure, Findings, QuietWeek, Sight, Silent};
 use crate::number::{counted, day_long, days as in_words, grouped, percent};
 use crate::report::{self, Beside, Section, section_html};
@@ -287,7 +287,7 @@ async fn one(
     let body = format!(
         "<h1>{}</h1>\n<p class=\"standfirst\">{STANDFIRST}</p>\n{}{}{figure}{}{}{}",
         escape(&title),
-        facts(exposure, all.as_of),
+        known(exposure, all.as_of),
         steps(exposure),
         sights(exposure),
         quiet(exposure),
@@ -302,7 +302,7 @@ async fn one(
     })
 }
 
-fn facts(exposure: &Exposure, as_of: Option<Day>) -> String {
+fn known(exposure: &Exposure, as_of: Option<Day>) -> String {
     let (found, about) = (&exposure.finding, &exposure.about);
     let day = |day: Option<Day>| day.map(day_long).unwrap_or_default();
     let state = format!(
@@ -330,12 +330,7 @@ fn facts(exposure: &Exposure, as_of: Option<Day>) -> String {
         ("Who is written to", about.contact.clone().unwrap_or_default()),
         ("Id", found.id.clone()),
     ];
-    let mut html = String::from("<dl class=\"facts\">");
-    for (name, value) in plain.iter().filter(|(_, value)| !value.is_empty()) {
-        append(&mut html, format_args!("<dt>{name}</dt><dd>{}</dd>", escape(value)));
-    }
-    html.push_str("</dl>\n");
-    html
+    facts(&plain)
 }
 
 fn steps(exposure: &Exposure) -> String {

@@ -183,6 +183,18 @@ fn table(caption: &str, header: &[&str], text: usize, rows: &[Vec<String>]) -> S
     )
 }
 
+/// Names and what stands beside them; what is empty is left out.
+fn facts<N: AsRef<str>>(pairs: &[(N, String)]) -> String {
+    let items: Vec<String> = pairs
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| {
+            format!("<dt>{}</dt><dd>{}</dd>", escape(name.as_ref()), escape(value))
+        })
+        .collect();
+    format!("<dl class=\"facts\">{}</dl>\n", items.concat())
+}
+
 /// A bar of a length, drawn with text of the same figure beside it for those who do not
 /// see it; as an SVG because styles in a page are forbidden.
 fn bar(value: f64, most: f64) -> String {

@@ -6,8 +6,7 @@ use tidegauge_model::Day;
 use tidegauge_model::count::Dimension;
 
 use super::layout::Page;
-use super::{crumbs, drawn, respond};
-use crate::figure::escape;
+use super::{crumbs, drawn, facts, respond};
 use crate::number::{counted, day_long, days, percent_fine};
 use crate::report;
 use crate::serve::answer::Problem;
@@ -36,20 +35,14 @@ async fn quality(
     let (made, figure) = drawn(&desk, &["coverage"], &selection).await?;
     let report = &made.report;
     let table = report::coverage_table(&report.coverage);
-    let facts = facts(&desk, &selection, report).await?;
-    let facts: Vec<String> = facts
-        .iter()
-        .map(|(name, value)| {
-            format!("<dt>{}</dt><dd>{}</dd>", escape(name), escape(value))
-        })
-        .collect();
+    let known = known(&desk, &selection, report).await?;
     let body = format!(
         "<h1>Data quality</h1>\n<p class=\"standfirst\">A count can fall because people left, \
          because sensors saw less, or because addresses changed hands. This page is about the \
-         second and the third.</p>\n<dl class=\"facts\">{}</dl>\n{figure}<section \
+         second and the third.</p>\n{}{figure}<section \
          id=\"vantages\"><h2>What each vantage read, and what it lost</h2>\n<p>Losses are \
          counted, never filled in.</p>\n{}</section>\n",
-        facts.concat(),
+        facts(&known),
         table.html("Coverage by vantage"),
     );
     let crumbs = crumbs(&[("/", "Overview")]);
@@ -57,7 +50,7 @@ async fn quality(
     Ok(Page { title, here: "/quality", crumbs, body, passing: false })
 }
 
-async fn facts(
+async fn known(
     desk: &Desk<'_>,
     selection: &Selection,
     report: &report::Report,

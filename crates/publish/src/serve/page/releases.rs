@@ -8,9 +8,9 @@ use axum::response::Response;
 use tidegauge_model::count::Dimension;
 
 use super::layout::Page;
-use super::{crumbs, link, respond, table, told};
+use super::{crumbs, facts, link, respond, table, told};
 use crate::country;
-use crate::figure::{append, escape};
+use crate::figure::escape;
 use crate::number::{change, day_long, days, grouped, real};
 use crate::publication::{
     Beside, Publication, Shown, UNITS, Unit, beside, masked, subject,
@@ -125,7 +125,7 @@ async fn one(
         escape(&title),
         day_long(publication.made.day()),
         if now.is_some() { ", and as known now" } else { "" },
-        facts(&publication, &cells),
+        manifest(&publication, &cells),
         figures(&publication, &scope, &cells, now.is_some()),
     );
     Ok(Page {
@@ -137,11 +137,11 @@ async fn one(
     })
 }
 
-fn facts(publication: &Publication, cells: &[Beside<'_>]) -> String {
+fn manifest(publication: &Publication, cells: &[Beside<'_>]) -> String {
     let hidden = cells.iter().filter(|c| c.then == Shown::Suppressed).count();
     let release = &publication.release;
     let query = release.query();
-    let mut facts = vec![
+    let mut known = vec![
         ("Published".to_owned(), publication.made.to_string()),
         ("Days".to_owned(), days(query.days)),
         ("Holders as of".to_owned(), query.on.to_string()),
@@ -150,17 +150,11 @@ fn facts(publication: &Publication, cells: &[Beside<'_>]) -> String {
     ];
     if hidden > release.suppressed() {
         let more = hidden - release.suppressed();
-        facts.push(("Suppressed today".to_owned(), format!("{more} more")));
+        known.push(("Suppressed today".to_owned(), format!("{more} more")));
     }
-    facts.extend(publication.versions.iter().cloned());
-    facts.push(("Id".to_owned(), publication.id.clone()));
-    let mut html = String::from("<dl class=\"facts\">");
-    for (name, value) in &facts {
-        let (name, value) = (escape(name), escape(value));
-        append(&mut html, format_args!("<dt>{name}</dt><dd>{value}</dd>"));
-    }
-    html.push_str("</dl>\n");
-    html
+    known.extend(publication.versions.iter().cloned());
+    known.push(("Id".to_owned(), publication.id.clone()));
+    facts(&known)
 }
 
 /// How many figures are other ones today.
