@@ -243,7 +243,7 @@ fn told_standings(
         format!("{} % {what}", percent(*count, all))
     });
     let parts: Vec<_> = parts.collect();
-    Some(format!("holders of {all} sightings are told: {}", parts.join("; ")))
+    Some(format!("holders of {all} address-days are told: {}", parts.join("; ")))
 }
 
 /// With one decimal, and only that which is nothing as 0.0.

@@ -6,12 +6,13 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+use arrow::datatypes::{DataType, Schema};
 use clap::CommandFactory;
 use tidegauge_enrich::catalog::Catalog;
 use tidegauge_model::policy::Timeline;
 use tidegauge_publish::serve;
 use tidegauge_publish::serve::views::VIEWS;
-use tidegauge_store::Table;
+use tidegauge_store::{Table, state};
 
 use crate::Outcome;
 use crate::args::{Arguments, ReferencePage};
@@ -95,13 +96,30 @@ fn lake() -> anyhow::Result<String> {
         if !partition.is_empty() {
             writeln!(page, "Partitioned by `{}`.\n", partition.join("`, `"))?;
         }
-        writeln!(page, "| column | type | may be null |\n|---|---|---|")?;
-        for field in table.schema().fields() {
-            let null = if field.is_nullable() { "yes" } else { "no" };
-            writeln!(page, "| `{}` | {} | {null} |", field.name(), field.data_type())?;
-        }
+        columns(&mut page, &table.schema())?;
     }
+    writeln!(
+        page,
+        "\n## State\n\nNo table: `state/1/month=M/F` is made of `sightings/month=M/F`, for \
+         counting. One row is a client's contacts with an endpoint in a month: bit `d` of \
+         `days_seen` is the day `d` after its first, `contacts_each` has the contacts of each \
+         day (LEB128), if there are several.\n"
+    )?;
+    columns(&mut page, &state::schema())?;
     Ok(page)
+}
+
+fn columns(page: &mut String, of: &Schema) -> anyhow::Result<()> {
+    writeln!(page, "| column | type | may be null |\n|---|---|---|")?;
+    for field in of.fields() {
+        let null = if field.is_nullable() { "yes" } else { "no" };
+        let kind = match field.data_type() {
+            DataType::Dictionary(_, names) => names,
+            plain => plain,
+        };
+        writeln!(page, "| `{}` | {kind} | {null} |", field.name())?;
+    }
+    Ok(())
 }
 
 fn views() -> anyhow::Result<String> {

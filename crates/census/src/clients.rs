@@ -2,25 +2,26 @@
 //!
 //! ```text
 //! file ─► rows of the evidence ─┐
-//! file ─► rows of the evidence ─┼─► merge ─► the sightings of one client, in order of days
-//! file ─► rows of the evidence ─┘                 with what its holder is on each day
+//! file ─► rows of the evidence ─┼─► merge ─► the sightings of one client, month by month,
+//! file ─► rows of the evidence ─┘                 with what its holder is on their days
 //! ```
 //!
 //! **Invariant:** a client comes once, with all its sightings. Files are decoded beside the
 //! merge, a bounded number of rows ahead, so that memory does not grow with the lake but
-//! with the number of its files.
+//! with the number of its files. Days of one endpoint stay together, as bits, for as long as
+//! the holder is the same.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
-use datafusion::arrow::datatypes::{Date32Type, Int32Type, Int64Type};
+use datafusion::arrow::datatypes::{Int32Type, Int64Type};
 use futures::TryStreamExt;
 use tidegauge_model::count::Query;
-use tidegauge_model::{Address, Client, Day, DayRange, SiteId, Standing, VantageId};
+use tidegauge_model::{Address, Client, Day, DayRange, SiteId, VantageId};
 use tidegauge_store::by_address::{self, Span};
-use tidegauge_store::{DataFile, Snapshot};
+use tidegauge_store::{DataFile, Snapshot, state};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
 
@@ -29,17 +30,28 @@ use crate::evidence::{Evidence, Finder};
 use crate::holding::{Codes, Facts, Holding};
 
 /// Rows that are decoded ahead of the merge, of all files together.
-const ROWS_AHEAD: usize = 1 << 19;
+const ROWS_AHEAD: usize = 1 << 17;
+/// Days of a month, and so those of a row, at most.
+const MONTH_DAYS_MAX: usize = 31;
 /// Rows of a file that are decoded at once, at least and at most.
 const ROWS_AT_ONCE: std::ops::RangeInclusive<usize> = 512..=8_192;
 
-/// A sighting that is evidence, its names as numbers.
+/// Days of a month, from a day that is given as days from the first of the question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Days {
+    /// The first of the month: negative if the question begins after it.
+    pub(crate) from: i32,
+    /// Bit `d` for the day `d` after it.
+    pub(crate) bits: u32,
+}
+
+/// Sightings that are evidence, their names as numbers.
 #[derive(Clone, Copy, Debug)]
 struct Row {
     address: (i64, i64),
-    contacts: u64,
-    /// Days from the first of the question.
-    day: i32,
+    days: Days,
+    /// Where the contacts of its days begin.
+    contacts: usize,
     /// The row of the evidence.
     entry: u32,
     /// 0 for none, else a number of [`Names::sites`] and one.
@@ -48,27 +60,65 @@ struct Row {
     signal: u32,
 }
 
-/// A sighting of a client.
+/// Sightings of a client in one month, by one vantage, of one endpoint, while one held it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
-    /// Days from the first of the question.
-    pub(crate) day: i32,
+    pub(crate) days: Days,
+    /// Where in [`Group::contacts`] those of its days begin.
+    contacts: usize,
     /// The row of the evidence.
     pub(crate) entry: u32,
     pub(crate) vantage: u32,
     pub(crate) signal: u32,
-    pub(crate) contacts: u64,
-    /// Of the holder on that day.
+    /// Of the holder on these days.
     pub(crate) facts: Facts,
-    pub(crate) standing: Standing,
 }
 
-/// A client, and its sightings in order of days.
+/// A client, and its sightings in order of months.
 pub(crate) struct Group<'a> {
     pub(crate) client: &'a Client,
     /// 0 for none, else the number of its site and one.
     pub(crate) site: u32,
     pub(crate) seen: &'a [Seen],
+    contacts: &'a [u64],
+}
+
+impl Days {
+    /// Each of the days alone.
+    pub(crate) fn each(self) -> impl Iterator<Item = Self> + Clone {
+        let mut rest = self.bits;
+        std::iter::from_fn(move || {
+            let bits = rest & rest.wrapping_neg();
+            rest ^= bits;
+            (bits != 0).then_some(Self { bits, ..self })
+        })
+    }
+
+    /// The earliest, as days from the first of the question.
+    pub(crate) fn first(self) -> i32 {
+        self.from.saturating_add_unsigned(self.bits.trailing_zeros())
+    }
+
+    pub(crate) fn count(self) -> u32 {
+        self.bits.count_ones()
+    }
+
+    /// Those up to a day, given as days from the first of the question.
+    fn until(self, last: i32) -> Self {
+        let mask = match u32::try_from(last.saturating_sub(self.from)) {
+            Ok(bit) => u32::MAX.checked_shr(31u32.saturating_sub(bit)).unwrap_or(0),
+            Err(_) => 0,
+        };
+        Self { bits: self.bits & mask, ..self }
+    }
+}
+
+impl Group<'_> {
+    /// The contacts of a sighting's days, in order.
+    pub(crate) fn contacts(&self, of: &Seen) -> &[u64] {
+        let days = usize::try_from(of.days.count()).unwrap_or(0);
+        self.contacts.get(of.contacts..of.contacts + days).unwrap_or(&[])
+    }
 }
 
 /// Texts by number, of one question.
@@ -85,7 +135,9 @@ pub(crate) struct Clients {
     /// The next address of each run that has one.
     next: BinaryHeap<Reverse<((i64, i64), usize)>>,
     names: Arc<Mutex<Names>>,
+    /// Of the address at hand.
     rows: Vec<Row>,
+    contacts: Vec<u64>,
     seen: Vec<Seen>,
     /// Rows of a file that are decoded at once.
     at_once: usize,
@@ -95,15 +147,26 @@ pub(crate) struct Clients {
 
 /// The rows of one file.
 struct Run {
-    rows: Vec<Row>,
+    decoded: Decoded,
     at: usize,
-    more: Receiver<Result<Vec<Row>>>,
+    more: Receiver<Result<Decoded>>,
+}
+
+/// Rows, and the contacts of the days of all of them.
+#[derive(Default)]
+struct Decoded {
+    rows: Vec<Row>,
+    contacts: Vec<u64>,
 }
 
 /// What turns batches of one file into rows.
-struct Decoder {
+struct Decoder<D> {
     finder: Finder,
     days: DayRange,
+    /// The first of the file's month.
+    month: Day,
+    /// Says that a row is not what it should be.
+    damaged: D,
     addresses: Span,
     names: Arc<Mutex<Names>>,
 }
@@ -140,17 +203,25 @@ impl Clients {
         let mut runs = Vec::new();
         for file in files {
             let (give, more) = channel(1);
-            let (finder, names) = (finder.clone(), Arc::clone(&names));
-            let decoder = Decoder { finder, days, addresses, names };
+            let decoder = Decoder {
+                finder: finder.clone(),
+                days,
+                // Without one, reading says so.
+                month: state::month_of(file).map_or(days.first(), |m| m.first()),
+                damaged: by_address::damaged(snapshot, file),
+                addresses,
+                names: Arc::clone(&names),
+            };
             let batches = by_address::read_within(snapshot, file, at_once, addresses);
             decoding.spawn(decoder.run(batches, give));
-            runs.push(Run { rows: Vec::new(), at: 0, more });
+            runs.push(Run { decoded: Decoded::default(), at: 0, more });
         }
         Self {
             runs,
             next: BinaryHeap::new(),
             names,
             rows: Vec::new(),
+            contacts: Vec::new(),
             seen: Vec::new(),
             at_once,
             _decoding: decoding,
@@ -158,16 +229,16 @@ impl Clients {
     }
 
     /// Hands over every client, in the order of addresses, and what its holder is.
-    pub(crate) async fn each(
+    pub(crate) async fn each<'h>(
         &mut self,
-        holding: &mut Holding<'_>,
-        mut take: impl FnMut(Group<'_>) -> Result<()>,
+        holding: &mut Holding<'h>,
+        mut take: impl FnMut(Group<'_>, &mut Holding<'h>) -> Result<()>,
     ) -> Result<()> {
         for at in 0..self.runs.len() {
             self.queue(at).await?;
         }
         while let Some(address) = self.gather().await? {
-            let Self { rows, seen, names, .. } = self;
+            let Self { rows, contacts, seen, names, .. } = self;
             let address = Address::from_halves(address.0, address.1);
             for of_site in rows.chunk_by(|a, b| a.site == b.site) {
                 let site = of_site.first().map_or(0, |row| row.site);
@@ -176,21 +247,8 @@ impl Clients {
                 let client = Client { address, site: of };
                 holding.turn_to(&client);
                 seen.clear();
-                let mut span = 0;
-                for row in of_site {
-                    // Spans cover all days.
-                    let Some(facts) = holding.on(row.day, &mut span) else { continue };
-                    seen.push(Seen {
-                        day: row.day,
-                        entry: row.entry,
-                        vantage: row.vantage,
-                        signal: row.signal,
-                        contacts: row.contacts,
-                        facts,
-                        standing: holding.standing(&client, row.day),
-                    });
-                }
-                take(Group { client: &client, site, seen })?;
+                of_site.iter().for_each(|row| row.held(holding, seen));
+                take(Group { client: &client, site, seen, contacts }, holding)?;
             }
         }
         Ok(())
@@ -209,12 +267,14 @@ impl Clients {
     /// What reading takes of memory at most, beside the decoder's own.
     pub(crate) fn bytes(&self) -> usize {
         // Of each file: rows at hand, in the channel, and being made.
-        3 * self.runs.len() * self.at_once * size_of::<Row>()
+        let row = size_of::<Row>() + MONTH_DAYS_MAX * size_of::<u64>();
+        3 * self.runs.len() * self.at_once * row
     }
 
-    /// Gathers all rows of the next address, by site and day.
+    /// Gathers all rows of the next address, by site and month.
     async fn gather(&mut self) -> Result<Option<(i64, i64)>> {
         self.rows.clear();
+        self.contacts.clear();
         let Some(Reverse((address, _))) = self.next.peek().copied() else {
             return Ok(None);
         };
@@ -227,7 +287,7 @@ impl Clients {
             self.take(at, address).await?;
             self.queue(at).await?;
         }
-        let order = |row: &Row| (row.site, row.day);
+        let order = |row: &Row| (row.site, row.days.from);
         if files > 1 || !self.rows.is_sorted_by_key(order) {
             self.rows.sort_by_key(order);
         }
@@ -238,11 +298,15 @@ impl Clients {
     async fn take(&mut self, at: usize, address: (i64, i64)) -> Result<()> {
         let Some(run) = self.runs.get_mut(at) else { return Ok(()) };
         loop {
-            let rest = run.rows.get(run.at..).unwrap_or(&[]);
+            let rest = run.decoded.rows.get(run.at..).unwrap_or(&[]);
             let of = rest.iter().take_while(|row| row.address == address).count();
-            self.rows.extend(rest.iter().take(of));
+            for row in rest.iter().take(of) {
+                let contacts = run.decoded.contacts_of(row);
+                self.rows.push(Row { contacts: self.contacts.len(), ..*row });
+                self.contacts.extend_from_slice(contacts);
+            }
             run.at += of;
-            if run.at < run.rows.len() || !run.refill().await? {
+            if run.at < run.decoded.rows.len() || !run.refill().await? {
                 return Ok(());
             }
         }
@@ -251,64 +315,95 @@ impl Clients {
     /// Queues a run by its next address, if it has one.
     async fn queue(&mut self, at: usize) -> Result<()> {
         let Some(run) = self.runs.get_mut(at) else { return Ok(()) };
-        while run.at >= run.rows.len() {
+        while run.at >= run.decoded.rows.len() {
             if !run.refill().await? {
                 return Ok(());
             }
         }
-        if let Some(row) = run.rows.get(run.at) {
+        if let Some(row) = run.decoded.rows.get(run.at) {
             self.next.push(Reverse((row.address, at)));
         }
         Ok(())
     }
 }
 
+impl Row {
+    /// Adds it for each holder of its days.
+    fn held(&self, holding: &Holding<'_>, seen: &mut Vec<Seen>) {
+        let (mut rest, mut contacts, mut span) = (self.days, self.contacts, 0);
+        // Spans cover all days of the question.
+        while rest.bits != 0
+            && let Some(held) = holding.on(rest.first(), &mut span)
+        {
+            let days = rest.until(held.last);
+            seen.push(Seen {
+                days,
+                contacts,
+                entry: self.entry,
+                vantage: self.vantage,
+                signal: self.signal,
+                facts: held.facts,
+            });
+            rest.bits &= !days.bits;
+            contacts += usize::try_from(days.count()).unwrap_or(0);
+        }
+    }
+}
+
+impl Decoded {
+    fn contacts_of(&self, row: &Row) -> &[u64] {
+        let days = usize::try_from(row.days.count()).unwrap_or(0);
+        self.contacts.get(row.contacts..row.contacts + days).unwrap_or(&[])
+    }
+}
+
 impl Run {
     /// Whether there were more rows.
     async fn refill(&mut self) -> Result<bool> {
-        let Some(rows) = self.more.recv().await else { return Ok(false) };
-        self.rows = rows?;
+        let Some(decoded) = self.more.recv().await else { return Ok(false) };
+        self.decoded = decoded?;
         self.at = 0;
         Ok(true)
     }
 }
 
-impl Decoder {
+impl<D: Fn(&dyn std::fmt::Display) -> tidegauge_store::Error> Decoder<D> {
     /// Decodes until the file ends, or nobody listens any more.
     async fn run(
         self,
         mut batches: impl futures::Stream<Item = tidegauge_store::Result<RecordBatch>>
         + Unpin,
-        give: Sender<Result<Vec<Row>>>,
+        give: Sender<Result<Decoded>>,
     ) {
         loop {
-            let rows = match batches.try_next().await {
-                Ok(Some(batch)) => Ok(self.rows(&batch)),
+            let decoded = match batches.try_next().await {
+                Ok(Some(batch)) => self.decode(&batch),
                 Ok(None) => return,
                 Err(error) => Err(error.into()),
             };
-            let failed = rows.is_err();
-            if matches!(&rows, Ok(rows) if rows.is_empty()) {
+            let failed = decoded.is_err();
+            if matches!(&decoded, Ok(decoded) if decoded.rows.is_empty()) {
                 continue;
             }
-            if give.send(rows).await.is_err() || failed {
+            if give.send(decoded).await.is_err() || failed {
                 return;
             }
         }
     }
 
     /// The rows that are evidence.
-    fn rows(&self, batch: &RecordBatch) -> Vec<Row> {
-        // The columns are those of `by_address::schema`.
-        let [hi, lo, sites, endpoints, vantages, signals, days, contacts] =
+    fn decode(&self, batch: &RecordBatch) -> Result<Decoded> {
+        // The columns are those of `state::schema`.
+        let [hi, lo, sites, endpoints, vantages, signals, days, contacts, each] =
             batch.columns()
         else {
-            return Vec::new();
+            return Err((self.damaged)(&"its columns are not those of state").into());
         };
         let hi = hi.as_primitive::<Int64Type>().values();
         let lo = lo.as_primitive::<Int64Type>().values();
-        let days = days.as_primitive::<Date32Type>().values();
+        let days = days.as_primitive::<Int32Type>().values();
         let contacts = contacts.as_primitive::<Int64Type>().values();
+        let each = each.as_binary::<i32>();
         let names = &mut *lock(&self.names);
         let endpoints = Numbers::new(endpoints, |id| self.finder.endpoint(id));
         let vantages =
@@ -318,29 +413,72 @@ impl Decoder {
         let sites = Numbers::new(sites, |id| {
             (!id.is_empty()).then(|| names.sites.code(&SiteId::new(id)) + 1)
         });
-        let first = self.days.first();
-        let row = |at: usize| {
-            let day = Day(*days.get(at)?);
-            if !self.days.contains(day) {
-                return None;
-            }
-            let entry = self.finder.entry(endpoints.get(at)?, day)?;
-            let address = (*hi.get(at)?, *lo.get(at)?);
+        let mut decoded = Decoded::default();
+        let mut of_each_day = Vec::new();
+        for at in 0..batch.num_rows() {
+            let names = (endpoints.get(at), vantages.get(at), signals.get(at));
+            let (Some(endpoint), Some(vantage), Some(signal)) = names else { continue };
+            let address = (value(hi, at), value(lo, at));
             if !self.addresses.contains(address) {
-                return None;
+                continue;
             }
-            Some(Row {
+            let from = self.month.0 - self.days.first().0;
+            let days = Days { from, bits: value(days, at).cast_unsigned() };
+            of_each_day.clear();
+            let each = each.is_valid(at).then(|| each.value(at));
+            let all = value(contacts, at);
+            if !state::contacts_of_each_day(days.bits, all, each, &mut of_each_day) {
+                let reason = format!("row {at} of a batch has not a number a day");
+                return Err((self.damaged)(&reason).into());
+            }
+            let site = sites.get(at).unwrap_or(0);
+            let none = Days { bits: 0, ..days };
+            let row = Row {
                 address,
-                contacts: u64::try_from(*contacts.get(at)?).unwrap_or(0),
-                day: day.0 - first.0,
-                entry,
-                site: sites.get(at).unwrap_or(0),
-                vantage: vantages.get(at)?,
-                signal: signals.get(at)?,
-            })
-        };
-        (0..batch.num_rows()).filter_map(row).collect()
+                days: none,
+                contacts: 0,
+                entry: 0,
+                site,
+                vantage,
+                signal,
+            };
+            self.add(row, endpoint, days, &of_each_day, &mut decoded);
+        }
+        Ok(decoded)
     }
+
+    /// Adds `row` for those of `days` that are evidence: once, if one row of the evidence
+    /// holds on all of them.
+    fn add(
+        &self,
+        row: Row,
+        endpoint: u32,
+        days: Days,
+        contacts: &[u64],
+        into: &mut Decoded,
+    ) {
+        let mut last = None;
+        for (day, contacts) in days.each().zip(contacts) {
+            let on = self.days.first().plus(day.first());
+            let Some(entry) = self.finder.entry(endpoint, on) else { continue };
+            if !self.days.contains(on) {
+                continue;
+            }
+            if last != Some(entry) {
+                last = Some(entry);
+                into.rows.push(Row { entry, contacts: into.contacts.len(), ..row });
+            }
+            if let Some(row) = into.rows.last_mut() {
+                row.days.bits |= day.bits;
+            }
+            into.contacts.push(*contacts);
+        }
+    }
+}
+
+/// A value of a column, which has as many as the batch has rows.
+fn value<T: Copy + Default>(column: &[T], at: usize) -> T {
+    column.get(at).copied().unwrap_or_default()
 }
 
 /// A column of names, each looked at once.

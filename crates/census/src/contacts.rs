@@ -29,16 +29,19 @@ pub(crate) async fn contacts(
     let monday = first.week().monday();
     let weeks = place(last.week().monday(), monday).0 + 1;
     let mut seen: HashMap<(u32, u32), Vec<u8>> = HashMap::new();
-    let take = |group: Group<'_>| {
+    let take = |group: Group<'_>, _: &mut Holding<'_>| {
         for sighting in group.seen {
             let facts = sighting.facts;
             let organisation = facts.organisation.filter(|_| facts.passes);
             let row = evidence.row(sighting.entry).filter(|row| row.seen);
             let Some((organisation, row)) = organisation.zip(row) else { continue };
-            let (week, bit) = place(first.plus(sighting.day), monday);
             let of = seen.entry((organisation, row.product));
-            if let Some(days) = of.or_insert_with(|| vec![0; weeks]).get_mut(week) {
-                *days |= bit;
+            let days = of.or_insert_with(|| vec![0; weeks]);
+            for day in sighting.days.each() {
+                let (week, bit) = place(first.plus(day.first()), monday);
+                if let Some(days) = days.get_mut(week) {
+                    *days |= bit;
+                }
             }
         }
         Ok(())

@@ -128,9 +128,11 @@ impl Counter {
         let mut holding = Holding::new(query, &*self.holders);
         let first = query.days.first();
         let mut days: Vec<Day> = Vec::new();
-        let each = |group: Group<'_>| {
+        let each = |group: Group<'_>, _: &mut Holding<'_>| {
             days.clear();
-            days.extend(group.seen.iter().map(|seen| first.plus(seen.day)));
+            let seen = group.seen.iter().flat_map(|seen| seen.days.each());
+            days.extend(seen.map(|day| first.plus(day.first())));
+            days.sort_unstable();
             days.dedup();
             take(group.client, &days);
             Ok(())

@@ -248,6 +248,8 @@ fn is_use(endpoint: &Endpoint, query: &Query) -> bool {
 pub(crate) struct Calendar {
     /// Of each day of the question, the number of its period.
     of_day: Vec<u32>,
+    /// Days of one month are of one period and one window.
+    months_whole: bool,
     periods: Codes<Period>,
     /// Of each day, the bit of its window, 0 outside of all; empty if none are asked for.
     window_of_day: Vec<u32>,
@@ -284,7 +286,14 @@ impl Calendar {
         } else {
             query.days.days().map(window).collect()
         };
-        Self { of_day, periods, window_of_day }
+        let months_whole =
+            !by(Dimension::Week) && !by(Dimension::Day) && query.windows.is_empty();
+        Self { of_day, months_whole, periods, window_of_day }
+    }
+
+    /// Whether all days of a month are of one period and of no window.
+    pub(crate) fn keeps_months_whole(&self) -> bool {
+        self.months_whole
     }
 
     /// The bit of the window of a day, given as days from the first: `None` outside of all,

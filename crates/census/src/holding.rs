@@ -134,13 +134,13 @@ impl<'a> Holding<'a> {
         }
     }
 
-    /// Who holds the client turned to on a day, given as days from the first. `span` is
-    /// where the last answer was found: days are asked for in order.
-    pub(crate) fn on(&self, day: i32, span: &mut usize) -> Option<Facts> {
+    /// Who holds the client turned to on a day, given as days from the first, and until when.
+    /// `span` is where the last answer was found: days are asked for in order.
+    pub(crate) fn on(&self, day: i32, span: &mut usize) -> Option<Span> {
         while self.spans.get(*span).is_some_and(|span| span.last < day) {
             *span += 1;
         }
-        self.spans.get(*span).map(|span| span.facts)
+        self.spans.get(*span).copied()
     }
 
     /// How directly that is proven. `client` is the one turned to.

@@ -58,7 +58,7 @@ pub(crate) async fn histories(
 ) -> Result<Vec<History>> {
     let first = query.days.first();
     let mut sighted = Sighted::default();
-    let take = |group: Group<'_>| {
+    let take = |group: Group<'_>, _: &mut Holding<'_>| {
         sighted.add(&group, evidence, first);
         Ok(())
     };
@@ -106,12 +106,12 @@ impl Sighted {
             };
             let Some(row) = evidence.row(seen.entry) else { continue };
             let days = self.days.entry((code, seen.vantage)).or_default();
-            let day = first.plus(seen.day);
+            let on = seen.days.each().map(|day| first.plus(day.first()));
             if row.seen {
-                days.seen.insert(day);
+                days.seen.extend(on.clone());
             }
             if row.control {
-                days.control.insert(day);
+                days.control.extend(on);
             }
             if last.replace((code, seen.vantage)) == Some((code, seen.vantage)) {
                 continue;

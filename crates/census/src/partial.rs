@@ -35,7 +35,7 @@ pub(crate) struct Partial {
     pub(crate) all_days: u64,
     /// Those of nobody known.
     pub(crate) unattributed: u64,
-    /// Sightings.
+    /// The same by how directly the holder is proven.
     pub(crate) standings: BTreeMap<Standing, u64>,
 }
 
@@ -185,8 +185,8 @@ impl Numbers {
         }
         all.all_days += partial.all_days;
         all.unattributed += partial.unattributed;
-        for (standing, sightings) in partial.standings {
-            *all.standings.entry(standing).or_default() += sightings;
+        for (standing, days) in partial.standings {
+            *all.standings.entry(standing).or_default() += days;
         }
     }
 

@@ -18,7 +18,7 @@ use tidegauge_model::count::{Cell, Census, Counts, Dimension, Query};
 use tidegauge_model::{Address, Standing};
 
 use crate::Result;
-use crate::clients::{Clients, Group, Seen};
+use crate::clients::{Clients, Days, Group, Seen};
 use crate::evidence::{Calendar, Evidence};
 use crate::holding::Holding;
 use crate::partial::{Held, Partial, at, window_numbers};
@@ -39,13 +39,16 @@ struct Key {
     windows: u32,
 }
 
-/// What a network is in on a day.
+/// Days of one month on which a client is in a cell.
 #[derive(Clone, Copy, Debug)]
 struct Touched {
     cell: u32,
     site: u32,
+    /// All of them.
+    seen: Days,
+    /// Those on which its holder passes the filters; what follows is of these.
+    passed: Days,
     consumer: bool,
-    /// The window of the day.
     windows: u32,
     contacts: u64,
 }
@@ -58,6 +61,7 @@ pub(crate) struct Part {
     pub(crate) all_days: u64,
     /// Those of nobody known.
     pub(crate) unattributed: u64,
+    /// The same by how directly the holder is proven.
     pub(crate) standings: BTreeMap<Standing, u64>,
 }
 
@@ -70,7 +74,7 @@ pub(crate) async fn count(
     query: &Query,
 ) -> Result<Partial> {
     let mut tally = Tally::new(evidence, query, engine, clients)?;
-    clients.each(holding, |group| tally.add(&group)).await?;
+    clients.each(holding, |group, holding| tally.add(&group, holding)).await?;
     tally.end_of_network();
     tally.note_held();
     let word = |key: Key| {
@@ -104,8 +108,8 @@ pub(crate) fn whole<'a>(
         all.cells.extend(part.cells.iter().cloned());
         all.all_days += part.all_days;
         all.unattributed += part.unattributed;
-        for (standing, sightings) in &part.standings {
-            *all.standings.entry(*standing).or_default() += sightings;
+        for (standing, days) in &part.standings {
+            *all.standings.entry(*standing).or_default() += days;
         }
     }
     all.cells.sort_by(|a, b| by_key(&a.key, &b.key));
@@ -152,16 +156,15 @@ struct Tally<'a> {
     days: HashMap<Held, u64>,
     /// Days that are not in `days` yet: a client's sightings are mostly of one key.
     held: Option<(Held, u64)>,
-    /// What the network at hand is in, day by day.
+    /// What the network at hand is in, client by client.
     network: Option<i64>,
     touched: Vec<Touched>,
-    /// The cells of the day at hand, and where in `touched` they begin.
-    today: Vec<u32>,
-    today_from: usize,
+    /// Where in `touched` the client at hand begins.
+    client_from: usize,
     /// Address-days before the filters on organisations, and those without one.
     all_days: u64,
     unattributed: u64,
-    /// Sightings, in the order of [`Standing::ALL`].
+    /// The same, in the order of [`Standing::ALL`].
     standings: Vec<u64>,
     engine: &'a Engine,
     memory: MemoryReservation,
@@ -200,8 +203,7 @@ impl<'a> Tally<'a> {
             held: None,
             network: None,
             touched: Vec::new(),
-            today: Vec::new(),
-            today_from: 0,
+            client_from: 0,
             all_days: 0,
             unattributed: 0,
             standings: vec![0; Standing::ALL.len()],
@@ -212,21 +214,21 @@ impl<'a> Tally<'a> {
     }
 
     /// Adds a client.
-    fn add(&mut self, group: &Group<'_>) -> Result<()> {
+    fn add(&mut self, group: &Group<'_>, holding: &mut Holding<'_>) -> Result<()> {
         let network = network(group.client.address);
         if network.is_none() || network != self.network {
             self.end_of_network();
             self.network = network;
         }
-        let mut day = None;
+        self.client_from = self.touched.len();
         for seen in group.seen {
-            if day != Some(seen.day) {
-                day = Some(seen.day);
-                self.today.clear();
-                self.today_from = self.touched.len();
+            let contacts = group.contacts(seen);
+            if self.calendar.keeps_months_whole() {
+                self.sighting(group, seen, seen.days, contacts, holding);
+                continue;
             }
-            if let Some(window) = self.calendar.window(seen.day) {
-                self.sighting(group.site, seen, window);
+            for (day, contacts) in seen.days.each().zip(contacts) {
+                self.sighting(group, seen, day, &[*contacts], holding);
             }
         }
         if network.is_none() {
@@ -235,40 +237,78 @@ impl<'a> Tally<'a> {
         self.account()
     }
 
-    /// Adds a sighting of a day that counts, in a window.
-    fn sighting(&mut self, site: u32, seen: &Seen, windows: u32) {
-        let place = Standing::ALL.iter().position(|s| *s == seen.standing);
-        if let Some(told) = place.and_then(|at| self.standings.get_mut(at)) {
-            *told += 1;
-        }
-        let cell = self.cell(seen);
+    /// Adds days of a sighting that lie in one period and one window.
+    fn sighting(
+        &mut self,
+        group: &Group<'_>,
+        seen: &Seen,
+        days: Days,
+        contacts: &[u64],
+        holding: &mut Holding<'_>,
+    ) {
+        let Some(windows) = self.calendar.window(days.first()) else { return };
+        let cell = self.cell(seen, days.first());
+        let Some(at) = self.touched(cell, group.site, days) else { return };
+        let Some(touched) = self.touched.get_mut(at) else { return };
+        let new = Days { bits: days.bits & !touched.seen.bits, ..days };
+        touched.seen.bits |= days.bits;
         let facts = seen.facts;
-        let known = self.today.iter().position(|c| *c == cell);
-        if known.is_none() {
-            self.today.push(cell);
-            self.all_days += 1;
-            self.unattributed += u64::from(facts.unattributed);
+        if facts.passes {
+            touched.passed.bits |= days.bits;
+            touched.windows |= windows;
+            touched.consumer |= facts.consumer;
+            let sum = |all: u64, contacts: &u64| all.saturating_add(*contacts);
+            touched.contacts = contacts.iter().fold(touched.contacts, sum);
         }
-        // A client has one holder a day: all of today's cells pass, or none.
-        if !facts.passes {
-            return;
-        }
-        let contacts = seen.contacts;
-        if let Some(known) = known {
-            if let Some(touched) = self.touched.get_mut(self.today_from + known) {
-                touched.contacts = touched.contacts.saturating_add(contacts);
+        self.all_days += u64::from(new.count());
+        self.unattributed += u64::from(new.count()) * u64::from(facts.unattributed);
+        for day in new.each() {
+            let standing = holding.standing(group.client, day.first());
+            let place = Standing::ALL.iter().position(|s| *s == standing);
+            if let Some(told) = place.and_then(|at| self.standings.get_mut(at)) {
+                *told += 1;
             }
-            return;
         }
-        let consumer = facts.consumer;
-        self.touched.push(Touched { cell, site, consumer, windows, contacts });
-        if let Some(organisation) = facts.organisation {
-            self.hold((cell, organisation, seen.day / 64), 1 << (seen.day % 64));
+        if let Some(organisation) = facts.organisation.filter(|_| facts.passes) {
+            self.hold(cell, organisation, days);
         }
     }
 
+    /// Where in `touched` the days of a client in a cell are, in the month of `days`.
+    fn touched(&mut self, cell: u32, site: u32, days: Days) -> Option<usize> {
+        let of_client = self.touched.get(self.client_from..)?;
+        let known = of_client
+            .iter()
+            .position(|touched| touched.cell == cell && touched.seen.from == days.from);
+        if let Some(at) = known {
+            return Some(self.client_from + at);
+        }
+        let none = Days { bits: 0, ..days };
+        self.touched.push(Touched {
+            cell,
+            site,
+            seen: none,
+            passed: none,
+            consumer: false,
+            windows: 0,
+            contacts: 0,
+        });
+        Some(self.touched.len() - 1)
+    }
+
     /// Notes days of an organisation.
-    fn hold(&mut self, key: Held, bits: u64) {
+    fn hold(&mut self, cell: u32, organisation: u32, days: Days) {
+        let (block, shift) = (days.from.div_euclid(64), days.from.rem_euclid(64));
+        let bits = u128::from(days.bits) << shift;
+        let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
+        for (block, bits) in [(block, half(bits)), (block + 1, half(bits >> 64))] {
+            if bits != 0 {
+                self.hold_block((cell, organisation, block), bits);
+            }
+        }
+    }
+
+    fn hold_block(&mut self, key: Held, bits: u64) {
         match &mut self.held {
             Some((held, there)) if *held == key => *there |= bits,
             _ => {
@@ -285,11 +325,11 @@ impl<'a> Tally<'a> {
     }
 
     /// The cell that a sighting is in.
-    fn cell(&mut self, seen: &Seen) -> u32 {
+    fn cell(&mut self, seen: &Seen, day: i32) -> u32 {
         let product = || self.evidence.row(seen.entry).map_or(0, |row| row.product);
         let key = Key {
             product: if self.axes.product { product() } else { 0 },
-            period: self.calendar.period(seen.day),
+            period: self.calendar.period(day),
             place: seen.facts.place,
             signal: if self.axes.signal { seen.signal } else { 0 },
             vantage: if self.axes.vantage { seen.vantage } else { 0 },
@@ -326,14 +366,15 @@ impl<'a> Tally<'a> {
     /// Counts the addresses of the network at hand: one for each cell and site.
     fn end_of_network(&mut self) {
         let mut all = std::mem::take(&mut self.touched);
+        all.retain(|touched| touched.passed.bits != 0);
         all.sort_unstable_by_key(|t| (t.cell, t.site));
         for days in all.chunk_by(|a, b| (a.cell, a.site) == (b.cell, b.site)) {
             let windows = days.iter().fold(0, |all, day| all | day.windows);
             let cell = self.within(days.first().map_or(0, |day| day.cell), windows);
             let Some((_, counts)) = self.cells.get_mut(at(cell)) else { continue };
-            for day in days {
-                counts.address_days += 1;
-                counts.contacts = counts.contacts.saturating_add(day.contacts);
+            for touched in days {
+                counts.address_days += u64::from(touched.passed.count());
+                counts.contacts = counts.contacts.saturating_add(touched.contacts);
             }
             if self.network.is_some() {
                 counts.networks_v6 += 1;
@@ -438,9 +479,11 @@ mod tests {
                 let stored = world.store(parts).await;
                 for query in queries {
                     let census = stored.counter.census(&query).await.unwrap();
-                    let (cells, share) = world.census(&query);
+                    let (cells, told) = world.census(&query);
                     prop_assert_eq!(&census.cells, &cells, "{:?}", &query);
-                    prop_assert!((census.unattributed_share - share).abs() < 1e-12);
+                    let share = census.unattributed_share - told.unattributed_share;
+                    prop_assert!(share.abs() < 1e-12);
+                    prop_assert_eq!(census.standings, told.standings);
                     prop_assert_eq!(census.query, query);
                 }
                 Ok(())

@@ -5,6 +5,7 @@
 //! checks.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -76,15 +77,34 @@ impl Holders for Table {
     }
 
     fn standing(&self, client: &Client, day: Day) -> Standing {
-        match self.on(client, day) {
-            Attribution::UNATTRIBUTED => Standing::Nobody,
-            _ => Standing::Dated,
-        }
+        standing(&self.on(client, day))
     }
 
     fn organisation(&self, id: &OrgId) -> Option<Organisation> {
         self.organisations.get(id).cloned()
     }
+}
+
+/// Deletes every other file of state below a lake's folder: counts are the same without it.
+fn forget_state(lake: &Path) {
+    let months = std::fs::read_dir(lake.join("state/1")).into_iter().flatten();
+    let files =
+        months.flat_map(|month| std::fs::read_dir(month.unwrap().path()).unwrap());
+    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    files.sort();
+    files.iter().step_by(2).for_each(|file| std::fs::remove_file(file).unwrap());
+}
+
+/// Made up: the worlds have no snapshots to tell more by.
+fn standing(held: &Attribution) -> Standing {
+    if *held == Attribution::UNATTRIBUTED { Standing::Nobody } else { Standing::Dated }
+}
+
+/// What is said of the address-days of a question.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) unattributed_share: f64,
+    pub(crate) standings: BTreeMap<Standing, u64>,
 }
 
 /// All that a question can be about.
@@ -390,6 +410,7 @@ impl World {
                 .await
                 .unwrap();
         }
+        forget_state(folder.path());
         let holders = Arc::new(self.table.clone());
         let settings = Settings { partitions: 2, ..Settings::default() };
         let counter =
@@ -537,9 +558,9 @@ impl World {
             .collect()
     }
 
-    /// The cells of `query` and its share of unattributed address-days, by hand.
-    pub(crate) fn census(&self, query: &Query) -> (Vec<Cell>, f64) {
-        let (cells, share) = self.sets(query);
+    /// The cells of `query` and what is said of its address-days, by hand.
+    pub(crate) fn census(&self, query: &Query) -> (Vec<Cell>, Told) {
+        let (cells, told) = self.sets(query);
         let counts = if query.windows.is_empty() {
             cells.into_iter().map(|(key, sets)| (key, sets.counts(query))).collect()
         } else {
@@ -549,7 +570,7 @@ impl World {
             key: key.into_iter().map(|(_, v)| v).collect(),
             counts,
         });
-        (cells.collect(), share)
+        (cells.collect(), told)
     }
 
     /// The counts of each cell and set of windows: what is in those and in no other.
@@ -580,17 +601,16 @@ impl World {
         out
     }
 
-    /// What is in each cell, and the share of unattributed address-days.
-    fn sets(&self, query: &Query) -> (BTreeMap<Ordered, Sets>, f64) {
+    /// What is in each cell, and what is said of all address-days.
+    fn sets(&self, query: &Query) -> (BTreeMap<Ordered, Sets>, Told) {
         let mut cells: BTreeMap<Ordered, Sets> = BTreeMap::new();
-        let mut days: BTreeSet<(Vec<Option<String>>, Client, Day, bool)> =
-            BTreeSet::new();
+        let mut days = BTreeMap::new();
         for counted in self.counted(query).iter().filter(|c| is_use(&c.endpoint, query))
         {
             let s = counted.sighting;
             let key: Vec<_> = query.by.iter().map(|d| counted.value(*d)).collect();
-            let nobody = counted.attribution.organisation.is_none();
-            days.insert((key.clone(), s.client.clone(), s.day, nobody));
+            let day = (key.clone(), s.client.clone(), s.day);
+            days.insert(day, counted.attribution.clone());
             if !counted.passes(query) {
                 continue;
             }
@@ -611,11 +631,16 @@ impl World {
                 sets.organisation_days.entry(id.clone()).or_default().insert(s.day);
             }
         }
-        let nobody = days.iter().filter(|d| d.3).count();
+        let nobody = days.values().filter(|held| held.organisation.is_none()).count();
         let number = |n: usize| f64::from(u32::try_from(n).unwrap());
-        let share =
-            if days.is_empty() { 0.0 } else { number(nobody) / number(days.len()) };
-        (cells, share)
+        let mut told = Told::default();
+        if !days.is_empty() {
+            told.unattributed_share = number(nobody) / number(days.len());
+        }
+        for held in days.values() {
+            *told.standings.entry(standing(held)).or_default() += 1;
+        }
+        (cells, told)
     }
 
     /// The histories of `product`, by hand.

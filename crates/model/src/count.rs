@@ -175,7 +175,7 @@ pub struct Census {
     pub cells: Vec<Cell>,
     /// Share of address-days whose holder is not known, 0 to 1.
     pub unattributed_share: f64,
-    /// Of how many sightings the holder is how directly proven.
+    /// Of how many address-days the holder is how directly proven.
     pub standings: BTreeMap<Standing, u64>,
 }
 

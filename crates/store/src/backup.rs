@@ -9,8 +9,8 @@ use object_store::path::Path;
 use object_store::{ObjectStoreExt, WriteMultipart};
 
 use crate::error::{Error, Result, access};
-use crate::log::{Log, State, sync};
-use crate::{Lake, Table};
+use crate::log::{Log, State};
+use crate::{Lake, Table, state};
 
 /// Parts of a file that are under way at once.
 const PARTS_MAX: usize = 4;
@@ -52,30 +52,53 @@ impl Lake {
     }
 }
 
-/// Copies a version of a table: its files, then its log.
-async fn copy(from: &Log, to: &Log, state: &State, done: &mut BackedUp) -> Result<()> {
+/// Copies a version of a table: its files with what was made of them, then its log.
+async fn copy(
+    from: &Log,
+    to: &Log,
+    version: &State,
+    done: &mut BackedUp,
+) -> Result<()> {
     done.tables += 1;
-    let entries = from.entries_until(state).await?;
-    for path in state.paths().into_iter().chain(entries) {
-        done.bytes += copy_file(from, to, &path).await?;
-        done.files += 1;
+    for path in version.paths() {
+        let (there, here) = (from.absolute(&path), to.absolute(&path));
+        let made = state::path_of(&there).zip(state::path_of(&here));
+        if let Some((there, here)) = made
+            && state::is_there(from, &there).await?
+        {
+            done.add(copy_file(from, &there, to, &here).await?);
+        }
+        done.add(copy_file(from, &there, to, &here).await?);
+    }
+    for path in from.entries_until(version).await? {
+        done.add(
+            copy_file(from, &from.absolute(&path), to, &to.absolute(&path)).await?,
+        );
     }
     Ok(())
 }
 
-async fn copy_file(from: &Log, to: &Log, path: &Path) -> Result<u64> {
-    let read = |source| access(format!("{}{path}", from.url()), source);
-    let written = |source| access(format!("{}{path}", to.url()), source);
-    let file = from.files().get(path).await.map_err(read)?;
+impl BackedUp {
+    fn add(&mut self, bytes: u64) {
+        self.files += 1;
+        self.bytes += bytes;
+    }
+}
+
+/// Copies a file, by its paths in the stores of the two lakes.
+async fn copy_file(from: &Log, there: &Path, to: &Log, here: &Path) -> Result<u64> {
+    let read = |source| access(there, source);
+    let written = |source| access(here, source);
+    let file = from.all_files().get(there).await.map_err(read)?;
     let size = file.meta.size;
     let mut bytes = file.into_stream();
-    let parts = to.files().put_multipart(path).await.map_err(written)?;
+    let parts = to.all_files().put_multipart(here).await.map_err(written)?;
     let mut writer = WriteMultipart::new(parts);
     while let Some(chunk) = bytes.try_next().await.map_err(read)? {
         writer.wait_for_capacity(PARTS_MAX).await.map_err(written)?;
         writer.put(chunk);
     }
     writer.finish().await.map_err(written)?;
-    sync(to.url(), path.as_ref())?;
+    to.sync_file(here)?;
     Ok(size)
 }

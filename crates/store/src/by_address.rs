@@ -1,9 +1,10 @@
-//! Sightings in the order of their addresses: what counting reads.
+//! What counting reads of a file of sightings, in the order of addresses.
 //!
-//! **Invariant:** the rows of a file come in the order of their addresses, whatever order
-//! they are stored in. A file that says it is so stored is read as it stands, and refused
-//! as damaged where it is not; any other (of an older version of this program, or of
-//! another tool) is sorted in memory, whole.
+//! **Invariant:** the rows come in the order of their addresses, and in the columns of
+//! [`state::schema`](crate::state::schema), whatever they are read from: the file's state,
+//! if it has any, else the file itself, whose rows are each of one day. A file that says it
+//! is sorted is read as it stands, and refused as damaged where it is not; any other (of an
+//! older version of this program, or of another tool) is sorted in memory, whole.
 
 use std::sync::{Arc, LazyLock};
 
@@ -23,7 +24,7 @@ use parquet::schema::types::SchemaDescriptor;
 
 use crate::error::{Error, Result};
 use crate::schema::column as c;
-use crate::{DataFile, Snapshot, files};
+use crate::{DataFile, Snapshot, files, state};
 
 /// Addresses from the first to the last, both in, as their stored halves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,9 +46,8 @@ impl Span {
     }
 }
 
-/// The columns that are read, in this order. Names are dictionaries: a reader looks at each
-/// once.
-pub fn schema() -> SchemaRef {
+/// The columns that are read of sightings, in this order.
+fn sightings() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         let name = || {
             DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
@@ -67,7 +67,7 @@ pub fn schema() -> SchemaRef {
 }
 
 /// The rows of one file of sightings, at most `rows` of them in a batch, with the columns of
-/// [`schema`].
+/// [`state::schema`].
 pub fn read(
     snapshot: &Snapshot,
     file: &DataFile,
@@ -84,41 +84,76 @@ pub fn read_within(
     rows: usize,
     span: Span,
 ) -> BoxStream<'static, Result<RecordBatch>> {
-    let damaged = files::damaged(snapshot, file);
-    let mut reader = files::reader(snapshot, file);
+    let (snapshot, file) = (snapshot.clone(), file.clone());
     let open = async move {
+        if let Some(made) = state::find(&snapshot, &file).await? {
+            let damaged = files::damaged_with(&snapshot, &made, state::HINT);
+            return read_of(&snapshot, &made, rows, span, state::schema(), damaged)
+                .await;
+        }
+        let damaged = files::damaged(&snapshot, &file);
+        let month =
+            state::month_of(&file).ok_or_else(|| damaged(&"it is of no month"))?;
         let failed = damaged.clone();
-        let options = ArrowReaderOptions::new();
-        let found = ArrowReaderMetadata::load_async(&mut reader, options)
-            .await
-            .map_err(|e| failed(&e))?;
-        let sorted = says_sorted(found.metadata());
-        let groups = groups_within(found.metadata(), span);
-        let options = ArrowReaderOptions::new().with_schema(wanted(found.schema()));
-        let metadata =
-            ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), options)
-                .map_err(|e| failed(&e))?;
-        let names = schema();
-        let names = names.fields().iter().map(|f| f.name().as_str());
-        let mask = ProjectionMask::columns(metadata.parquet_schema(), names);
         let batches =
-            ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata)
-                .with_projection(mask)
-                .with_row_groups(groups)
-                .with_batch_size(rows)
-                .build()
-                .map_err(|e| failed(&e))?;
-        let batches = batches.map(move |batch| {
-            let batch = batch.map_err(|error| damaged(&error))?;
-            adapt(&batch).map_err(|error| damaged(&error))
-        });
-        Ok::<_, Error>(if sorted {
-            checked(batches.boxed(), failed)
-        } else {
-            sort(batches.boxed(), rows, failed).await?
-        })
+            read_of(&snapshot, &file, rows, span, sightings(), damaged).await?;
+        let unfold = move |batch| {
+            let batch =
+                state::unfolded(&batch, month).map_err(|reason| failed(&reason));
+            std::future::ready(batch)
+        };
+        Ok(batches.and_then(unfold).boxed())
     };
     futures::stream::once(open).try_flatten().boxed()
+}
+
+/// Says that a row of what [`read`] gives is not what it should be, and why.
+pub fn damaged(
+    snapshot: &Snapshot,
+    file: &DataFile,
+) -> impl Fn(&dyn std::fmt::Display) -> Error + Clone + Send + 'static {
+    let made = state::path_of(&file.path).unwrap_or_else(|| file.path.clone());
+    let made = DataFile { path: made, ..file.clone() };
+    files::damaged_with(snapshot, &made, state::HINT)
+}
+
+/// The rows of a file with these columns.
+async fn read_of(
+    snapshot: &Snapshot,
+    file: &DataFile,
+    rows: usize,
+    span: Span,
+    columns: SchemaRef,
+    damaged: impl Fn(&dyn std::fmt::Display) -> Error + Clone + Send + 'static,
+) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let failed = damaged.clone();
+    let mut reader = files::reader(snapshot, file);
+    let options = ArrowReaderOptions::new();
+    let found = ArrowReaderMetadata::load_async(&mut reader, options)
+        .await
+        .map_err(|e| failed(&e))?;
+    let sorted = says_sorted(found.metadata());
+    let groups = groups_within(found.metadata(), span);
+    let options =
+        ArrowReaderOptions::new().with_schema(wanted(found.schema(), &columns));
+    let metadata = ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), options)
+        .map_err(|e| failed(&e))?;
+    let names = columns.fields().iter().map(|f| f.name().as_str());
+    let mask = ProjectionMask::columns(metadata.parquet_schema(), names);
+    let batches = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata)
+        .with_projection(mask)
+        .with_row_groups(groups)
+        .with_batch_size(rows)
+        .build()
+        .map_err(|e| failed(&e))?;
+    let batches = batches.map(move |batch| {
+        let batch = batch.map_err(|error| damaged(&error))?;
+        adapt(&batch, &columns).map_err(|error| damaged(&error))
+    });
+    if sorted {
+        return Ok(checked(batches.boxed(), failed));
+    }
+    sort(batches.boxed(), rows, failed).await
 }
 
 /// The spans of a sorted file's row groups, in order, with their rows: all that can be said
@@ -198,8 +233,7 @@ fn says_sorted(metadata: &ParquetMetaData) -> bool {
 }
 
 /// The schema of a file, with dictionaries where we want them.
-fn wanted(there: &Schema) -> SchemaRef {
-    let ours = schema();
+fn wanted(there: &Schema, ours: &Schema) -> SchemaRef {
     let fields =
         there.fields().iter().map(|field| match ours.field_with_name(field.name()) {
             Ok(our) if *field.data_type() == DataType::Utf8 => {
@@ -213,8 +247,8 @@ fn wanted(there: &Schema) -> SchemaRef {
 /// Our columns of a batch: what an older version lacks is null, where it may be.
 fn adapt(
     batch: &RecordBatch,
+    schema: &SchemaRef,
 ) -> std::result::Result<RecordBatch, arrow::error::ArrowError> {
-    let schema = schema();
     let columns =
         schema.fields().iter().map(|field| match batch.column_by_name(field.name()) {
             Some(column) if column.data_type() == field.data_type() => {
@@ -224,7 +258,7 @@ fn adapt(
             None => Ok(new_null_array(field.data_type(), batch.num_rows())),
         });
     let columns = columns.collect::<std::result::Result<Vec<_>, _>>()?;
-    RecordBatch::try_new(schema, columns)
+    RecordBatch::try_new(Arc::clone(schema), columns)
 }
 
 /// Batches as they come, refused where an address is below the one before it.
@@ -276,7 +310,10 @@ async fn sort(
     damaged: impl Fn(&dyn std::fmt::Display) -> Error,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let batches: Vec<_> = batches.try_collect().await?;
-    let sorted = concat_batches(&schema(), &batches).and_then(|all| {
+    let Some(schema) = batches.first().map(RecordBatch::schema) else {
+        return Ok(futures::stream::empty().boxed());
+    };
+    let sorted = concat_batches(&schema, &batches).and_then(|all| {
         drop(batches);
         let keys = all
             .columns()

@@ -25,7 +25,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result, access};
 use crate::log::{Log, readable, sync};
 use crate::object::ObjectReader;
-use crate::{DataFile, Snapshot, Table, by_address};
+use crate::{DataFile, Snapshot, Table, by_address, state};
 
 /// Rows in a row group: the unit of parallel work, of skipping, and of what a reader holds
 /// of a file. As many as `DuckDB` writes, rounded to a power of two.
@@ -99,6 +99,9 @@ async fn write_file(log: &Log, month: Option<&str>, rows: RecordBatch) -> Result
     let path = Path::from(relative.as_str());
     let stats = statistics(log.table, &rows).to_string();
     let shown = readable(log.url(), &relative);
+    if let Some(month) = month.and_then(|month| month.parse().ok()) {
+        state::write(log, &log.absolute(&path), rows.clone(), month).await?;
+    }
     let encoded = tokio::task::spawn_blocking(move || encode(&rows)).await;
     let bytes = encoded
         .map_err(|source| access(&shown, source))?
@@ -123,7 +126,7 @@ async fn write_file(log: &Log, month: Option<&str>, rows: RecordBatch) -> Result
     })
 }
 
-fn encode(rows: &RecordBatch) -> parquet::errors::Result<Vec<u8>> {
+pub(crate) fn encode(rows: &RecordBatch) -> parquet::errors::Result<Vec<u8>> {
     let level = ZstdLevel::try_new(COMPRESSION_LEVEL)?;
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
@@ -201,13 +204,22 @@ pub(crate) fn reader(snapshot: &Snapshot, file: &DataFile) -> ObjectReader {
 pub(crate) fn damaged(
     snapshot: &Snapshot,
     file: &DataFile,
-) -> impl Fn(&dyn std::fmt::Display) -> Error + Clone + Send + 'static {
+) -> impl Fn(&dyn std::fmt::Display) -> Error + Clone + Send + 'static + use<> {
+    damaged_with(snapshot, file, "restore the file from a backup")
+}
+
+/// The same with another hint.
+pub(crate) fn damaged_with(
+    snapshot: &Snapshot,
+    file: &DataFile,
+    hint: &'static str,
+) -> impl Fn(&dyn std::fmt::Display) -> Error + Clone + Send + 'static + use<> {
     let (table, path) = (snapshot.table.name(), readable_file(snapshot, file));
     move |error| Error::Damaged {
         table,
         path: path.clone(),
         reason: error.to_string(),
-        hint: "restore the file from a backup",
+        hint,
     }
 }
 

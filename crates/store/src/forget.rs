@@ -1,7 +1,7 @@
 //! Forgetting: addresses that must not be kept, and days that are over.
 //!
 //! **Invariant:** when it is done, no file of the lake has a row that was to be forgotten: not
-//! those of the newest version, nor those of older ones, nor the log, whose statistics name
+//! those of the newest version, nor those of older ones, nor their state, nor the log, whose statistics name
 //! the least and greatest address of each file. So what is forgotten takes the table's past
 //! with it. Which inputs were read is not forgotten: the same input again changes nothing.
 
@@ -12,10 +12,9 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{Date32Type, Int64Type};
 use deltalake_core::kernel::Action;
 use futures::TryStreamExt;
-use object_store::ObjectStoreExt;
 use tidegauge_model::{Day, Month, Prefix};
 
-use crate::error::{Error, Result, access};
+use crate::error::{Error, Result};
 use crate::log::{Committed, Log, State};
 use crate::maintain::{ATTEMPTS_MAX, TRANSACTION};
 use crate::schema::column as c;
@@ -101,10 +100,7 @@ async fn end_past(log: &Log) -> Result<()> {
     let newest = log.load().await?;
     let newest: HashSet<_> = newest.iter().flat_map(|state| state.paths()).collect();
     for path in named.difference(&newest) {
-        match log.files().delete(path).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-            Err(source) => return Err(access(format!("{}{path}", log.url()), source)),
-        }
+        log.delete(path).await?;
     }
     Ok(())
 }

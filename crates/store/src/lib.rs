@@ -1,7 +1,7 @@
 //! The lake: Delta Lake tables of Parquet files, and the import of foreign flow tables.
 //!
 //! ```text
-//! Batch ─► append ─► Delta log + Parquet ─► snapshot ─► the census engine
+//! Batch ─► append ─► Delta log + Parquet + state ─► snapshot ─► the census engine
 //! foreign Parquet, CSV ─► import ─► Flow     └ read ─► Coverage, Observation, …
 //! ```
 //!
@@ -25,6 +25,7 @@ mod read;
 mod rows;
 pub mod schema;
 mod snapshot;
+pub mod state;
 
 pub use backup::BackedUp;
 pub use batch::{Appended, Batch, Published, RunRecord};

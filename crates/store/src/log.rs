@@ -24,7 +24,7 @@ use tidegauge_model::Instant;
 use url::Url;
 
 use crate::error::{Error, Result, access, is_full};
-use crate::{DataFile, Snapshot, Table, checkpoint};
+use crate::{DataFile, Snapshot, Table, checkpoint, state};
 
 /// The version of the layout of tables that this program writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -133,6 +133,25 @@ impl Log {
     /// The store with the table's folder as its root.
     pub(crate) fn files(&self) -> Arc<dyn ObjectStore> {
         self.store.object_store(None)
+    }
+
+    /// The store that the lake's folder is in.
+    pub(crate) fn all_files(&self) -> Arc<dyn ObjectStore> {
+        self.store.root_object_store(None)
+    }
+
+    /// The lake's folder, as a path in that store.
+    pub(crate) fn lake(&self) -> Path {
+        let mut parts: Vec<_> = self.root.parts().collect();
+        parts.pop();
+        parts.into_iter().collect()
+    }
+
+    /// Makes a file survive a loss of power, given by its path in that store.
+    pub(crate) fn sync_file(&self, path: &Path) -> Result<()> {
+        let mut root = self.url().clone();
+        root.set_path("/");
+        sync(&root, path.as_ref())
     }
 
     /// Where the table is.
@@ -579,13 +598,21 @@ impl Log {
         }
     }
 
+    /// Deletes a data file, and the state that was made of it.
+    pub(crate) async fn delete(&self, path: &Path) -> Result<()> {
+        state::delete(self, &self.absolute(path)).await?;
+        match self.files().delete(path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(source) => Err(access(format!("{}{path}", self.url()), source)),
+        }
+    }
+
     /// Deletes files that no commit names. Failing to is no harm: nobody reads them.
     pub(crate) async fn discard(&self, added: &[Action]) {
         for action in added {
             let Action::Add(add) = action else { continue };
-            if let Err(error) =
-                self.files().delete(&Path::from(add.path.as_str())).await
-            {
+            let path = Path::from(add.path.as_str());
+            if let Err(error) = self.delete(&path).await {
                 tracing::warn!(path = add.path, %error, "left a file that nobody reads");
             }
         }

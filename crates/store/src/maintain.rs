@@ -6,24 +6,28 @@
 //! id, and of two that race for one id only one gets in.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::{
-    SortColumn, concat_batches, lexsort_to_indices, take_record_batch,
+    SortColumn, cast, concat_batches, lexsort_to_indices, take_record_batch,
 };
+use arrow::datatypes::DataType;
 use deltalake_core::kernel::Action;
 use futures::TryStreamExt;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use tidegauge_model::Instant;
 
 use crate::error::{Error, Result, access};
 use crate::log::Committed;
-use crate::{DataFile, Lake, Snapshot, Table, files};
+use crate::{DataFile, Lake, Snapshot, Table, by_address, files, state};
 
 /// Files with fewer rows are worth merging; this is a full row group.
 const SMALL_ROWS: u64 = 1 << 20;
 /// Rows merged at once: bounds the memory, about half a gigabyte.
 const MERGED_ROWS_MAX: u64 = 2 << 20;
+/// Rows of state that are compared at once.
+const CHECKED_ROWS: usize = 8_192;
 /// How often a compaction is tried while others compact too.
 pub(crate) const ATTEMPTS_MAX: u32 = 3;
 /// The transaction that every compaction carries, and whatever else rewrites files.
@@ -36,6 +40,8 @@ pub struct Compacted {
     pub merged: u64,
     /// Files they became.
     pub made: u64,
+    /// Files of sightings that had no state, and have now.
+    pub folded: u64,
 }
 
 /// What a vacuum did.
@@ -48,9 +54,15 @@ pub struct Vacuumed {
 }
 
 impl Lake {
-    /// Merges the small files of `table`, sorted again, month by month. Readers and
-    /// writers need not wait. The old files stay until [`Lake::vacuum`].
+    /// Merges the small files of `table`, sorted again, month by month, and makes state where
+    /// it is missing. Readers and writers need not wait. The old files stay until
+    /// [`Lake::vacuum`].
     pub async fn compact(&self, table: Table) -> Result<Compacted> {
+        let merged = self.merge(table).await?;
+        Ok(Compacted { folded: self.fold(table).await?, ..merged })
+    }
+
+    async fn merge(&self, table: Table) -> Result<Compacted> {
         let log = self.log(table);
         log.writable()?;
         for _ in 0..ATTEMPTS_MAX {
@@ -86,8 +98,26 @@ impl Lake {
         Err(Error::Conflict { table: table.name(), attempts: ATTEMPTS_MAX })
     }
 
+    /// Makes the state that files of `table` lack: those of an older program, or of which it
+    /// was deleted.
+    async fn fold(&self, table: Table) -> Result<u64> {
+        let snapshot = self.snapshot(table).await?;
+        let mut folded = 0;
+        for file in &snapshot.files {
+            let Some(month) = state::month_of(file) else { continue };
+            let Some(path) = state::path_of(&file.path) else { continue };
+            if state::is_there(self.log(table), &path).await? {
+                continue;
+            }
+            let rows = merged(&snapshot, std::slice::from_ref(file)).await?;
+            state::write(self.log(table), &file.path, rows, month).await?;
+            folded += 1;
+        }
+        Ok(folded)
+    }
+
     /// Deletes data files of `table` that its newest version does not name and that were
-    /// written before `before`. Older versions of the table can then no longer be read.
+    /// written before `before`, and state of files that it does not name. Older versions of the table can then no longer be read.
     /// `before` must lie well before now: a writer at work has files that no version names
     /// yet.
     pub async fn vacuum(&self, table: Table, before: Instant) -> Result<Vacuumed> {
@@ -102,24 +132,45 @@ impl Lake {
         while let Some(file) = list.try_next().await.map_err(failed)? {
             let data = file.location.extension() == Some("parquet")
                 && file.location.parts().all(|part| part.as_ref() != "_delta_log");
-            let old = file.last_modified.timestamp_micros() < before.0;
-            if data && old && !named.contains(&log.absolute(&file.location)) {
+            if data
+                && is_older(&file, before)
+                && !named.contains(&log.absolute(&file.location))
+            {
                 store.delete(&file.location).await.map_err(failed)?;
-                done.files += 1;
-                done.bytes += file.size;
+                done.add(&file);
+            }
+        }
+        if table == Table::Sightings {
+            for (of, file) in state::all(log).await? {
+                if is_older(&file, before) && !named.contains(&of) {
+                    log.all_files().delete(&file.location).await.map_err(failed)?;
+                    done.add(&file);
+                }
             }
         }
         Ok(done)
     }
 
-    /// Reads every row of every table; returns what is wrong, sorted by table and path.
+    /// How many files of state there are, and their bytes.
+    pub async fn state(&self) -> Result<(u64, u64)> {
+        let files = state::all(self.log(Table::Sightings)).await?;
+        let bytes = files.iter().map(|(_, file)| file.size).sum();
+        Ok((count(files.len()), bytes))
+    }
+
+    /// Reads every row of every table, and folds sightings to compare them with their state;
+    /// returns what is wrong, sorted by table and path.
     pub async fn check(&self) -> Vec<Error> {
         let mut wrong = Vec::new();
         for table in Table::ALL {
             match self.snapshot(table).await {
                 Ok(snapshot) => {
                     for file in &snapshot.files {
-                        wrong.extend(check_file(&snapshot, file).await.err());
+                        let whole = match check_file(&snapshot, file).await {
+                            Ok(()) => check_state(&snapshot, file).await,
+                            damaged => damaged,
+                        };
+                        wrong.extend(whole.err());
                     }
                 }
                 Err(error) => wrong.push(error),
@@ -145,6 +196,49 @@ async fn check_file(snapshot: &Snapshot, file: &DataFile) -> Result<()> {
         reason: format!("it has {rows} rows; the log says {}", file.rows),
         hint: "restore the file from a backup",
     })
+}
+
+/// Reads the state of a file, if it has any, and compares it with the file.
+async fn check_state(snapshot: &Snapshot, file: &DataFile) -> Result<()> {
+    let Some(of) = state::find(snapshot, file).await? else { return Ok(()) };
+    let damaged = files::damaged_with(snapshot, &of, state::HINT);
+    let Some(month) = state::month_of(file) else { return Ok(()) };
+    let sightings = merged(snapshot, std::slice::from_ref(file)).await?;
+    let whole = move || damaged(&"it is not what its sightings say");
+    let expected = state::fold(&sightings, month).ok_or_else(&whole)?;
+    let mut at = 0;
+    let mut batches = by_address::read(snapshot, file, CHECKED_ROWS);
+    while let Some(batch) = batches.try_next().await? {
+        let rows = batch.num_rows().min(expected.num_rows() - at);
+        if !same(&batch, &expected.slice(at, rows)) {
+            return Err(whole());
+        }
+        at += rows;
+    }
+    if at == expected.num_rows() { Ok(()) } else { Err(whole()) }
+}
+
+/// Whether two batches of state have the same rows, whatever numbers their names have.
+fn same(a: &RecordBatch, b: &RecordBatch) -> bool {
+    let plain = |column: &ArrayRef| match column.data_type() {
+        DataType::Dictionary(_, names) => cast(column, names),
+        _ => Ok(Arc::clone(column)),
+    };
+    a.columns().iter().zip(b.columns()).all(|(a, b)| {
+        let both = plain(a).ok().zip(plain(b).ok());
+        both.is_some_and(|(a, b)| a.to_data() == b.to_data())
+    })
+}
+
+fn is_older(file: &ObjectMeta, before: Instant) -> bool {
+    file.last_modified.timestamp_micros() < before.0
+}
+
+impl Vacuumed {
+    fn add(&mut self, file: &ObjectMeta) {
+        self.files += 1;
+        self.bytes += file.size;
+    }
 }
 
 /// Small files of one month that are worth merging, at least two in each group.

@@ -30,6 +30,10 @@ pub mod column {
     pub const DAY: &str = "day";
     /// Contacts, not scaled by sampling.
     pub const CONTACTS: &str = "contacts";
+    /// The days of a month with a contact: bit `d` for the day `d` after the first.
+    pub const DAYS_SEEN: &str = "days_seen";
+    /// Contacts of each of them, in order.
+    pub const CONTACTS_EACH: &str = "contacts_each";
     /// Bytes from client to endpoint; null if unknown.
     pub const BYTES_SENT: &str = "bytes_sent";
     /// Packets from client to endpoint; null if unknown.

@@ -52,6 +52,10 @@ async fn stat(lake: &Lake) -> anyhow::Result<Rows> {
             Value::Int(snapshot.files.iter().map(|f| f.size).sum()),
         ]);
     }
+    let (files, bytes) = lake.state().await?;
+    rows.notes.push(format!(
+        "beside the tables: {files} files of state, {bytes} bytes, made of sightings"
+    ));
     Ok(rows)
 }
 
@@ -75,10 +79,11 @@ fn told(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 async fn compact(lake: &Lake) -> anyhow::Result<Rows> {
-    let mut rows = Rows::new("lake_compact", ["table", "files_merged", "files_made"]);
+    let columns = ["table", "files_merged", "files_made", "states_made"];
+    let mut rows = Rows::new("lake_compact", columns);
     for table in Table::ALL {
         let done = lake.compact(table).await?;
-        let counts = [Value::Int(done.merged), Value::Int(done.made)];
+        let counts = [done.merged, done.made, done.folded].map(Value::Int);
         rows.push([vec![Value::text(table.name())], counts.to_vec()].concat());
     }
     Ok(rows)

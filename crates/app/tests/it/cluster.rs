@@ -294,16 +294,24 @@ fn a_damaged_file_is_told_by_the_cluster_as_without_one() {
     let _scheduler = scheduler(&house, port);
     let _executor = executor(&house, port, &[]);
     // The first page of the first column, which is read for nothing but to count.
-    let damaged = data_file(&house.path("lake/sightings"));
-    let mut bytes = std::fs::read(&damaged).unwrap();
-    bytes[4..64].fill(0);
-    std::fs::write(&damaged, bytes).unwrap();
-    let alone = house.run(&["census"]);
-    let refused = house.run(&["--cluster", &cluster, "census"]);
-    assert_eq!((alone.code, refused.code), (1, 1));
-    assert!(alone.words.contains("is damaged"), "{}", alone.words);
-    let said = alone.words.replace("ERROR ", "");
-    assert_eq!(refused.words, format!("ERROR on the cluster at {cluster}: {said}"));
+    let damage = |path: &Path| {
+        let mut bytes = std::fs::read(path).unwrap();
+        bytes[4..64].fill(0);
+        std::fs::write(path, bytes).unwrap();
+    };
+    let state = data_file(&house.path("lake/state"));
+    for damaged in [&state, &data_file(&house.path("lake/sightings"))] {
+        damage(damaged);
+        let alone = house.run(&["census"]);
+        let refused = house.run(&["--cluster", &cluster, "census"]);
+        assert_eq!((alone.code, refused.code), (1, 1));
+        let told = format!("is damaged: {}", damaged.display());
+        assert!(alone.words.contains(&told), "{}", alone.words);
+        let said = alone.words.replace("ERROR ", "");
+        assert_eq!(refused.words, format!("ERROR on the cluster at {cluster}: {said}"));
+        // Without it, sightings are read.
+        let _ = std::fs::remove_file(&state);
+    }
 }
 
 /// A Parquet file below a folder.

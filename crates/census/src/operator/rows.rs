@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `cell` | `cell`, its key, the counts |
 //! | `held` | `cell`, `word` (an organisation), `block` (64 days), `number` (those days as bits) |
-//! | `standing` | `word`, `number` (sightings) |
+//! | `standing` | `word`, `number` (address-days) |
 //! | `total` | `address_days` (before filters), `number` (those of nobody known) |
 
 use std::collections::BTreeMap;
@@ -102,10 +102,10 @@ pub(crate) fn write(
         number: Some(*bits),
         ..Row::default()
     });
-    let standings = partial.standings.iter().map(|(standing, sightings)| Row {
+    let standings = partial.standings.iter().map(|(standing, days)| Row {
         kind: STANDING,
         word: Some(standing.as_str()),
-        number: Some(*sightings),
+        number: Some(*days),
         ..Row::default()
     });
     let total = Row {

@@ -20,3 +20,5 @@ mod past;
 mod race;
 #[cfg(test)]
 mod roundtrip;
+#[cfg(test)]
+mod state;
