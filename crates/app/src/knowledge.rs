@@ -61,7 +61,6 @@ pub(crate) fn rules(settings: &Settings) -> anyhow::Result<Rules> {
 }
 
 /// What the texts are that [`rules`] reads: two machines with the same read the same.
-#[cfg(feature = "cluster")]
 pub(crate) fn rules_fingerprint(
     settings: &Settings,
 ) -> anyhow::Result<tidegauge_store::Fingerprint> {

@@ -15,7 +15,7 @@ use tidegauge_enrich::catalog::Catalog;
 use tidegauge_model::count::{Census, Dating, Query, Release};
 use tidegauge_model::estimate::{Estimate, ReleasedEstimate};
 use tidegauge_model::{Day, DayRange, Endpoint, Holders, ProductId, Standing};
-use tidegauge_store::Lake;
+use tidegauge_store::{Lake, Table};
 
 use crate::cluster::Cluster;
 use crate::settings::Settings;
@@ -46,7 +46,9 @@ impl Opened {
         let cluster = Cluster::of(&lake, settings, map).await?;
         let atlas = Arc::new(atlas(&lake, settings, map).await?);
         let holders = Arc::clone(&atlas) as Arc<dyn Holders>;
-        let counter = counter(&lake, &catalog, catalog.endpoints(), holders, settings)?;
+        let identity = identity(&lake, settings, map).await?;
+        let counter = counter(&lake, &catalog, catalog.endpoints(), holders, settings)?
+            .keeping(&identity);
         let covered = counter.days().await?;
         Ok(Self { lake, catalog, atlas, map, counter, covered, cluster })
     }
@@ -215,6 +217,25 @@ fn counter(
         ..tidegauge_census::Settings::default()
     };
     Ok(Counter::open(lake, endpoints, &controls, holders, limits)?)
+}
+
+/// All that decides a count beside the question, the catalog and sightings: this build of the
+/// program, and what the map of holders is made of.
+async fn identity(
+    lake: &Lake,
+    settings: &Settings,
+    map: args::MapRules,
+) -> anyhow::Result<String> {
+    let program = std::env::current_exe().and_then(std::fs::metadata);
+    let program = program.map(|file| (file.len(), file.modified().ok())).ok();
+    let rules = knowledge::rules_fingerprint(settings)?;
+    let mut files = Vec::new();
+    for table in [Table::Atlas, Table::Vantages] {
+        let snapshot = lake.snapshot(table).await?;
+        files.extend(snapshot.files.into_iter().map(|file| file.path.to_string()));
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    Ok(format!("{version} {program:?} {map:?} {rules} {files:?}"))
 }
 
 /// The shares in words; `None` where there is nothing to tell.

@@ -106,6 +106,13 @@ fn lake() -> anyhow::Result<String> {
          day (LEB128), if there are several.\n"
     )?;
     columns(&mut page, &state::schema())?;
+    writeln!(
+        page,
+        "\n## Kept counts\n\nNo table: `kept/` has what a census counted of at least {} \
+         sightings, a file for each question and month. Each says what it is the answer to, and \
+         is read by nothing else.",
+        tidegauge_census::Settings::default().kept_rows_min
+    )?;
     Ok(page)
 }
 

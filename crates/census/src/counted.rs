@@ -1,15 +1,18 @@
 //! What was counted before, kept while the files it was counted from are the same.
 //!
 //! **Invariant:** an answer is found again only for the same question on the same files,
-//! catalog and holders: the last two belong to one counter, and so does what it has counted.
-//! A census by month is kept month by month, so that a new day costs its own month.
+//! catalog and holders: the last two belong to one counter, and so does what it has counted;
+//! what is kept in the lake says all four, and which program counted. A census by month is
+//! kept month by month, so that a new day costs its own month.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::common::HashMap;
+use serde::{Deserialize, Serialize};
+use tidegauge_model::DayRange;
 use tidegauge_model::count::Query;
-use tidegauge_store::Snapshot;
+use tidegauge_store::{Fingerprint, Lake, Snapshot};
 
 use crate::unique::Part;
 
@@ -21,6 +24,25 @@ const CELLS_MAX: usize = 1 << 19;
 pub(crate) struct Asked {
     query: String,
     files: Vec<String>,
+    /// Of these files.
+    rows: u64,
+}
+
+/// The place in the lake of an answer: one for each question and the month that it begins in,
+/// so that a day more takes the place of a day less.
+pub(crate) struct InLake {
+    name: Fingerprint,
+    /// What it is the answer to.
+    asked: String,
+    files: Vec<String>,
+}
+
+/// An answer as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Answer<P> {
+    asked: String,
+    files: Vec<String>,
+    part: P,
 }
 
 /// Parts by question, the oldest first to go.
@@ -45,10 +67,53 @@ impl Asked {
         let files = snapshot.files.iter().filter(|file| {
             file.partition_month.as_ref().is_none_or(|month| months.contains(month))
         });
+        let rows = files.clone().map(|file| file.rows).sum();
         // A data file never changes, and its name is never given again.
         let files = files.map(|file| file.path.to_string()).collect();
-        Self { query: format!("{query:?}"), files }
+        Self { query: format!("{query:?}"), files, rows }
     }
+
+    /// Sightings in its files.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+}
+
+impl InLake {
+    /// The place for the answer to `asked`; `identity` is what else decides it.
+    pub(crate) fn of(asked: &Asked, query: &Query, identity: &str) -> Self {
+        let month = DayRange::month(query.days.first().month());
+        let of_month = format!("{:?}", Query { days: month, ..query.clone() });
+        Self {
+            name: Fingerprint::of(of_month.as_bytes()),
+            asked: format!("{identity}\n{}", asked.query),
+            files: asked.files.clone(),
+        }
+    }
+
+    /// The answer, if it was kept. What cannot be read is counted again.
+    pub(crate) async fn get(&self, lake: &Lake) -> Option<Part> {
+        let kept = lake.kept(&self.name).await.inspect_err(untold).ok()??;
+        let answer: Answer<Part> = serde_json::from_slice(&kept).ok()?;
+        let same = answer.asked == self.asked && answer.files == self.files;
+        same.then_some(answer.part)
+    }
+
+    /// Keeps the answer. A lake that cannot be written to is read all the same.
+    pub(crate) async fn keep(self, lake: &Lake, part: &Part) {
+        let answer = Answer { asked: self.asked, files: self.files, part };
+        match serde_json::to_vec(&answer) {
+            Ok(kept) => {
+                let _ = lake.keep(&self.name, kept).await.inspect_err(untold);
+            }
+            Err(error) => tracing::debug!(%error, "a count was not kept"),
+        }
+    }
+}
+
+/// What is kept only saves time: that it cannot be is no warning to anybody.
+fn untold(error: &tidegauge_store::Error) {
+    tracing::debug!(%error, "counts are not kept");
 }
 
 impl Counted {
@@ -84,7 +149,7 @@ mod tests {
     use super::*;
 
     fn asked(name: &str) -> Asked {
-        Asked { query: name.to_owned(), files: Vec::new() }
+        Asked { query: name.to_owned(), files: Vec::new(), rows: 0 }
     }
 
     fn part(cells: usize) -> Arc<Part> {

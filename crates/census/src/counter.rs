@@ -21,7 +21,7 @@ use tokio::task::JoinError;
 
 use crate::clients::{Clients, Group};
 use crate::contacts::{self, Contacts};
-use crate::counted::{Asked, Counted};
+use crate::counted::{Asked, Counted, InLake};
 use crate::evidence::{self, Evidence};
 use crate::holding::Holding;
 use crate::session::{Engine, Settings};
@@ -37,6 +37,8 @@ pub struct Counter {
     pub(crate) holders: Arc<dyn Holders>,
     engine: Engine,
     counted: Counted,
+    /// What else decides an answer, if answers are kept in the lake.
+    keeping: Option<Arc<str>>,
 }
 
 impl fmt::Debug for Counter {
@@ -67,7 +69,16 @@ impl Counter {
             holders,
             engine: Engine::new(settings)?,
             counted: Counted::default(),
+            keeping: None,
         })
+    }
+
+    /// The same counter, which keeps what it has counted in the lake and finds it again there.
+    /// `identity` says all that decides an answer and is not in question, catalog or
+    /// sightings: the program, and what the holders were made of.
+    #[must_use]
+    pub fn keeping(self, identity: &str) -> Self {
+        Self { keeping: Some(identity.into()), ..self }
     }
 
     /// Counts the cells of `query`; what each count means is said at
@@ -192,7 +203,7 @@ impl Counter {
     /// The same counter, with addresses held by others.
     #[must_use]
     pub fn with_holders(self, holders: Arc<dyn Holders>) -> Self {
-        Self { holders, counted: Counted::default(), ..self }
+        Self { holders, counted: Counted::default(), keeping: None, ..self }
     }
 
     /// The same counter with other settings.
@@ -215,6 +226,14 @@ impl Counter {
         if let Some(known) = self.counted.get(&key) {
             return Ok(known);
         }
+        let in_lake = self.in_lake(&key, &query);
+        if let Some(in_lake) = &in_lake
+            && let Some(part) = in_lake.get(&self.lake).await
+        {
+            let part = Arc::new(part);
+            self.counted.keep(key, Arc::clone(&part));
+            return Ok(part);
+        }
         let counter = self.clone();
         // Ends with the question, should nobody wait for it any more.
         let counting = SpawnedTask::spawn(async move {
@@ -230,8 +249,21 @@ impl Counter {
             self.engine.error("counting")(DataFusionError::External(error.into()))
         };
         let part = Arc::new(counting.await.map_err(stopped)??);
+        if let Some(in_lake) = in_lake {
+            in_lake.keep(&self.lake, &part).await;
+        }
         self.counted.keep(key, Arc::clone(&part));
         Ok(part)
+    }
+
+    /// Where a part is kept in the lake, if it is to be.
+    fn in_lake(&self, asked: &Asked, query: &Query) -> Option<InLake> {
+        let identity = self.keeping.as_ref()?;
+        if asked.rows() < self.engine.kept_rows_min() {
+            return None;
+        }
+        let entries = Evidence::of_use(&self.endpoints, query).entries();
+        Some(InLake::of(asked, query, &format!("{identity}\n{entries:?}")))
     }
 }
 
@@ -251,8 +283,66 @@ pub(crate) fn parts(query: &Query) -> Vec<DayRange> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
-    use crate::world::{Table, days, endpoints};
+    use crate::world::{
+        self, Table, World, client, days, endpoints, everything, sighting,
+    };
+
+    /// Deletes every file below a folder, but for the logs of tables.
+    fn delete_files(folder: &Path) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if !path.is_dir() {
+                std::fs::remove_file(path).unwrap();
+            } else if !path.ends_with("_delta_log") {
+                delete_files(&path);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_day_more_costs_its_own_month_alone() {
+        let seen = |address: &str, day: Day| {
+            sighting(&client(address, None), "red/update", day, "east")
+        };
+        let (first, last) = (days().first(), days().last());
+        assert!(first.month() < last.month());
+        let mut world = World {
+            sightings: vec![seen("192.0.2.1", first), seen("192.0.2.2", first)],
+            coverage: Vec::new(),
+            table: Table::default(),
+        };
+        let stored = world.store(1).await;
+        let (lake, folder) = (&stored.counter.lake, stored.folder.path());
+        let settings = Settings { kept_rows_min: 0, ..Settings::default() };
+        let open = |identity| {
+            let holders = Arc::new(Table::default());
+            let opened = Counter::open(lake, &endpoints(), &[], holders, settings);
+            opened.unwrap().keeping(identity)
+        };
+        let query = everything(&[Dimension::Month, Dimension::Product]);
+        let counted = open("a map").census(&query).await.unwrap();
+        assert_eq!(counted.cells, world.census(&query).0);
+        // Whoever looks for sightings now finds none.
+        delete_files(&folder.join("sightings"));
+        delete_files(&folder.join("state"));
+        let again = open("a map").census(&query).await.unwrap();
+        assert_eq!((again.cells, again.standings), (counted.cells, counted.standings));
+        assert!(open("another map").census(&query).await.is_err());
+        let of_weeks = everything(&[Dimension::Week]);
+        assert!(open("a map").census(&of_weeks).await.is_err(), "another question");
+
+        let more = seen("192.0.2.1", last);
+        world.sightings.push(more.clone());
+        world::append(lake, "a day more", vec![more]).await;
+        let counted = open("a map").census(&query).await.unwrap();
+        assert_eq!(counted.cells, world.census(&query).0);
+        world::append(lake, "late", vec![seen("192.0.2.3", first)]).await;
+        let of_first = open("a map").census(&query).await;
+        assert!(of_first.is_err(), "its month is counted again");
+    }
 
     #[tokio::test]
     async fn an_endpoint_that_holds_twice_on_a_day_is_refused() {

@@ -21,6 +21,9 @@ use crate::{Error, Result};
 /// Default size of the memory pool: 1 GiB, which a laptop can spare.
 pub const MEMORY_BYTES: usize = 1 << 30;
 
+/// About as many as a processor counts in the time that reading a kept count takes.
+const KEPT_ROWS_MIN: u64 = 1 << 17;
+
 /// How much of the machine a counter may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -29,13 +32,16 @@ pub struct Settings {
     pub memory_bytes: usize,
     /// How many parts of a query run at once.
     pub partitions: usize,
+    /// Counts of files with fewer sightings are not kept in the lake: counting them again is
+    /// no slower than reading what was kept.
+    pub kept_rows_min: u64,
 }
 
 impl Default for Settings {
     /// 1 GiB, and as many partitions as the machine has processors.
     fn default() -> Self {
         let partitions = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { memory_bytes: MEMORY_BYTES, partitions }
+        Self { memory_bytes: MEMORY_BYTES, partitions, kept_rows_min: KEPT_ROWS_MIN }
     }
 }
 
@@ -47,6 +53,11 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
+    /// Sightings below which counts are not kept in the lake.
+    pub(crate) fn kept_rows_min(&self) -> u64 {
+        self.settings.kept_rows_min
+    }
+
     /// Sets up the pool.
     pub(crate) fn new(settings: Settings) -> Result<Self> {
         let runtime = RuntimeEnvBuilder::new()

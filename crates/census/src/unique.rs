@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use datafusion::common::HashMap;
 use datafusion::execution::memory_pool::MemoryReservation;
+use serde::{Deserialize, Serialize};
 use tidegauge_model::count::{Cell, Census, Counts, Dimension, Query};
 use tidegauge_model::{Address, Standing};
 
@@ -54,7 +55,7 @@ struct Touched {
 }
 
 /// The cells of a part of a question, and what is said of it as a whole.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Part {
     pub(crate) cells: Vec<Cell>,
     /// Address-days before the filters on organisations, one in two cells counted in both.
@@ -611,7 +612,7 @@ mod tests {
     #[tokio::test]
     async fn a_pool_that_is_too_small_says_so() {
         let stored = World::of(Vec::new()).store(0).await;
-        let settings = crate::Settings { memory_bytes: 1, partitions: 1 };
+        let settings = crate::Settings { memory_bytes: 1, ..Default::default() };
         let counter = stored.counter.with_settings(settings).unwrap();
         let failed = counter.census(&everything(&[])).await.unwrap_err();
         assert!(

@@ -406,9 +406,8 @@ impl World {
                 self.sightings.iter().skip(part).step_by(parts).cloned().collect();
             // Keys are unique within a batch.
             let coverage = if part == 0 { self.coverage.clone() } else { Vec::new() };
-            lake.append(batch(&format!("part {part}"), merged(sightings), coverage))
-                .await
-                .unwrap();
+            let batch = batch(&format!("part {part}"), merged(sightings), coverage);
+            lake.append(batch).await.unwrap();
         }
         forget_state(folder.path());
         let holders = Arc::new(self.table.clone());
@@ -416,14 +415,19 @@ impl World {
         let counter =
             Counter::open(&lake, &endpoints(), &[control()], holders, settings)
                 .unwrap();
-        Stored { _folder: folder, counter }
+        Stored { folder, counter }
     }
 }
 
 /// A lake with a counter over it.
 pub(crate) struct Stored {
-    _folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
     pub(crate) counter: Counter,
+}
+
+/// Appends sightings to a lake.
+pub(crate) async fn append(lake: &Lake, name: &str, sightings: Vec<Sighting>) {
+    lake.append(batch(name, merged(sightings), Vec::new())).await.unwrap();
 }
 
 fn batch(name: &str, sightings: Vec<Sighting>, coverage: Vec<Coverage>) -> Batch {

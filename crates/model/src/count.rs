@@ -138,7 +138,7 @@ word! {
 }
 
 /// The counts of one combination of values.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
     /// One value per dimension of the query; `None` where it is not known
     /// (unattributed).

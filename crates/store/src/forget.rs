@@ -1,7 +1,7 @@
 //! Forgetting: addresses that must not be kept, and days that are over.
 //!
 //! **Invariant:** when it is done, no file of the lake has a row that was to be forgotten: not
-//! those of the newest version, nor those of older ones, nor their state, nor the log, whose statistics name
+//! those of the newest version, nor those of older ones, nor their state, nor a kept answer, nor the log, whose statistics name
 //! the least and greatest address of each file. So what is forgotten takes the table's past
 //! with it. Which inputs were read is not forgotten: the same input again changes nothing.
 
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::log::{Committed, Log, State};
 use crate::maintain::{ATTEMPTS_MAX, TRANSACTION};
 use crate::schema::column as c;
-use crate::{DataFile, Lake, Snapshot, Table, files};
+use crate::{DataFile, Lake, Snapshot, Table, files, kept};
 
 /// The tables that name clients or their networks.
 const TABLES: [Table; 2] = [Table::Sightings, Table::Resolutions];
@@ -56,6 +56,7 @@ impl Lake {
         for table in TABLES {
             forgotten.push(self.forget_in(table, what).await?);
         }
+        kept::forget(self.log(Table::Sightings)).await?;
         Ok(forgotten)
     }
 

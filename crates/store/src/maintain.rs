@@ -20,7 +20,7 @@ use tidegauge_model::Instant;
 
 use crate::error::{Error, Result, access};
 use crate::log::Committed;
-use crate::{DataFile, Lake, Snapshot, Table, by_address, files, state};
+use crate::{DataFile, Lake, Snapshot, Table, by_address, files, kept, state};
 
 /// Files with fewer rows are worth merging; this is a full row group.
 const SMALL_ROWS: u64 = 1 << 20;
@@ -42,6 +42,15 @@ pub struct Compacted {
     pub made: u64,
     /// Files of sightings that had no state, and have now.
     pub folded: u64,
+}
+
+/// Files that are no part of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Beside {
+    /// How many.
+    pub files: u64,
+    /// Their size.
+    pub bytes: u64,
 }
 
 /// What a vacuum did.
@@ -117,7 +126,8 @@ impl Lake {
     }
 
     /// Deletes data files of `table` that its newest version does not name and that were
-    /// written before `before`, and state of files that it does not name. Older versions of the table can then no longer be read.
+    /// written before `before`; with sightings, also state of files that it does not name, and
+    /// answers kept before then. Older versions of the table can then no longer be read.
     /// `before` must lie well before now: a writer at work has files that no version names
     /// yet.
     pub async fn vacuum(&self, table: Table, before: Instant) -> Result<Vacuumed> {
@@ -147,15 +157,24 @@ impl Lake {
                     done.add(&file);
                 }
             }
+            for file in kept::all(log).await?.iter().filter(|f| is_older(f, before)) {
+                log.all_files().delete(&file.location).await.map_err(failed)?;
+                done.add(file);
+            }
         }
         Ok(done)
     }
 
-    /// How many files of state there are, and their bytes.
-    pub async fn state(&self) -> Result<(u64, u64)> {
-        let files = state::all(self.log(Table::Sightings)).await?;
-        let bytes = files.iter().map(|(_, file)| file.size).sum();
-        Ok((count(files.len()), bytes))
+    /// What there is beside the tables: files of state, and kept answers.
+    pub async fn beside(&self) -> Result<[Beside; 2]> {
+        let log = self.log(Table::Sightings);
+        let of = |files: &[ObjectMeta]| Beside {
+            files: count(files.len()),
+            bytes: files.iter().map(|file| file.size).sum(),
+        };
+        let state: Vec<_> =
+            state::all(log).await?.into_iter().map(|(_, file)| file).collect();
+        Ok([of(&state), of(&kept::all(log).await?)])
     }
 
     /// Reads every row of every table, and folds sightings to compare them with their state;

@@ -52,9 +52,11 @@ async fn stat(lake: &Lake) -> anyhow::Result<Rows> {
             Value::Int(snapshot.files.iter().map(|f| f.size).sum()),
         ]);
     }
-    let (files, bytes) = lake.state().await?;
+    let [state, kept] = lake.beside().await?;
     rows.notes.push(format!(
-        "beside the tables: {files} files of state, {bytes} bytes, made of sightings"
+        "beside the tables: {} files of state ({} bytes), {} kept counts ({} bytes); all of \
+         them can be made again",
+        state.files, state.bytes, kept.files, kept.bytes
     ));
     Ok(rows)
 }

@@ -9,9 +9,11 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use futures::TryStreamExt;
 use proptest::prelude::*;
 use tidegauge_model::{Address, Day, Instant, Prefix, Sighting};
-use tidegauge_store::{Batch, Forgetting, Lake, Table, by_address, state};
+use tidegauge_store::{
+    Batch, Beside, Error, Fingerprint, Forgetting, Lake, Table, by_address, state,
+};
 
-use crate::made;
+use crate::{made, past};
 
 /// Cases of what writes a lake each.
 const CASES: u32 = 16;
@@ -167,6 +169,33 @@ async fn a_check_finds_state_that_is_damaged_or_of_something_else() {
     assert!(wrong().await.is_empty(), "sightings are whole");
     assert_eq!(lake.compact(Table::Sightings).await.unwrap().folded, 1);
     assert_eq!(fs::read(april).unwrap(), whole, "the same sightings, the same bytes");
+}
+
+#[tokio::test]
+async fn what_is_kept_is_found_until_something_is_forgotten() {
+    let (lake, folder) = made::lake().await;
+    let [one, two] = ["one", "two"].map(|name| Fingerprint::of(name.as_bytes()));
+    assert_eq!(lake.kept(&one).await.unwrap(), None);
+    lake.keep(&one, b"older".to_vec()).await.unwrap();
+    lake.keep(&one, b"newer".to_vec()).await.unwrap();
+    lake.keep(&two, b"other".to_vec()).await.unwrap();
+    assert_eq!(lake.kept(&one).await.unwrap(), Some(b"newer".to_vec()));
+    assert_eq!(lake.beside().await.unwrap()[1], Beside { files: 2, bytes: 10 });
+    lake.append(made::batch(&["a"])).await.unwrap();
+    let past = Lake::open_as_of(folder.path().to_str().unwrap(), past::between()).await;
+    let past = past.unwrap();
+    assert_eq!(past.kept(&two).await.unwrap(), Some(b"other".to_vec()));
+    let refused = past.keep(&two, Vec::new()).await;
+    assert!(matches!(refused, Err(Error::Past { .. })), "{refused:?}");
+
+    lake.vacuum(Table::Sightings, Instant(0)).await.unwrap();
+    assert_eq!(lake.beside().await.unwrap()[1].files, 2);
+    lake.vacuum(Table::Sightings, Instant(i64::MAX)).await.unwrap();
+    assert_eq!(lake.kept(&one).await.unwrap(), None);
+    lake.keep(&one, b"again".to_vec()).await.unwrap();
+    let block: Prefix = "203.0.113.99/32".parse().unwrap();
+    lake.forget(&Forgetting { prefixes: vec![block], before: None }).await.unwrap();
+    assert_eq!(lake.kept(&one).await.unwrap(), None, "it may rest on what is gone");
 }
 
 #[tokio::test]
