@@ -13,6 +13,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
@@ -234,8 +235,9 @@ impl Clients {
         holding: &mut Holding<'h>,
         mut take: impl FnMut(Group<'_>, &mut Holding<'h>) -> Result<()>,
     ) -> Result<()> {
-        for at in 0..self.runs.len() {
-            self.queue(at).await?;
+        for (at, run) in self.runs.iter_mut().enumerate() {
+            let first = run.first().await?;
+            self.next.extend(first.map(|first| Reverse((first, at))));
         }
         while let Some(address) = self.gather().await? {
             let Self { rows, contacts, seen, names, .. } = self;
@@ -273,57 +275,30 @@ impl Clients {
 
     /// Gathers all rows of the next address, by site and month.
     async fn gather(&mut self) -> Result<Option<(i64, i64)>> {
-        self.rows.clear();
-        self.contacts.clear();
-        let Some(Reverse((address, _))) = self.next.peek().copied() else {
+        let Self { runs, next, rows, contacts, .. } = self;
+        rows.clear();
+        contacts.clear();
+        let Some(Reverse((address, _))) = next.peek().copied() else {
             return Ok(None);
         };
         let mut files = 0;
-        while let Some(Reverse((of, at))) = self.next.peek().copied()
-            && of == address
-        {
-            self.next.pop();
+        while let Some(mut top) = next.peek_mut() {
+            let Reverse((of, at)) = *top;
+            if of != address {
+                break;
+            }
             files += 1;
-            self.take(at, address).await?;
-            self.queue(at).await?;
+            let Some(run) = runs.get_mut(at) else { break };
+            match run.take(address, rows, contacts).await? {
+                Some(following) => *top = Reverse((following, at)),
+                None => _ = PeekMut::pop(top),
+            }
         }
         let order = |row: &Row| (row.site, row.days.from);
-        if files > 1 || !self.rows.is_sorted_by_key(order) {
-            self.rows.sort_by_key(order);
+        if files > 1 || !rows.is_sorted_by_key(order) {
+            rows.sort_by_key(order);
         }
         Ok(Some(address))
-    }
-
-    /// Moves the rows of `address` out of a run.
-    async fn take(&mut self, at: usize, address: (i64, i64)) -> Result<()> {
-        let Some(run) = self.runs.get_mut(at) else { return Ok(()) };
-        loop {
-            let rest = run.decoded.rows.get(run.at..).unwrap_or(&[]);
-            let of = rest.iter().take_while(|row| row.address == address).count();
-            for row in rest.iter().take(of) {
-                let contacts = run.decoded.contacts_of(row);
-                self.rows.push(Row { contacts: self.contacts.len(), ..*row });
-                self.contacts.extend_from_slice(contacts);
-            }
-            run.at += of;
-            if run.at < run.decoded.rows.len() || !run.refill().await? {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Queues a run by its next address, if it has one.
-    async fn queue(&mut self, at: usize) -> Result<()> {
-        let Some(run) = self.runs.get_mut(at) else { return Ok(()) };
-        while run.at >= run.decoded.rows.len() {
-            if !run.refill().await? {
-                return Ok(());
-            }
-        }
-        if let Some(row) = run.decoded.rows.get(run.at) {
-            self.next.push(Reverse((row.address, at)));
-        }
-        Ok(())
     }
 }
 
@@ -358,12 +333,37 @@ impl Decoded {
 }
 
 impl Run {
-    /// Whether there were more rows.
-    async fn refill(&mut self) -> Result<bool> {
-        let Some(decoded) = self.more.recv().await else { return Ok(false) };
-        self.decoded = decoded?;
-        self.at = 0;
-        Ok(true)
+    /// Its first address, if it has any.
+    async fn first(&mut self) -> Result<Option<(i64, i64)>> {
+        loop {
+            if let Some(row) = self.decoded.rows.get(self.at) {
+                return Ok(Some(row.address));
+            }
+            let Some(decoded) = self.more.recv().await else { return Ok(None) };
+            self.decoded = decoded?;
+            self.at = 0;
+        }
+    }
+
+    /// Moves the rows of `address` out, and says which comes next.
+    async fn take(
+        &mut self,
+        address: (i64, i64),
+        rows: &mut Vec<Row>,
+        contacts: &mut Vec<u64>,
+    ) -> Result<Option<(i64, i64)>> {
+        loop {
+            let rest = self.decoded.rows.get(self.at..).unwrap_or(&[]);
+            for row in rest.iter().take_while(|row| row.address == address) {
+                rows.push(Row { contacts: contacts.len(), ..*row });
+                contacts.extend_from_slice(self.decoded.contacts_of(row));
+                self.at += 1;
+            }
+            let next = self.first().await?;
+            if next != Some(address) {
+                return Ok(next);
+            }
+        }
     }
 }
 

@@ -91,8 +91,11 @@ pub(crate) struct Holding<'a> {
     /// The run of addresses last asked about.
     run: Option<(Address, Address)>,
     spans: Vec<Span>,
-    /// Of each day of the question, how directly it is proven; `None` if not asked yet.
-    standings: Vec<Option<Standing>>,
+    /// Of each day of the question, how directly it is proven, and for which run that was
+    /// asked.
+    standings: Vec<(u64, Standing)>,
+    /// The number of the run, from 1.
+    number: u64,
 }
 
 impl<'a> Holding<'a> {
@@ -105,7 +108,8 @@ impl<'a> Holding<'a> {
             known: HashMap::default(),
             run: None,
             spans: Vec::new(),
-            standings: Vec::new(),
+            standings: vec![(0, Standing::Nobody); query.days.days().count()],
+            number: 0,
         }
     }
 
@@ -124,8 +128,7 @@ impl<'a> Holding<'a> {
         }
         let (tenures, last) = self.tenures(client);
         self.run = global.then_some((address, last));
-        self.standings.clear();
-        self.standings.resize(self.query.days.days().count(), None);
+        self.number += 1;
         self.spans.clear();
         for tenure in covering(tenures, self.query.days) {
             let last = tenure.days.last().0 - self.query.days.first().0;
@@ -149,10 +152,13 @@ impl<'a> Holding<'a> {
             Dating::Frozen(day) => day,
             Dating::EachDay => self.query.days.first().plus(day),
         };
-        let ask = || self.holders.standing(client, on);
         match usize::try_from(day).ok().and_then(|day| self.standings.get_mut(day)) {
-            Some(known) => *known.get_or_insert_with(ask),
-            None => ask(),
+            Some((number, known)) if *number == self.number => *known,
+            Some(asked) => {
+                *asked = (self.number, self.holders.standing(client, on));
+                asked.1
+            }
+            None => self.holders.standing(client, on),
         }
     }
 

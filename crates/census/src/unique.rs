@@ -27,6 +27,9 @@ use crate::session::Engine;
 
 /// Memory that every count needs.
 const MEMORY_BYTES: usize = 1 << 20;
+/// Clients that are counted before memory is asked for again: they take less than what every
+/// count has.
+const CLIENTS_BETWEEN: u64 = 64;
 
 /// What a cell is made of, as numbers; 0 where it is not asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -167,6 +170,8 @@ struct Tally<'a> {
     unattributed: u64,
     /// The same, in the order of [`Standing::ALL`].
     standings: Vec<u64>,
+    /// How many were added.
+    clients: u64,
     engine: &'a Engine,
     memory: MemoryReservation,
     accounted: usize,
@@ -208,6 +213,7 @@ impl<'a> Tally<'a> {
             all_days: 0,
             unattributed: 0,
             standings: vec![0; Standing::ALL.len()],
+            clients: 0,
             engine,
             memory,
             accounted: 0,
@@ -235,7 +241,11 @@ impl<'a> Tally<'a> {
         if network.is_none() {
             self.end_of_network();
         }
-        self.account()
+        self.clients += 1;
+        if self.clients.is_multiple_of(CLIENTS_BETWEEN) {
+            return self.account();
+        }
+        Ok(())
     }
 
     /// Adds days of a sighting that lie in one period and one window.
@@ -368,7 +378,9 @@ impl<'a> Tally<'a> {
     fn end_of_network(&mut self) {
         let mut all = std::mem::take(&mut self.touched);
         all.retain(|touched| touched.passed.bits != 0);
-        all.sort_unstable_by_key(|t| (t.cell, t.site));
+        if all.len() > 1 {
+            all.sort_unstable_by_key(|t| (t.cell, t.site));
+        }
         for days in all.chunk_by(|a, b| (a.cell, a.site) == (b.cell, b.site)) {
             let windows = days.iter().fold(0, |all, day| all | day.windows);
             let cell = self.within(days.first().map_or(0, |day| day.cell), windows);

@@ -2,11 +2,13 @@
 
 FOLDER has `holders.parquet` (`tidegauge atlas export`), `endpoints.csv` and `sites.csv`; LAKE is the
 folder of a lake. MODE is `dated` (the lake's own files of sightings, joined with holders by
-address and day) or `ready` (a file that the join has made before, in the order that suits
-the peer). QUESTION is `addresses` or `organisations`: distinct ones by month, country and
-sector; or `cohort`: organisations by country and by the months, of April and November, in which they
-were seen (1, 2, or 3 for both). Prints one line: seconds, seconds of processor, peak memory in KiB, rows of the answer, and a digest of it;
-what is prepared before (`prepare`) is not in the time. The peer `tidegauge` is the binary that
+address and day), `ready` (a file that the join has made before, in the order that suits
+the peer), or `added` (what the peer keeps of the lake, in the folder KEPT, and the files of sightings
+that the lake has beyond those: the variables KEPT and NEW). QUESTION is `addresses` or
+`organisations`: distinct ones by month, country and sector; or `cohort`: organisations by country and
+by the months, of April and November, in which they were seen (1, 2, or 3 for both). Prints one line:
+seconds, seconds of processor, peak memory in KiB, rows of the answer, and a digest of it; what is
+prepared before (`prepare`, `keep`) is not in the time. The peer `tidegauge` is the binary that
 the variable TIDEGAUGE names; its time has its start in it, and it answers both questions at once.
 """
 
@@ -25,9 +27,10 @@ import duckdb
 
 folder, lake, peer, mode, question, threads = sys.argv[1:7]
 folder, threads = Path(folder), int(threads)
-files = f"{lake}/sightings/*/*.parquet"
+NEW, KEPT = os.environ.get("NEW", "").split(), os.environ.get("KEPT", "")
+files = NEW[0] if mode == "added" and NEW else f"{lake}/sightings/*/*.parquet"
 FLIP = 1 << 63
-FIRST, LAST = "2024-01-01", "2024-12-31"
+FIRST, LAST = "2024-01-01", os.environ.get("LAST", "2024-12-31")
 BEFORE, AFTER = "2024-04", "2024-11"
 # Of two months nothing else is read.
 DAYS = [(f"{BEFORE}-01", f"{BEFORE}-30"), (f"{AFTER}-01", f"{AFTER}-30")]
@@ -76,6 +79,8 @@ def prepare():
     base.execute("insert into tenures select number, f::date, t::date, o, c, s from frame")
     base.execute(f"copy (select * from ranges order by first_hi, first_lo) to '{folder}/ranges.parquet'")
     base.execute(f"copy (select * from tenures order by number, valid_from) to '{folder}/tenures.parquet'")
+    if mode != "ready":
+        return
     # The join once, for the mode `ready`: sorted as each address comes once in a group.
     base.execute(f"set threads = {threads}")
     base.execute(
@@ -111,7 +116,81 @@ def joined():
     )
 
 
+def keep():
+    """What `added` begins with: DuckDB the distinct addresses of each month and the counts of its
+    cells; ClickHouse the states of its aggregates."""
+    base = duckdb.connect(f"{KEPT}/duckdb.db")
+    base.execute(
+        f"create table seen as select distinct month, country, sector, {V4} as v4, case when "
+        f"{V4} then ip_lo else ip_hi end as address from '{folder}/ready.parquet' order by month, "
+        "address"
+    )
+    base.execute(
+        "create table counts as select month, country, sector, count(*) filter (v4) as v4, count(*) "
+        "filter (not v4) as v6 from seen group by all"
+    )
+    base.close()
+    from chdb import session
+
+    store = session.Session(f"{KEPT}/chdb")
+    store.query("create database if not exists kept engine = Atomic")
+    states = "uniqExactState({v4}) as v4, uniqExactState({v6}) as v6".format(**CH_HALVES)
+    store.query(
+        "create table kept.counts engine = AggregatingMergeTree order by (month, country, sector) "
+        f"settings allow_nullable_key = 1 as select month, country, sector, {states} from "
+        f"file('{folder}/ready.parquet') group by month, country, sector"
+    )
+    store.query("optimize table kept.counts final")
+    store.close()
+
+
+def added_duckdb():
+    base = duckdb.connect(f"{KEPT}/duckdb.db")
+    base.execute(f"set threads = {threads}")
+    base.execute(
+        f"create temp table new as select distinct month, country, sector, {V4} as v4, case when "
+        f"{V4} then ip_lo else ip_hi end as address from ({joined()})"
+    )
+    # Addresses of these months alone are looked at.
+    base.execute(
+        "create temp table more as select * from new anti join (select * from seen where month in "
+        "(select distinct month from new)) s on new.month = s.month and new.country is not distinct "
+        "from s.country and new.sector is not distinct from s.sector and new.v4 = s.v4 and "
+        "new.address = s.address"
+    )
+    base.execute("insert into seen select * from more")
+    base.execute(
+        "insert into counts select month, country, sector, count(*) filter (v4), count(*) filter "
+        "(not v4) from more group by all"
+    )
+    return base.execute(
+        "select month, country, sector, sum(v4)::bigint, sum(v6)::bigint from counts group by all"
+    ).fetchall()
+
+
+def added_chdb():
+    from chdb import session
+
+    import json
+
+    store = session.Session(f"{KEPT}/chdb")
+    settings = f" settings max_threads = {threads}, join_use_nulls = 1"
+    states = "uniqExactState({v4}) as v4, uniqExactState({v6}) as v6".format(**CH_HALVES)
+    store.query(
+        f"insert into kept.counts select month, country, sector, {states} from "
+        f"{chdb_dated()} as j group by month, country, sector{settings}"
+    )
+    got = store.query(
+        "select month, country, sector, uniqExactMerge(v4), uniqExactMerge(v6) from kept.counts "
+        f"group by month, country, sector{settings}",
+        "JSONCompactEachRow",
+    )
+    lines = [json.loads(line) for line in str(got).splitlines()]
+    return [tuple(int(v) if at >= 3 else v for at, v in enumerate(line)) for line in lines]
+
+
 V4 = "ip_hi = -9223372036854775808"
+CH_HALVES = {"v4": f"if({V4}, ip_lo, null)", "v6": f"if({V4}, null, ip_hi)"}
 ADDRESSES = (
     "select month, country, sector, count(distinct case when {v4} then ip_lo end) as v4, "
     "count(distinct case when {v4} then null else ip_hi end) as v6 from {rows} "
@@ -146,10 +225,8 @@ def ask_duckdb():
     return base.execute(text.format(rows=rows, v4=V4)).fetchall()
 
 
-def ask_chdb():
-    import chdb
-
-    ready = f"file('{folder}/ready.parquet')"
+def chdb_dated():
+    """The dated join, as ClickHouse does it best."""
     ranges, tenures = f"file('{folder}/ranges.parquet')", f"file('{folder}/tenures.parquet')"
 
     def part(which, half):
@@ -161,7 +238,7 @@ def ask_chdb():
             f"s.ip_{half} >= r.first_{half}"
         )
 
-    dated = (
+    return (
         f"(with seen as (select formatDateTime(day, '%Y-%m') as month, day, s.site as site, ip_hi, ip_lo, 1 "
         f"as one from file('{files}') s join file('{folder}/endpoints.csv', 'CSVWithNames') e on s.endpoint "
         f"= e.id where s.day between e.valid_from and e.valid_to {WITHIN}), placed as "
@@ -171,9 +248,14 @@ def ask_chdb():
         f"p left join {tenures} t on p.number = t.number and p.day >= t.valid_from and p.day "
         f"<= t.valid_to left join file('{folder}/sites.csv', 'CSVWithNames') v on p.site = v.site)"
     )
+
+
+def ask_chdb():
+    import chdb
+
     texts = {"addresses": ADDRESSES, "organisations": ORGANISATIONS, "cohort": COHORT}
     text = texts[question].replace("count(distinct", "uniqExact(")
-    rows = dated if mode == "dated" else ready
+    rows = chdb_dated() if mode == "dated" else f"file('{folder}/ready.parquet')"
     settings = f" settings max_threads = {threads}, join_use_nulls = 1"
     got = chdb.query(text.format(rows=rows, v4=V4) + settings, "JSONCompactEachRow")
     import json
@@ -284,16 +366,18 @@ def ask_tidegauge():
     return [row for row in found if any(row[3:])]
 
 
-if peer == "prepare":
-    prepare()
+if peer in ("prepare", "keep"):
+    prepare() if peer == "prepare" else keep()
     sys.exit()
 used = lambda who: sum(resource.getrusage(who)[:2])
 who = resource.RUSAGE_CHILDREN if peer == "tidegauge" else resource.RUSAGE_SELF
 before, begun = used(who), time.perf_counter()
-answer = {
-    "duckdb": ask_duckdb, "chdb": ask_chdb, "polars": ask_polars,
-    "tidegauge": ask_tidegauge,
-}[peer]()
+asked = {
+    "duckdb": ask_duckdb, "chdb": ask_chdb, "polars": ask_polars, "tidegauge": ask_tidegauge,
+}
+if mode == "added":
+    asked |= {"duckdb": added_duckdb, "chdb": added_chdb}
+answer = asked[peer]()
 seconds = time.perf_counter() - begun
 processor = used(who) - before
 peak = resource.getrusage(who).ru_maxrss
