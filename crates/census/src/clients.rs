@@ -20,7 +20,7 @@ use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{Int32Type, Int64Type};
 use futures::TryStreamExt;
 use tidegauge_model::count::Query;
-use tidegauge_model::{Address, Client, Day, DayRange, SiteId, VantageId};
+use tidegauge_model::{Address, Client, Day, DayRange, Month, SiteId, VantageId};
 use tidegauge_store::by_address::{self, Span};
 use tidegauge_store::{DataFile, Snapshot, state};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -208,7 +208,7 @@ impl Clients {
                 finder: finder.clone(),
                 days,
                 // Without one, reading says so.
-                month: state::month_of(file).map_or(days.first(), |m| m.first()),
+                month: state::month_of(file).map_or(days.first(), Month::first),
                 damaged: by_address::damaged(snapshot, file),
                 addresses,
                 names: Arc::clone(&names),
@@ -249,7 +249,9 @@ impl Clients {
                 let client = Client { address, site: of };
                 holding.turn_to(&client);
                 seen.clear();
-                of_site.iter().for_each(|row| row.held(holding, seen));
+                for row in of_site {
+                    row.held(holding, seen);
+                }
                 take(Group { client: &client, site, seen, contacts }, holding)?;
             }
         }

@@ -102,11 +102,9 @@ impl InLake {
     /// Keeps the answer. A lake that cannot be written to is read all the same.
     pub(crate) async fn keep(self, lake: &Lake, part: &Part) {
         let answer = Answer { asked: self.asked, files: self.files, part };
-        match serde_json::to_vec(&answer) {
-            Ok(kept) => {
-                let _ = lake.keep(&self.name, kept).await.inspect_err(untold);
-            }
-            Err(error) => tracing::debug!(%error, "a count was not kept"),
+        let kept = serde_json::to_vec(&answer).expect("a count is plain data");
+        if let Err(error) = lake.keep(&self.name, kept).await {
+            untold(&error);
         }
     }
 }

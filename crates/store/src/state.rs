@@ -85,7 +85,7 @@ pub fn contacts_of_each_day(
     let from = out.len();
     let Some(mut rest) = each else {
         out.push(u64::try_from(all).unwrap_or(0));
-        return days.count_ones() == 1;
+        return days.is_power_of_two();
     };
     while let Some((value, after)) = leb128(rest) {
         out.push(value);
@@ -214,7 +214,8 @@ pub(crate) fn fold(sightings: &RecordBatch, month: Month) -> Option<RecordBatch>
     let mut seen = Vec::new();
     let mut from = 0;
     while let Some(address) = rows.address(from) {
-        let of = (from..).take_while(|row| rows.address(*row) == Some(address)).count();
+        let rest = from..sightings.num_rows();
+        let of = rest.take_while(|row| rows.address(*row) == Some(address)).count();
         rows.client(from..from + of, month, &mut seen)?;
         for contact in seen.chunk_by(|a, b| a.0 == b.0) {
             out.push(address, contact);
@@ -391,7 +392,9 @@ mod tests {
         #[test]
         fn numbers_come_back(values in prop::collection::vec(any::<u64>(), 2..31)) {
             let mut bytes = Vec::new();
-            values.iter().for_each(|value| push_leb128(*value, &mut bytes));
+            for value in &values {
+                push_leb128(*value, &mut bytes);
+            }
             let days = (1u32 << values.len()) - 1;
             let mut out = vec![7];
             prop_assert!(contacts_of_each_day(days, 0, Some(&bytes), &mut out));

@@ -391,13 +391,15 @@ fn synthetic(weekly: &Weekly, event: &Event, donors: &[Country]) -> Vec<Reading>
     };
     let (low, high) = found.leave_one_out;
     let gap = reading(GAP, "share").is(found.treated.effect, low, high);
-    let Placebos { p, p_floor, ranked, .. } = found;
+    let Placebos { p_floor, rank_unfitted: (place, ranked), .. } = found;
     let method = format!(
-        "{}; ends: one donor left out; rank {} of {ranked}, root mean squared gap before \
-         {:.3}",
+        "{}; ends: one donor left out; rank {place} of {ranked} by the gap after over that of \
+         weeks before that were not fitted ({} over that of fitted ones); root mean squared \
+         gap before {:.3}",
         gap.method, found.rank, found.treated.error_before
     );
-    let gap = Reading { p: Some(p), p_floor: Some(p_floor), method, ..gap };
+    let p = Some(count(place) / count(ranked));
+    let gap = Reading { p, p_floor: Some(p_floor), method, ..gap };
     let in_time = reading("the same at the middle of the time before", "share");
     let in_time = match found.in_time {
         Some(value) => Reading { value: Some(value), ..in_time },

@@ -7,6 +7,13 @@
 //! **Invariant:** the p-value is the treated unit's rank among placebos, so it cannot lie
 //! below `1/(donors + 1)`; that floor stands beside it. Donors that their own synthetic
 //! control cannot follow are left out of the second rank, and counted.
+//!
+//! Weights follow the noise of the points that they are fitted on, and the more so the less
+//! noise a unit has of its own: a large unit's error before the act is too small, and its rank
+//! too near the top. So the third rank lays the error after the act beside that of points which
+//! were not fitted either: each of [`FOLDS`] stretches before the act, with weights from the
+//! others (cross-validation, as in Abadie, Diamond and Hainmueller 2015, AJPS 59:495, who fit
+//! on a first and validate on a second stretch).
 
 use clarabel::algebra::CscMatrix;
 use clarabel::solver::{
@@ -19,6 +26,9 @@ use crate::regression::{RegressionError, all_finite, count};
 /// A placebo whose error before the act is more than so many times the treated unit's
 /// says nothing of the treated unit's fit (Abadie et al. 2010, figure 6).
 const ERROR_RATIO_MAX: f64 = 5.0;
+
+/// Stretches before the act, each left out once.
+pub const FOLDS: usize = 4;
 
 /// Weights below this are the solver's noise.
 const WEIGHT_MIN: f64 = 1e-6;
@@ -93,6 +103,9 @@ pub struct Placebos {
     pub p_floor: f64,
     /// The same rank without placebos that do not fit: (rank, ranked).
     pub rank_fitting: (usize, usize),
+    /// The rank by the error after the act over that of points before it that were not
+    /// fitted: (rank, ranked).
+    pub rank_unfitted: (usize, usize),
     /// Smallest and largest effect when one donor with weight is left out.
     pub leave_one_out: (f64, f64),
     /// Effect if the act is set to the middle of the time before it: expected to be none.
@@ -109,7 +122,7 @@ pub fn synthetic(
     onset: usize,
 ) -> Result<Synthetic, SyntheticRefused> {
     admit(treated, donors, onset)?;
-    let weights = weights(treated, donors, onset)?;
+    let weights = weights(treated, donors, &(0..onset).collect::<Vec<_>>())?;
     let weighted = |t: usize| {
         donors.iter().zip(&weights).map(|(d, w)| w * d.outcomes[t]).sum::<f64>()
     };
@@ -142,9 +155,15 @@ pub fn placebos(
         return Err(SyntheticRefused::TooFewDonors(donors.len()));
     }
     let own = synthetic(treated, donors, onset)?;
+    let ahead = own.error_after / error_unfitted(treated, donors, onset)?;
     let mut others = Vec::with_capacity(donors.len());
+    let mut further = 0;
     for place in 0..donors.len() {
-        others.push(synthetic(&donors[place], &without(donors, place), onset)?);
+        let rest = without(donors, place);
+        let other = synthetic(&donors[place], &rest, onset)?;
+        let of_other = error_unfitted(&donors[place], &rest, onset)?;
+        further += usize::from(other.error_after / of_other >= ahead);
+        others.push(other);
     }
     let rank = |of: &[&Synthetic]| {
         (1 + of.iter().filter(|o| o.ratio() >= own.ratio()).count(), of.len() + 1)
@@ -158,6 +177,7 @@ pub fn placebos(
         p: count(place) / count(ranked),
         p_floor: 1.0 / count(ranked),
         rank_fitting,
+        rank_unfitted: (1 + further, ranked),
         leave_one_out: leave_one_out(treated, donors, onset, &own)?,
         in_time: in_time(treated, donors, onset)?,
         plain: plain(treated, donors, onset),
@@ -197,12 +217,33 @@ fn admit(
     Ok(())
 }
 
-fn weights(
+/// Root mean squared gap of the points before the act, each with weights that were fitted
+/// without the stretch it lies in.
+fn error_unfitted(
     treated: &Unit,
     donors: &[Unit],
     onset: usize,
+) -> Result<f64, SyntheticRefused> {
+    let mut gaps = Vec::with_capacity(onset);
+    for fold in 0..FOLDS {
+        let out = onset * fold / FOLDS..onset * (fold + 1) / FOLDS;
+        let fitted: Vec<usize> = (0..onset).filter(|t| !out.contains(t)).collect();
+        let weights = weights(treated, donors, &fitted)?;
+        gaps.extend(out.map(|t| {
+            let weighted = donors.iter().zip(&weights).map(|(d, w)| w * d.outcomes[t]);
+            treated.outcomes[t] - weighted.sum::<f64>()
+        }));
+    }
+    Ok(root_mean_square(&gaps).max(f64::MIN_POSITIVE))
+}
+
+/// The weights that fit the donors to the treated unit at these points.
+fn weights(
+    treated: &Unit,
+    donors: &[Unit],
+    points: &[usize],
 ) -> Result<Vec<f64>, SyntheticRefused> {
-    let before = |unit: &Unit| unit.outcomes[..onset].to_vec();
+    let before = |unit: &Unit| points.iter().map(|t| unit.outcomes[*t]).collect();
     let all: Vec<Vec<f64>> = donors.iter().map(before).collect();
     simplex_weights(&before(treated), &all)
         .ok_or_else(|| SyntheticRefused::Unsolved(treated.name.clone()))
@@ -341,6 +382,42 @@ mod tests {
         let found = synthetic(&treated, &donors, 12).unwrap();
         assert!(found.weights.iter().all(|(_, w)| (w - 0.5).abs() < 1e-6), "{found:?}");
         assert!((found.effect + 3.0).abs() < 1e-5);
+    }
+
+    /// Units of noise alone, the treated one with a fifth of the others': how often it comes
+    /// first of twenty, where one of twenty is right.
+    #[test]
+    fn a_quiet_unit_is_no_oftener_first_than_others() {
+        let (mut fitted, mut unfitted) = (0, 0);
+        for world in 0..100u64 {
+            let mut state = world.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+            let mut noise = || {
+                let mut draw = || {
+                    state ^= state << 13;
+                    state ^= state >> 7;
+                    state ^= state << 17;
+                    f64::from(u32::try_from(state >> 32).unwrap()) / f64::from(u32::MAX)
+                };
+                (0..12).map(|_| draw()).sum::<f64>() - 6.0
+            };
+            let mut of = |name: String, size: f64| {
+                unit(
+                    &name,
+                    (0..44)
+                        .map(|_| 1.0 + size * noise())
+                        .collect::<Vec<_>>()
+                        .into_iter(),
+                )
+            };
+            let treated = of("treated".to_owned(), 0.005);
+            let donors: Vec<Unit> = (0..19).map(|d| of(d.to_string(), 0.025)).collect();
+            let found = placebos(&treated, &donors, 24).unwrap();
+            fitted += i32::from(found.rank == 1);
+            unfitted += i32::from(found.rank_unfitted.0 == 1);
+        }
+        // 5 are right; 12 are three standard errors more.
+        assert!(fitted > 12, "{fitted}");
+        assert!(unfitted <= 12, "{unfitted}");
     }
 
     #[test]

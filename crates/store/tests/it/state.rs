@@ -133,7 +133,9 @@ proptest! {
             lake.compact(Table::Sightings).await.unwrap();
             prop_assert_eq!(&read(&lake).await, &all);
             prop_assert!(lake.check().await.is_empty());
-            states(folder.path()).iter().for_each(|file| fs::remove_file(file).unwrap());
+            for file in states(folder.path()) {
+                fs::remove_file(file).unwrap();
+            }
             prop_assert_eq!(&read(&lake).await, &all);
             let files = lake.snapshot(Table::Sightings).await.unwrap().files.len();
             let made = lake.compact(Table::Sightings).await.unwrap();
