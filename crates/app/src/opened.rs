@@ -44,11 +44,15 @@ impl Opened {
         let lake = settings.open_lake().await?;
         let catalog = knowledge::catalog(settings)?;
         let cluster = Cluster::of(&lake, settings, map).await?;
+        let made_of = identity(&lake, settings, map).await?;
         let atlas = Arc::new(atlas(&lake, settings, map).await?);
         let holders = Arc::clone(&atlas) as Arc<dyn Holders>;
-        let identity = identity(&lake, settings, map).await?;
-        let counter = counter(&lake, &catalog, catalog.endpoints(), holders, settings)?
-            .keeping(&identity);
+        let mut counter =
+            counter(&lake, &catalog, catalog.endpoints(), holders, settings)?;
+        // A table that came while the map was made may be in it, or not: nothing is kept.
+        if identity(&lake, settings, map).await? == made_of {
+            counter = counter.keeping(&made_of);
+        }
         let covered = counter.days().await?;
         Ok(Self { lake, catalog, atlas, map, counter, covered, cluster })
     }
