@@ -49,16 +49,7 @@ impl Span {
 /// The columns that are read of sightings, in this order.
 fn sightings() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-        let name = || {
-            DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
-        };
-        Arc::new(Schema::new(vec![
-            Field::new(c::IP_HI, DataType::Int64, false),
-            Field::new(c::IP_LO, DataType::Int64, false),
-            Field::new(c::SITE, name(), true),
-            Field::new(c::ENDPOINT, name(), false),
-            Field::new(c::VANTAGE, name(), false),
-            Field::new(c::SIGNAL, name(), false),
+        Arc::new(state::of_contacts([
             Field::new(c::DAY, DataType::Date32, false),
             Field::new(c::CONTACTS, DataType::Int64, false),
         ]))

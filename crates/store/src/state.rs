@@ -51,22 +51,28 @@ pub(crate) const HINT: &str = "delete the file and run `tidegauge lake compact`:
 /// | `contacts_each` | of each of them in order, as LEB128; null where it is one day |
 pub fn schema() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-        let name = || {
-            DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
-        };
-        Arc::new(Schema::new(vec![
-            Field::new(c::IP_HI, DataType::Int64, false),
-            Field::new(c::IP_LO, DataType::Int64, false),
-            Field::new(c::SITE, name(), true),
-            Field::new(c::ENDPOINT, name(), false),
-            Field::new(c::VANTAGE, name(), false),
-            Field::new(c::SIGNAL, name(), false),
+        Arc::new(of_contacts([
             Field::new(c::DAYS_SEEN, DataType::Int32, false),
             Field::new(c::CONTACTS, DataType::Int64, false),
             Field::new(c::CONTACTS_EACH, DataType::Binary, true),
         ]))
     });
     Arc::clone(&SCHEMA)
+}
+
+/// The columns of who was in contact with what, and `more` after them.
+pub(crate) fn of_contacts(more: impl IntoIterator<Item = Field>) -> Schema {
+    let name =
+        || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let whose = [
+        Field::new(c::IP_HI, DataType::Int64, false),
+        Field::new(c::IP_LO, DataType::Int64, false),
+        Field::new(c::SITE, name(), true),
+        Field::new(c::ENDPOINT, name(), false),
+        Field::new(c::VANTAGE, name(), false),
+        Field::new(c::SIGNAL, name(), false),
+    ];
+    Schema::new(whose.into_iter().chain(more).collect::<Vec<_>>())
 }
 
 /// The month that days of a file of sightings are counted from.
