@@ -104,6 +104,12 @@ impl Days {
         self.bits.count_ones()
     }
 
+    /// The contacts of these days, which begin in `all` at `from`.
+    fn contacts(self, all: &[u64], from: usize) -> &[u64] {
+        let days = usize::try_from(self.count()).unwrap_or(0);
+        all.get(from..from + days).unwrap_or(&[])
+    }
+
     /// Those up to a day, given as days from the first of the question.
     fn until(self, last: i32) -> Self {
         let mask = match u32::try_from(last.saturating_sub(self.from)) {
@@ -117,8 +123,7 @@ impl Days {
 impl Group<'_> {
     /// The contacts of a sighting's days, in order.
     pub(crate) fn contacts(&self, of: &Seen) -> &[u64] {
-        let days = usize::try_from(of.days.count()).unwrap_or(0);
-        self.contacts.get(of.contacts..of.contacts + days).unwrap_or(&[])
+        of.days.contacts(self.contacts, of.contacts)
     }
 }
 
@@ -327,13 +332,6 @@ impl Row {
     }
 }
 
-impl Decoded {
-    fn contacts_of(&self, row: &Row) -> &[u64] {
-        let days = usize::try_from(row.days.count()).unwrap_or(0);
-        self.contacts.get(row.contacts..row.contacts + days).unwrap_or(&[])
-    }
-}
-
 impl Run {
     /// Its first address, if it has any.
     async fn first(&mut self) -> Result<Option<(i64, i64)>> {
@@ -358,7 +356,8 @@ impl Run {
             let rest = self.decoded.rows.get(self.at..).unwrap_or(&[]);
             for row in rest.iter().take_while(|row| row.address == address) {
                 rows.push(Row { contacts: contacts.len(), ..*row });
-                contacts.extend_from_slice(self.decoded.contacts_of(row));
+                let of_row = row.days.contacts(&self.decoded.contacts, row.contacts);
+                contacts.extend_from_slice(of_row);
                 self.at += 1;
             }
             let next = self.first().await?;

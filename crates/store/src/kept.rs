@@ -1,8 +1,9 @@
 //! Answers that are kept in the lake, to be found again by another process.
 //!
 //! **Invariant:** nothing rests on them: whoever keeps one says in it what it was an answer to,
-//! and looks at that before it is used. What is forgotten is in none of them: they go with
-//! every forgetting.
+//! and looks at that before it is used. They go with every forgetting; a count that was under
+//! way meanwhile may keep one more, of cells and of files that are gone: nobody finds it, and
+//! a vacuum removes it.
 
 use futures::TryStreamExt;
 use object_store::path::Path;
