@@ -12,6 +12,8 @@ use crate::regression::count;
 pub struct Specification {
     /// Name and value of each choice.
     pub choices: Vec<(String, String)>,
+    /// Whether this is the set that all other figures were made with.
+    pub asked: bool,
     /// The figure of each stratum; `None` where it could not be estimated.
     pub figures: BTreeMap<String, Option<f64>>,
 }
@@ -157,7 +159,8 @@ mod tests {
 
     fn set(days: &str, us: Option<f64>, de: Option<f64>) -> Specification {
         let figures = BTreeMap::from([("US".to_owned(), us), ("DE".to_owned(), de)]);
-        Specification { choices: vec![("days".to_owned(), days.to_owned())], figures }
+        let choices = vec![("days".to_owned(), days.to_owned())];
+        Specification { choices, asked: false, figures }
     }
 
     #[test]

@@ -37,6 +37,29 @@ pub struct VisibilityWeek {
     pub looked: f64,
 }
 
+/// How many of a cohort go on, week by week: with visibility taken out, and as seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SurvivalCurve {
+    /// Pairs of dimension and value; empty for all.
+    pub stratum: Vec<(String, String)>,
+    /// Organisations active in the window before.
+    pub n_baseline: u64,
+    /// From the first week after the window before to the first of the window after.
+    pub weeks: Vec<SurvivalWeek>,
+}
+
+/// One week of a survival curve.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SurvivalWeek {
+    /// The week's first day: of the weekday on which the window after begins.
+    pub first: Day,
+    /// Share of the cohort that uses the product in this week or a later one, up to the end
+    /// of the window after. In the first week of that window it is one less removal.
+    pub in_use: Share,
+    /// Organisations of the cohort that were seen then or later, up to the same day.
+    pub seen: u64,
+}
+
 /// A finding about visibility between the window before and the window after.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Alarm {

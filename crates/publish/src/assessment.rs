@@ -6,6 +6,7 @@
 use serde::Serialize;
 use tidegauge_model::DayRange;
 use tidegauge_model::estimate::ReleasedEstimate;
+use tidegauge_model::visibility::SurvivalCurve;
 
 /// Whether an act was assessed.
 #[derive(Clone, Debug)]
@@ -44,6 +45,10 @@ pub struct Assessment {
     pub readings: Vec<Reading>,
     /// What the cohort was seen with after, for each group of which it may be told.
     pub flows: Vec<Flow>,
+    /// How many go on week by week, with the weeks that may be told.
+    pub survival: Vec<SurvivalCurve>,
+    /// Cohort removal under every set of choices.
+    pub choices: Vec<Choices>,
     /// What was checked.
     pub checks: Vec<Check>,
     /// Questions and their answers, or why there is none.
@@ -54,6 +59,17 @@ pub struct Assessment {
     pub refusals: Vec<Refusal>,
     /// There is newer data, and a newer assessment is being worked out.
     pub superseded: bool,
+}
+
+/// Cohort removal under one set of choices.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choices {
+    /// Name and value of each choice.
+    pub chosen: Vec<(String, String)>,
+    /// Whether it is the set that all other figures were made with.
+    pub asked: bool,
+    /// The share of each group: `all`, a country, `rest`; `None` where it cannot be told.
+    pub removal: Vec<(String, Option<f64>)>,
 }
 
 /// A group that had the product before, and what it was seen with after.

@@ -8,6 +8,7 @@
 //! **Invariant:** nothing here knows the engine, an address or a packet: it shows only
 //! numbers that passed a disclosure rule.
 
+mod act;
 pub mod assessment;
 mod country;
 mod figure;

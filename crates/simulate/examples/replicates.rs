@@ -14,6 +14,7 @@
 
 use std::fmt::Write;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use tidegauge_effect::attribution::doubt::{Doubt, doubted};
 use tidegauge_effect::occupancy::weekly::{
@@ -25,6 +26,8 @@ use tidegauge_model::{Day, DayRange, Month};
 use tidegauge_simulate::{Params, Replicate, Replicates, Story};
 
 const SEED_FIRST: u64 = 100_001;
+/// A replicate that takes longer is told.
+const LONG: Duration = Duration::from_secs(20);
 const ACTIVE: Active = Active { days_min: 2 };
 const END: &str = "<!-- end of replicates -->";
 
@@ -83,6 +86,7 @@ fn tried(
     let replicates = Replicates::new(&Params::read(&text)?)?;
     let mut sums = Sums::default();
     for seed in SEED_FIRST..SEED_FIRST + count {
+        let began = Instant::now();
         let replicate = replicates.draw(seed)?;
         let found = estimated(&replicate, seed)?;
         let whole = found.corrected.strata.first().map(|whole| &whole.identified);
@@ -90,6 +94,10 @@ fn tried(
             tell(&format!("{} {seed}: {rule}", story.letter()));
         }
         sums.add(&replicate, &found);
+        let took = began.elapsed();
+        if took > LONG {
+            tell(&format!("{} {seed}: took {} s", story.letter(), took.as_secs()));
+        }
     }
     Ok(sums)
 }

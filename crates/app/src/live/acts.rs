@@ -164,6 +164,8 @@ mod tests {
             estimates: vec![],
             readings: vec![],
             flows: vec![],
+            survival: vec![],
+            choices: vec![],
             checks: vec![],
             questions: vec![],
             alarms: vec![],

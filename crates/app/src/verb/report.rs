@@ -93,7 +93,7 @@ pub(crate) async fn make(
         government: desk
             .paired(Dimension::Country, &[], &[SectorId::new(GOVERNMENT)])
             .await?,
-        correction: Some(correction(&corrected, &estimates)),
+        correction: Some(correction(&corrected, &estimates, verb.evidence.internal)),
         estimates,
         retention: desk.retention(&panel, &tables),
         coverage: opened.lake.coverage(desk.period).await?,
@@ -261,12 +261,15 @@ impl<'a> Desk<'a> {
 fn correction(
     corrected: &Result<Corrected, Refusal>,
     estimates: &[ReleasedEstimate],
+    internal: bool,
 ) -> Correction {
+    let survival = assess::curves(corrected, estimates, internal);
     let refused = assess::not_identified(corrected, estimates);
     match corrected {
         Ok(found) => Correction {
             visibility: found.visibility.clone(),
             alarms: found.alarms.clone(),
+            survival,
             refused,
             method: found.method.clone(),
         },

@@ -31,6 +31,9 @@ pub(super) const NOT_CHOSEN: &str = "choice of weight, role and kind of network"
 /// Vantages that are taken alone: those with the most histories.
 pub(super) const VANTAGES: usize = 5;
 
+/// An organisation as a unit of its own.
+const ORGANISATION: &str = "organisation";
+
 /// Days of activity that are tried.
 const DAYS: [u32; 3] = [1, 2, 3];
 
@@ -38,9 +41,9 @@ const DAYS: [u32; 3] = [1, 2, 3];
 type Counts = BTreeMap<String, Tally>;
 
 /// Ranges over choices, and over what is left out.
-pub(super) fn readings(grounds: &Grounds<'_>) -> Vec<Reading> {
+pub(super) fn readings(grounds: &Grounds<'_>, sets: &[Specification]) -> Vec<Reading> {
     let asked = grounds.asked;
-    let mut out = curve(grounds);
+    let mut out = curve(grounds, sets);
     let whole =
         counts(&grounds.organisations, asked.panel.days, asked.windows, asked.active);
     out.extend(without_country(grounds, &whole));
@@ -99,11 +102,10 @@ fn caveat(grounds: &Grounds<'_>) -> &'static str {
     }
 }
 
-fn curve(grounds: &Grounds<'_>) -> Vec<Reading> {
-    let sets = sets(grounds);
+fn curve(grounds: &Grounds<'_>, sets: &[Specification]) -> Vec<Reading> {
     let estimated = |of: &Specification| of.figures.values().any(Option::is_some);
     let some = sets.iter().any(estimated);
-    let curve = match specification_curve(&sets) {
+    let curve = match specification_curve(sets) {
         Ok(curve) if some => curve,
         Ok(_) => {
             let words =
@@ -154,10 +156,25 @@ fn curve(grounds: &Grounds<'_>) -> Vec<Reading> {
     out
 }
 
-fn sets(grounds: &Grounds<'_>) -> Vec<Specification> {
+/// The sets as they may be told: figures rounded to a hundredth where groups are protected, so
+/// that no numbers of organisations can be made out of several shares.
+pub(super) fn told(
+    grounds: &Grounds<'_>,
+    mut sets: Vec<Specification>,
+) -> Vec<Specification> {
+    if !grounds.tells_cells() {
+        for figure in sets.iter_mut().flat_map(|set| set.figures.values_mut()) {
+            *figure = figure.map(|share| (100.0 * share).round() / 100.0);
+        }
+    }
+    sets
+}
+
+/// Cohort removal under every set of choices.
+pub(super) fn sets(grounds: &Grounds<'_>) -> Vec<Specification> {
     let asked = grounds.asked;
     let days = asked.panel.days;
-    let mut views = vec![("all".to_owned(), grounds.organisations.clone())];
+    let mut views = vec![(ALL.to_owned(), grounds.organisations.clone())];
     let vantages = vantages(asked.panel);
     if vantages.len() > 1 {
         let alone = vantages.iter().take(VANTAGES);
@@ -166,14 +183,16 @@ fn sets(grounds: &Grounds<'_>) -> Vec<Specification> {
         );
     }
     let mut sets = Vec::new();
+    let own = (ALL, ORGANISATION, asked.windows, asked.active.days_min);
     for (vantage, organisations) in views {
         let together = as_families(&organisations);
-        for (unit, of) in [("organisation", &organisations), ("family", &together)] {
+        for (unit, of) in [(ORGANISATION, &organisations), ("family", &together)] {
             for windows in lengths(asked.windows) {
                 for days_min in DAYS {
                     let found = counts(of, days, windows, Active { days_min });
                     let choice = |name: &str, value: String| (name.to_owned(), value);
                     sets.push(Specification {
+                        asked: (vantage.as_str(), unit, windows, days_min) == own,
                         choices: vec![
                             choice("vantage", vantage.clone()),
                             choice("unit", unit.to_owned()),

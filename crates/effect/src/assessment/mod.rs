@@ -8,6 +8,7 @@
 //! * [`scope`]: whom an act addresses;
 //! * [`placebo`]: what fits find where the act did nothing;
 //! * [`choices`]: the same figure under other choices, and with parts left out;
+//! * [`curves`]: which weeks of a survival curve may be told;
 //! * [`questions`]: which checks passed, and what a policymaker asks, in sentences.
 //!
 //! **Invariant:** no estimator lives here: each is called from its own module, and what it
@@ -18,6 +19,7 @@
 
 mod choices;
 mod contacts;
+mod curves;
 mod instead;
 mod lasting;
 mod noise;
@@ -33,6 +35,7 @@ mod unseen;
 use std::collections::BTreeSet;
 use std::fmt;
 
+pub use curves::told as told_curves;
 pub use instead::WAYS;
 
 use tidegauge_model::estimate::Estimate;
@@ -42,6 +45,7 @@ use tidegauge_model::{Country, SectorId};
 
 use crate::activity::organisations;
 use crate::regression::Coefficient;
+use crate::specification::Specification;
 use crate::{Active, Windows};
 
 /// Organisations below which a group has no estimate, whoever reads it.
@@ -113,6 +117,8 @@ pub struct Assessment {
     pub comparison: Vec<Reading>,
     /// What choices change, and what single countries and vantages do.
     pub specifications: Vec<Reading>,
+    /// Cohort removal under every set of choices.
+    pub specification_curve: Vec<Specification>,
     /// How long the rest will last.
     pub forecast: Vec<Reading>,
     /// What the cohort uses instead.
@@ -204,13 +210,15 @@ pub fn assess(asked: &Asked<'_>) -> Assessment {
 
 fn of_all(asked: &Asked<'_>, sector: Option<SectorId>) -> Assessment {
     let grounds = Grounds { sector: sector.clone(), ..Grounds::new(asked) };
+    let sets = choices::sets(&grounds);
     let mut found = Assessment {
         sector,
         survival: lasting::readings(&grounds),
         hazard: periods::readings(&grounds),
         series: contacts::series(&grounds),
         comparison: contacts::comparison(&grounds),
-        specifications: choices::readings(&grounds),
+        specifications: choices::readings(&grounds, &sets),
+        specification_curve: choices::told(&grounds, sets),
         forecast: rest::readings(&grounds),
         substitution: instead::readings(&grounds),
         unseen: unseen::readings(&grounds),
@@ -294,9 +302,9 @@ impl<'a> Grounds<'a> {
         self.asked.cell_min <= 1
     }
 
-    /// Whether a part of a group may be told: nobody, or enough.
+    /// Whether a part of a group may be told.
     fn may_tell(&self, part: usize) -> bool {
-        part == 0 || part >= self.asked.cell_min
+        may_tell(part, self.asked.cell_min)
     }
 
     /// Acts on the product that are acts.
@@ -399,6 +407,11 @@ impl Reading {
         self.low = self.low.filter(|v| v.is_finite());
         self.high = self.high.filter(|v| v.is_finite());
     }
+}
+
+/// Whether a part of a group may be told: nobody, or enough.
+fn may_tell(part: usize, cell_min: usize) -> bool {
+    part == 0 || part >= cell_min
 }
 
 /// `k` of `n` as a share; 0 of nothing.

@@ -215,6 +215,7 @@ mod tests {
             .collect();
         let corrected = Corrected {
             strata: vec![of(vec![]), of(us)],
+            survival: Vec::new(),
             visibility: vec![],
             still_using,
             alarms: vec![],

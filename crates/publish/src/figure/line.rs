@@ -6,12 +6,16 @@ use tidegauge_model::DayRange;
 
 use super::canvas::{Anchor, Canvas, append, polyline, px};
 use super::events::{EventMark, Events};
-use super::scale::{Days, Linear, fitted, spread, ticks};
+use super::scale::{Days, Linear, fitted, spread, text_width, ticks};
 use super::{is_narrow, tick_label};
-use crate::number::{days as when, month_short, percent, place, short, whole};
+use crate::number::{days as when, month_short, percent, short, whole};
 
 /// Room for the axis of months.
 const AXIS: f64 = 24.0;
+/// Room for the name of a row of numbers, and for the numbers.
+const UNDER: f64 = 38.0;
+/// Room between two of its numbers.
+const UNDER_GAP: f64 = 6.0;
 
 /// Panels over one time axis.
 #[derive(Clone, Debug)]
@@ -29,6 +33,17 @@ pub(crate) struct LinePanel {
     pub(crate) name: String,
     pub(crate) share: bool,
     pub(crate) series: Vec<LineSeries>,
+    /// Numbers in a row below, such as those at risk.
+    pub(crate) under: Option<Under>,
+}
+
+/// A row of numbers below a panel.
+#[derive(Clone, Debug)]
+pub(crate) struct Under {
+    /// What they are.
+    pub(crate) name: String,
+    /// Each at the middle of its days.
+    pub(crate) numbers: Vec<(DayRange, String)>,
 }
 
 /// One line: points at the middle of a period, absent where suppressed or unknown.
@@ -52,22 +67,25 @@ impl LineChart {
         let header = 30.0;
         let events = Events::placed(&self.events, &days, width, narrow);
         let top = events.height;
-        let bottom = top + place(self.panels.len()) * (panel_height + header);
+        let tall = |panel: &LinePanel| header + panel_height + panel.under_height();
+        let bottom = top + self.panels.iter().map(tall).sum::<f64>();
         let key = events.key(width);
         let mut canvas = Canvas::new(width, bottom + AXIS + key.height);
+        let under = self.panels.last().map_or(0.0, LinePanel::under_height);
         for (range, name) in &self.bands {
             let (x, end) =
                 (days.start(range.first()), days.start(range.last().plus(1)));
             canvas.rect((x, top + 26.0), (end - x, bottom - top - 26.0), "band");
             if !narrow {
-                let at = (days.middle(*range), bottom - 8.0);
+                let at = (days.middle(*range), bottom - under - 8.0);
                 canvas.text(at, Anchor::Middle, "ts", name);
             }
         }
         events.lines(&mut canvas, bottom);
-        for (index, panel) in self.panels.iter().enumerate() {
-            let from = place(index).mul_add(panel_height + header, top);
+        let mut from = top;
+        for panel in &self.panels {
             panel.draw(&mut canvas, &days, from + header, panel_height, width);
+            from += tall(panel);
         }
         events.labels(&mut canvas);
         self.months(&mut canvas, &days, bottom, narrow);
@@ -124,6 +142,13 @@ impl LinePanel {
             series.draw(canvas, days, &y, self.share);
         }
         self.ends(canvas, days, &y, width);
+        if let Some(under) = &self.under {
+            under.draw(canvas, days, top + height);
+        }
+    }
+
+    fn under_height(&self) -> f64 {
+        if self.under.is_some() { UNDER } else { 0.0 }
     }
 
     /// Names each line at its end, in its colour.
@@ -147,6 +172,25 @@ impl LinePanel {
             canvas.text((x, at + 4.0), Anchor::Start, &class, &text);
             let name = fitted(&series.name, room, 12.0, false);
             canvas.text((x, at + 18.0), Anchor::Start, "ts", &name);
+        }
+    }
+}
+
+impl Under {
+    /// The numbers for which there is room, each at its days.
+    fn draw(&self, canvas: &mut Canvas, days: &Days, top: f64) {
+        canvas.text((0.0, top + 15.0), Anchor::Start, "halo", &self.name);
+        canvas.text((0.0, top + 15.0), Anchor::Start, "ts", &self.name);
+        let mut free = 0.0;
+        for (range, number) in &self.numbers {
+            let half = text_width(number, 12.0, false) / 2.0;
+            let middle = days.middle(*range);
+            if middle - half >= free {
+                let at = (middle, top + 31.0);
+                canvas.text(at, Anchor::Middle, "halo", number);
+                canvas.text(at, Anchor::Middle, "ts", number);
+                free = middle + half + UNDER_GAP;
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 //! **Invariant:** a figure says everything it shows in its table too.
 
 mod canvas;
+mod choices;
 mod events;
 mod flow;
 mod forest;
@@ -19,11 +20,12 @@ mod spans;
 mod style;
 
 pub(crate) use canvas::{append, escape};
+pub(crate) use choices::{ChoiceSet, ChoicesChart};
 pub(crate) use events::EventMark;
 pub(crate) use flow::{Band, Flow, FlowChart, FlowWay};
 pub(crate) use forest::{Column, Dot, ForestChart, ForestRow};
 pub(crate) use heat::{HeatRow, HeatStrip};
-pub(crate) use line::{LineChart, LinePanel, LineSeries};
+pub(crate) use line::{LineChart, LinePanel, LineSeries, Under};
 pub(crate) use map::{MapChart, MapPlace, is_mapped};
 pub(crate) use multiples::{MultiplesChart, Panel};
 pub(crate) use pairs::{PairChart, PairRow, PairStyle};
@@ -81,6 +83,7 @@ pub(crate) enum Chart {
     Spans(SpanChart),
     Map(MapChart),
     Flow(FlowChart),
+    Choices(ChoicesChart),
 }
 
 impl Chart {
@@ -95,6 +98,7 @@ impl Chart {
             Self::Spans(chart) => chart.draw(width),
             Self::Map(chart) => chart.draw(width),
             Self::Flow(chart) => chart.draw(width),
+            Self::Choices(chart) => chart.draw(width),
         }
     }
 }

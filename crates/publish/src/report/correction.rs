@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tidegauge_model::DayRange;
 use tidegauge_model::estimate::{Estimate, Quantity};
-use tidegauge_model::visibility::{Alarm, Share, VisibilityWeek};
+use tidegauge_model::visibility::{Alarm, Share, SurvivalCurve, VisibilityWeek};
 
 use super::Report;
 use super::figures::{
@@ -15,6 +15,8 @@ use super::figures::{
     windows_long,
 };
 use super::reading::{self, Absence, drawn_interval, estimate};
+use crate::act::About;
+use crate::act::survival::figure;
 use crate::country;
 use crate::figure::{
     Chart, Column, Figure, ForestChart, ForestRow, LineChart, LinePanel, LineSeries,
@@ -32,6 +34,8 @@ pub struct Correction {
     pub visibility: Vec<VisibilityWeek>,
     /// What is remarkable about it.
     pub alarms: Vec<Alarm>,
+    /// How many go on week by week, with the weeks that may be told.
+    pub survival: Vec<SurvivalCurve>,
     /// Strata whose removal is not identified, each with the rule that says so. If no
     /// model was made, the stratum of all has the reason.
     pub refused: Vec<(Stratum, String)>,
@@ -49,10 +53,11 @@ impl Correction {
     }
 }
 
-/// Both figures, in the order of the page.
+/// The figures, in the order of the page.
 pub(super) fn sections(report: &Report) -> Vec<Section> {
     [
         ("corrected", "Visibility taken out".to_owned(), corrected(report)),
+        ("survival", "How many go on".to_owned(), survival(report)),
         ("visibility", "What could have been seen".to_owned(), visibility(report)),
     ]
     .into_iter()
@@ -282,6 +287,23 @@ fn corrected_table(report: &Report, correction: &Correction) -> Table {
     table
 }
 
+// ---- how many go on ------------------------------------------------------------------
+
+fn survival(report: &Report) -> Result<Figure, Absence> {
+    let correction = asked(report)?;
+    let about = About {
+        product: report.product_name.clone(),
+        country: report.focus,
+        before: report.before,
+        after: report.after,
+        timeline: report.timeline.clone(),
+    };
+    figure(&correction.survival, &about).ok_or_else(|| match correction.refusal(&[]) {
+        Some(why) => format!("How many go on is not identified: {}.", plain(why)),
+        None => "No week of the curve may be shown.".to_owned(),
+    })
+}
+
 // ---- the curve ---------------------------------------------------------------------
 
 fn visibility(report: &Report) -> Result<Figure, Absence> {
@@ -374,7 +396,7 @@ fn panel(weeks: &[VisibilityWeek], vantage: &str) -> LinePanel {
             intervals: Vec::new(),
         });
     }
-    LinePanel { name: format!("Vantage {vantage}"), share: true, series }
+    LinePanel { name: format!("Vantage {vantage}"), share: true, series, under: None }
 }
 
 fn week(week: &VisibilityWeek) -> DayRange {

@@ -5,14 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use tidegauge_model::DayRange;
 use tidegauge_model::count::{Dimension, Release};
-use tidegauge_model::policy::Timeline;
+use tidegauge_model::policy::{PolicyEvent, Timeline};
+use tidegauge_model::{DayRange, PolicyId, ProductId};
 
 use super::answer::Problem;
 use super::asked::Asked;
 use super::selection::Selection;
 use super::{CountsError, Scope, Shared};
+use crate::act::About;
+use crate::assessment::Assessment;
 use crate::figure::Figure;
 use crate::number::{day_long, days};
 use crate::report::{Paired, Provenance, Report, Section};
@@ -167,7 +169,7 @@ impl<'a> Desk<'a> {
             correction: None,
             retention: Vec::new(),
             coverage: Vec::new(),
-            timeline: self.timeline(selection).await?,
+            timeline: self.timeline(selection.product.as_ref()).await?,
             sector_names: self.scope.sectors.iter().cloned().collect(),
             rank_panel: None,
             provenance: Provenance {
@@ -177,14 +179,32 @@ impl<'a> Desk<'a> {
         })
     }
 
-    /// Acts and events about the selected product, and of the selected country if one is.
-    async fn timeline(&self, selection: &Selection) -> Result<Timeline, CountsError> {
+    /// Acts and events about a product, or about all.
+    async fn timeline(
+        &self,
+        product: Option<&ProductId>,
+    ) -> Result<Timeline, CountsError> {
         let mut timeline = self.shared.counts.timeline().await?;
-        if let Some(product) = &selection.product {
+        if let Some(product) = product {
             timeline.policies.retain(|p| p.product == *product);
             timeline.vendor.retain(|v| v.product == *product);
         }
         Ok(timeline)
+    }
+
+    /// What figures of an act say beside what was found about it.
+    pub(super) async fn about(
+        &self,
+        act: &PolicyEvent,
+        found: &Assessment,
+    ) -> Result<About, Problem> {
+        Ok(About {
+            product: self.scope.product_name(&act.product),
+            country: act.country,
+            before: found.before,
+            after: found.after,
+            timeline: self.timeline(Some(&act.product)).await?,
+        })
     }
 
     /// The last line of figures.
@@ -210,19 +230,33 @@ impl<'a> Desk<'a> {
             _ => selection.query_string(),
         };
         let permalink = format!("/figures/{id}?{query}");
-        let site = self.shared.settings.site.as_deref().unwrap_or_default();
-        let kind =
-            self.shared.settings.synthetic.as_ref().map_or("", |_| "synthetic data, ");
         Place {
             download: format!("/api/v1/figures/{id}?{query}"),
-            cite: format!(
-                "{}, “{title}” ({}; {kind}data to {}), {site}{permalink}",
-                self.shared.settings.program,
-                selection.in_words(&self.scope),
-                day_long(self.days.last()),
-            ),
+            cite: self.cite(title, &selection.in_words(&self.scope), &permalink),
             permalink,
         }
+    }
+
+    /// The same of a figure of what was found about an act.
+    pub(super) fn place_of_act(&self, act: &PolicyId, figure: &Figure) -> Place {
+        let id = figure.id;
+        let permalink = format!("/policies/{act}#{id}");
+        Place {
+            download: format!("/api/v1/policies/{act}/figure?figure={id}"),
+            cite: self.cite(&figure.title, act.as_str(), &permalink),
+            permalink,
+        }
+    }
+
+    fn cite(&self, title: &str, of: &str, permalink: &str) -> String {
+        let settings = &self.shared.settings;
+        format!(
+            "{}, “{title}” ({of}; {}data to {}), {}{permalink}",
+            settings.program,
+            settings.synthetic.as_ref().map_or("", |_| "synthetic data, "),
+            day_long(self.days.last()),
+            settings.site.as_deref().unwrap_or_default(),
+        )
     }
 }
 

@@ -238,6 +238,17 @@ pub(super) const FIGURE: &[Param] = &[
     OFFSET,
 ];
 
+/// Figures of what was found about an act.
+pub(super) const ACT_FIGURES: &[&str] = &["survival", "substitution", "choices"];
+
+/// Keys of `/api/v1/policies/{id}/figure`.
+pub(super) const ACT_FIGURE: &[Param] = &[
+    must("figure", Form::OneOf(ACT_FIGURES), "Which figure of the act's page."),
+    key("format", Form::OneOf(FIGURE_FORMS), "Form of the answer; JSON if absent."),
+    LIMIT,
+    OFFSET,
+];
+
 /// Keys of `/api/v1/summary`.
 pub(super) const SUMMARY: &[Param] =
     &[PRODUCT, COUNTRY, SECTOR, FIRST, LAST, BEFORE, AFTER, FORM];

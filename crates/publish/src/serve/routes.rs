@@ -6,8 +6,8 @@
 use axum::routing::{MethodRouter, get};
 
 use super::param::{
-    ANNOTATIONS, ASSESS, CENSUS, COVERAGE, FIGURE, FINDINGS, LISTED, NONE, Param,
-    SEARCH, SERIES, SUMMARY, TIMELINE, VIEW, WHOLE,
+    ACT_FIGURE, ANNOTATIONS, ASSESS, CENSUS, COVERAGE, FIGURE, FINDINGS, LISTED, NONE,
+    Param, SEARCH, SERIES, SUMMARY, TIMELINE, VIEW, WHOLE,
 };
 use super::{Shared, api, healthz, openapi};
 
@@ -189,6 +189,15 @@ pub(super) const ROUTES: &[Route] = &[
         reply: Reply::Json("Policy"),
         internal: false,
         open: || get(api::policy),
+    },
+    Route {
+        path: "/api/v1/policies/{id}/figure",
+        summary: "The numbers, the words or the drawing of a figure of what was found about an act",
+        name: "The id of an act, as in /api/v1/policies.",
+        keys: ACT_FIGURE,
+        reply: Reply::Figure("Figure"),
+        internal: false,
+        open: || get(api::act_figure),
     },
     Route {
         path: "/api/v1/annotations",

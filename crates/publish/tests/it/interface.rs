@@ -55,6 +55,9 @@ fn address(path: &str) -> String {
         "/api/v1/assess" => format!("{path}?before=2024-04&after=2024-11"),
         "/api/v1/figures/{id}" => "/api/v1/figures/removal".to_owned(),
         "/api/v1/policies/{id}" => "/api/v1/policies/US-BIS-updates".to_owned(),
+        "/api/v1/policies/{id}/figure" => {
+            "/api/v1/policies/US-BIS-updates/figure?figure=choices".to_owned()
+        }
         "/api/v1/organisations/{id}" => {
             "/api/v1/organisations/org%3AACME%2F1%20%26%20more".to_owned()
         }

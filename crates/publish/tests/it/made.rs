@@ -13,7 +13,8 @@ use tidegauge_model::{
     Coverage, DayRange, NetworkKind, OrgId, Organisation, PolicyId, Shared,
 };
 use tidegauge_publish::assessment::{
-    Assessed, Assessment, Check, Flow, Question, Reading, Refusal, SeenWith, Way,
+    Assessed, Assessment, Check, Choices, Flow, Question, Reading, Refusal, SeenWith,
+    Way,
 };
 use tidegauge_publish::finding::{
     About, Export, Exposure, Findings, Move, QuietWeek, Said, Sight, Silent,
@@ -392,6 +393,34 @@ fn flow(of: &str, n: u64) -> Flow {
 }
 
 /// What all estimators say of the made-up act.
+/// Every set of three choices; under one of them the rest cannot be told.
+fn choices() -> Vec<Choices> {
+    let mut sets = Vec::new();
+    for (i, vantage) in ["all", "exchange", "isp-north"].into_iter().enumerate() {
+        for (j, unit) in ["organisation", "family"].into_iter().enumerate() {
+            for days in [1u32, 2, 3] {
+                let chosen = [("vantage", vantage), ("unit", unit)];
+                let mut chosen: Vec<_> =
+                    chosen.map(|(n, v)| (n.to_owned(), v.to_owned())).into();
+                chosen.push(("days of activity".to_owned(), days.to_string()));
+                let at =
+                    f64::from(days) * 0.02 + [0.0, 0.04, 0.09][i] - [0.0, 0.015][j];
+                let rest = (i != 1 || days < 3).then_some(0.55 + at / 3.0);
+                sets.push(Choices {
+                    chosen,
+                    asked: (i, j, days) == (0, 0, 2),
+                    removal: vec![
+                        ("US".to_owned(), Some(0.56 + at)),
+                        ("all".to_owned(), Some(0.55 + at)),
+                        ("rest".to_owned(), rest),
+                    ],
+                });
+            }
+        }
+    }
+    sets
+}
+
 fn assessment() -> Assessment {
     let reading = |section: &str, value: Option<f64>| Reading {
         section: section.to_owned(),
@@ -422,6 +451,8 @@ fn assessment() -> Assessment {
         estimates: sample::full().estimates,
         readings: vec![reading("survival", Some(17.0)), reading("comparison", None)],
         flows: vec![flow("all", 2_540), flow("US", 310)],
+        survival: sample::survival(),
+        choices: choices(),
         checks: vec![Check {
             name: "controls move alike".to_owned(),
             passed: None,

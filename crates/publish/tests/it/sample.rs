@@ -9,7 +9,9 @@ use tidegauge_model::estimate::{
     Estimate, EstimateDisclosure, Identification, Interval, Quantity, ReleasedEstimate,
 };
 use tidegauge_model::policy::Timeline;
-use tidegauge_model::visibility::{Alarm, Share, VisibilityWeek};
+use tidegauge_model::visibility::{
+    Alarm, Share, SurvivalCurve, SurvivalWeek, VisibilityWeek,
+};
 use tidegauge_model::{Coverage, Day, DayRange, Month, Reason, SectorId};
 use tidegauge_publish::report::{
     Correction, Expansion, Paired, Provenance, RankPanel, RankPart, RankSeries, Report,
@@ -229,7 +231,9 @@ fn correction() -> Correction {
         }
     }
     let germany = vec![("country".to_owned(), "DE".to_owned())];
+    let survival = survival();
     Correction {
+        survival,
         visibility,
         alarms: vec![Alarm::Thinned {
             vantage: "exchange".into(),
@@ -238,6 +242,31 @@ fn correction() -> Correction {
         refused: vec![(germany, "form-only: too many were not looked at".to_owned())],
         method: "weekly occupancy".to_owned(),
     }
+}
+
+/// The whole and the United States, where a few weeks may not be told.
+pub(crate) fn survival() -> Vec<SurvivalCurve> {
+    let curve = |code: Option<&str>, n_baseline: u64, faster: f64| {
+        let week = |i: i32| {
+            let before = f64::from(i) * 0.004;
+            let after = f64::from((i - 11).max(0)) * 0.025 * faster;
+            let value = 1.0 - before - after;
+            let low = value - 0.001 * f64::from(i);
+            let share = Share { value, low, high: value + 0.002 * f64::from(i) };
+            let seen = n_baseline * u64::try_from(996 - 31 * i).unwrap() / 1000;
+            SurvivalWeek { first: day("2024-05-03").plus(7 * i), in_use: share, seen }
+        };
+        let told = (0..27).filter(|i| code.is_none() || !(3..6).contains(i));
+        SurvivalCurve {
+            stratum: code
+                .map(|code| ("country".to_owned(), code.to_owned()))
+                .into_iter()
+                .collect(),
+            n_baseline,
+            weeks: told.map(week).collect(),
+        }
+    };
+    vec![curve(None, 22_014, 1.0), curve(Some("US"), 2_540, 1.2)]
 }
 
 fn retention() -> Vec<ReleasedEstimate> {

@@ -155,9 +155,6 @@ impl Answer<'_> {
     }
 
     fn group(&self, stratum: &Stratum, group: &Group<'_>, rule: Option<&str>) -> Value {
-        let value = |dimension: &str| {
-            stratum.iter().find(|(name, _)| name == dimension).map(|(_, value)| value)
-        };
         let suppressed = || format!("suppressed: {}", rule.unwrap_or("too few"));
         let reason = match (group.removal, group.corrected) {
             (None, _) => Some(suppressed()),
@@ -167,8 +164,8 @@ impl Answer<'_> {
             }
         };
         json!({
-            "country": value("country"),
-            "sector": value("sector"),
+            "country": of_stratum(stratum, "country"),
+            "sector": of_stratum(stratum, "sector"),
             "n_baseline": group.removal.map(|e| e.n),
             "cohort_removal": figure(group.removal),
             "net_change": figure(group.net),
@@ -325,6 +322,15 @@ fn figure(estimate: Option<&Estimate>) -> Value {
     })
 }
 
-fn share(share: Share) -> Value {
+/// The value of a dimension in a stratum, if it is of one.
+pub(super) fn of_stratum<'a>(
+    stratum: &'a [(String, String)],
+    dimension: &str,
+) -> Option<&'a str> {
+    let of = stratum.iter().find(|(name, _)| name == dimension);
+    of.map(|(_, value)| value.as_str())
+}
+
+pub(super) fn share(share: Share) -> Value {
     json!({ "value": share.value, "low": share.low, "high": share.high })
 }

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
 use serde_json::{Map, Value as Json, json};
-use tidegauge_census::Public;
 use tidegauge_effect::assessment::{Asked, Assessment, Reading, Sight, assess};
-use tidegauge_effect::occupancy::weekly::{Alarm, Corrected, Refusal};
+use tidegauge_effect::occupancy::weekly::{Alarm, Corrected, Refusal, SurvivalCurve};
+use tidegauge_effect::specification::Specification;
 use tidegauge_effect::{Active, Windows};
 use tidegauge_model::count::{Dimension, Query};
 use tidegauge_model::estimate::{Identification, Quantity, ReleasedEstimate};
@@ -18,6 +18,9 @@ use tidegauge_model::panel::Panel;
 use tidegauge_model::policy::{PolicyEvent, Timeline};
 use tidegauge_model::{Country, DayRange, ProductId, Role, SectorId};
 
+use super::answer::{of_stratum, share};
+use super::cell_min;
+use super::inquiry::Findings;
 use crate::args;
 use crate::opened::Opened;
 use crate::output::{Rows, Value};
@@ -46,8 +49,6 @@ pub(super) async fn found(
     let panel = opened.counter.panel(product, &wide).await?;
     let rivals = rivals(opened, product, &wide).await?;
     let looked_at = looked_at(opened, &wide).await?;
-    let public = Public::default().organisations_min;
-    let least = if brief.evidence.internal { 1 } else { public };
     Ok(assess(&Asked {
         panel: &panel,
         windows: brief.windows,
@@ -65,7 +66,7 @@ pub(super) async fn found(
         told: told(brief.estimates),
         rivals: &rivals,
         looked_at,
-        cell_min: usize::try_from(least)?,
+        cell_min: cell_min(brief.evidence.internal),
     }))
 }
 
@@ -145,8 +146,9 @@ fn sight(corrected: &Result<Corrected, Refusal>) -> Sight {
     }
 }
 
-/// Adds the keys of `found` to a document; checks join those that are there.
-pub(super) fn add(document: &mut Map<String, Json>, found: &Assessment) {
+/// Adds the keys of what was found to a document; checks join those that are there.
+pub(super) fn add(document: &mut Map<String, Json>, findings: &Findings) {
+    let found = &findings.found;
     for (key, readings) in sections(found) {
         let readings = readings.iter().map(reading).collect();
         document.insert(key.to_owned(), readings);
@@ -163,6 +165,10 @@ pub(super) fn add(document: &mut Map<String, Json>, found: &Assessment) {
         .iter()
         .map(|q| json!({ "question": q.question, "answer": q.answer }));
     document.insert("questions".to_owned(), questions.collect());
+    let curves = findings.curves.iter().map(curve);
+    document.insert("survival_curves".to_owned(), curves.collect());
+    let sets = found.specification_curve.iter().map(specification);
+    document.insert("specification_curve".to_owned(), sets.collect());
     let sector = found.sector.as_ref().map(SectorId::as_str);
     document.insert("sector".to_owned(), json!(sector));
 }
@@ -179,6 +185,27 @@ pub(super) fn sections(found: &Assessment) -> [(&'static str, &[Reading]); 9] {
         ("unseen", &found.unseen),
         ("noise", &found.noise),
     ]
+}
+
+fn curve(curve: &SurvivalCurve) -> Json {
+    let weeks = curve.weeks.iter().map(|week| {
+        json!({
+            "first": week.first.to_string(),
+            "in_use": share(week.in_use),
+            "seen": week.seen,
+        })
+    });
+    json!({
+        "country": of_stratum(&curve.stratum, "country"),
+        "sector": of_stratum(&curve.stratum, "sector"),
+        "n_baseline": curve.n_baseline,
+        "weeks": weeks.collect::<Vec<_>>(),
+    })
+}
+
+fn specification(set: &Specification) -> Json {
+    let choices: BTreeMap<_, _> = set.choices.iter().cloned().collect();
+    json!({ "choices": choices, "asked": set.asked, "cohort_removal": set.figures })
 }
 
 fn reading(reading: &Reading) -> Json {

@@ -5,7 +5,7 @@
 
 use anyhow::Context;
 use tidegauge_effect::assessment::Assessment;
-use tidegauge_effect::occupancy::weekly::{Corrected, Refusal};
+use tidegauge_effect::occupancy::weekly::{Corrected, Refusal, SurvivalCurve};
 use tidegauge_effect::{Stratify, Windows};
 use tidegauge_model::count::{Dimension, Query};
 use tidegauge_model::estimate::{Estimate, ReleasedEstimate};
@@ -13,7 +13,7 @@ use tidegauge_model::policy::{PolicyEvent, Timeline};
 use tidegauge_model::{DayRange, ProductId};
 
 use super::answer::Answer;
-use super::{corrected, doubted_estimates, draws, estimates_by, evidence};
+use super::{corrected, curves, doubted_estimates, draws, estimates_by, evidence};
 use crate::args;
 use crate::opened::Opened;
 
@@ -37,6 +37,7 @@ pub(crate) struct Findings {
     pub(crate) windows: Windows,
     pub(crate) corrected: Result<Corrected, Refusal>,
     pub(crate) estimates: Vec<ReleasedEstimate>,
+    pub(crate) curves: Vec<SurvivalCurve>,
     pub(crate) found: Assessment,
 }
 
@@ -104,7 +105,8 @@ impl Inquiry<'_> {
             estimates: &estimates,
         };
         let found = evidence::found(opened, asked_of, &brief).await?;
-        Ok(Findings { product, windows, corrected, estimates, found })
+        let curves = curves(&corrected, &estimates, evidence.internal);
+        Ok(Findings { product, windows, corrected, estimates, curves, found })
     }
 }
 

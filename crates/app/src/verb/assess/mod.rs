@@ -18,15 +18,18 @@ mod rows;
 mod told;
 
 use anyhow::{Context, bail};
+use tidegauge_census::Public;
+use tidegauge_effect::assessment::told_curves;
 use tidegauge_effect::interval::LEVEL;
 use tidegauge_effect::occupancy::weekly::{
-    self, ActDates, Corrected, Refusal, StratumRemoval, removal_corrected,
+    self, ActDates, Corrected, Refusal, StratumRemoval, SurvivalCurve,
+    removal_corrected,
 };
 use tidegauge_effect::removal::removal;
 use tidegauge_effect::window::window_from;
 use tidegauge_effect::{Active, Bootstrap, Stratify, Windows};
 use tidegauge_model::count::Dimension;
-use tidegauge_model::estimate::{Estimate, Interval, Quantity};
+use tidegauge_model::estimate::{Estimate, Interval, Quantity, ReleasedEstimate};
 use tidegauge_model::panel::Panel;
 use tidegauge_model::policy::{PolicyEvent, Timeline};
 use tidegauge_model::{DayRange, Month};
@@ -71,7 +74,7 @@ pub(crate) async fn run(
     let answer = findings.answer(policy);
     let mut rows = rows::rows(&findings.estimates, asked, &answer);
     rows.beside = answer.document(&findings.estimates);
-    evidence::add(&mut rows.beside, &findings.found);
+    evidence::add(&mut rows.beside, &findings);
     if settings.format == args::Format::Table {
         page::print(rows, &findings.found, verb.top)?;
     } else {
@@ -107,6 +110,7 @@ pub(crate) fn corrected(
     let model = weekly::Settings {
         active: Active { days_min: evidence.active_days },
         seed: compared.seed,
+        survival: true,
         ..weekly::Settings::default()
     };
     removal_corrected(panel, windows, dates, ways, &model)
@@ -139,6 +143,30 @@ pub(crate) fn corrected_estimates(
         })
     };
     corrected.strata.iter().filter_map(of).collect()
+}
+
+/// The survival curves of strata whose corrected removal is shown, with the weeks that a reader
+/// may see.
+pub(crate) fn curves(
+    corrected: &Result<Corrected, Refusal>,
+    estimates: &[ReleasedEstimate],
+    internal: bool,
+) -> Vec<SurvivalCurve> {
+    let shown = |curve: &&SurvivalCurve| {
+        estimates.iter().any(|e| {
+            e.quantity() == Quantity::RemovalCorrected
+                && e.stratum() == curve.stratum
+                && e.shown().is_some()
+        })
+    };
+    let curves = corrected.as_ref().map(|c| c.survival.as_slice()).unwrap_or_default();
+    told_curves(curves.iter().filter(shown), cell_min(internal))
+}
+
+/// Organisations below which a group is not told.
+pub(crate) fn cell_min(internal: bool) -> usize {
+    let least = if internal { 1 } else { Public::default().organisations_min };
+    usize::try_from(least).unwrap_or(usize::MAX)
 }
 
 /// Of `n` organisations, those that a removal of `share` leaves.

@@ -4,6 +4,7 @@
 //! for programs says.
 
 use tidegauge_effect::assessment::{Assessment as Found, Reading, Refused, WAYS};
+use tidegauge_effect::specification::Specification;
 use tidegauge_effect::substitution::State;
 use tidegauge_model::policy::PolicyEvent;
 use tidegauge_publish::assessment as told;
@@ -38,6 +39,8 @@ impl Findings {
             verdict,
             readings: readings(&self.found),
             flows: flows(&self.found.substitution),
+            survival: self.curves.clone(),
+            choices: self.found.specification_curve.iter().map(choices).collect(),
             checks,
             questions: questions.collect(),
             alarms: answer.alarms(),
@@ -98,6 +101,11 @@ fn flows(readings: &[Reading]) -> Vec<told::Flow> {
     }
     flows.retain(|flow| flow.ways.len() == WAYS.len());
     flows
+}
+
+fn choices(set: &Specification) -> told::Choices {
+    let removal = set.figures.clone().into_iter().collect();
+    told::Choices { chosen: set.choices.clone(), asked: set.asked, removal }
 }
 
 fn reading(section: &str, reading: &Reading) -> told::Reading {

@@ -15,6 +15,7 @@ use super::fit::Fit;
 use super::lack::lack_of_fit;
 use super::likelihood::{gradient, in_parts};
 use super::rates::Rates;
+use super::survival::survival;
 use super::visibility::{alarms, curve, parted};
 use super::{
     ActDates, Corrected, Errors, LackOfFit, NOISE_MAX, Refusal, Settings, Share,
@@ -66,18 +67,13 @@ pub fn removal_corrected(
     let fit = Fit::new(&evidence, settings.classes);
     let lack = lack_of_fit(&evidence, &fit, settings);
     let model = Model { lack, ..Model::new(&evidence, &fit) };
-    let known = model.posteriors();
+    let known = model.posteriors(evidence.after.start);
     let whole = whole_panel(&evidence, &fit);
-    let mut strata = Vec::new();
-    for stratify in by {
-        let mut members: BTreeMap<_, Vec<usize>> = BTreeMap::new();
-        for (i, unit) in evidence.units.iter().enumerate() {
-            members.entry(stratify.of(&unit.place)).or_default().push(i);
-        }
-        for (stratum, members) in members {
-            strata.push(model.stratum(stratum, &members, &known, whole.as_ref()));
-        }
-    }
+    let members = members(&evidence, by);
+    let strata: Vec<StratumRemoval> = members
+        .iter()
+        .map(|(of, members)| model.stratum(of.clone(), members, &known, whole.as_ref()))
+        .collect();
     let still_using = evidence
         .units
         .iter()
@@ -87,14 +83,32 @@ pub fn removal_corrected(
             probability: if unit.seen_after { 1.0 } else { known.using },
         })
         .collect();
+    let each = strata.iter().zip(members.iter().map(|(_, members)| members.as_slice()));
+    let survival = if settings.survival { survival(&model, each) } else { Vec::new() };
     Ok(Corrected {
         strata,
+        survival,
         visibility: curve(&evidence, &fit),
         still_using,
         alarms: alarms(&evidence, &fit),
         lack_of_fit: lack,
         method: method(&evidence, settings),
     })
+}
+
+/// Pairs of dimension and value; empty for all.
+type Stratum = Vec<(String, String)>;
+
+/// The strata with the places of their members.
+fn members(evidence: &Evidence, by: &[Stratify]) -> Vec<(Stratum, Vec<usize>)> {
+    let of = |stratify: &Stratify| {
+        let mut members: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for (i, unit) in evidence.units.iter().enumerate() {
+            members.entry(stratify.of(&unit.place)).or_default().push(i);
+        }
+        members
+    };
+    by.iter().flat_map(of).collect()
 }
 
 /// By what lack of fit multiplies a standard error (`MacKenzie` and Bailey 2004). What a
@@ -149,15 +163,15 @@ fn whole_panel(evidence: &Evidence, fit: &Fit) -> Option<String> {
 
 /// What is known of one organisation.
 #[derive(Clone, Copy, Debug)]
-struct Known {
-    /// Chance of use in the window after.
-    using: f64,
+pub(super) struct Known {
+    /// Chance of use from a week on, up to the end of the window after.
+    pub(super) using: f64,
     /// The same with the week before it.
     using_before: f64,
 }
 
-struct Model<'a> {
-    evidence: &'a Evidence,
+pub(super) struct Model<'a> {
+    pub(super) evidence: &'a Evidence,
     fit: &'a Fit,
     rates: Rates,
     entries: Entries,
@@ -175,7 +189,8 @@ impl<'a> Model<'a> {
         Chain::new(&self.fit.layout, self.evidence, &self.rates, &self.entries)
     }
 
-    fn posteriors(&self) -> Vec<Known> {
+    /// What is known of each about use from a week on.
+    pub(super) fn posteriors(&self, from: usize) -> Vec<Known> {
         let chain = self.chain();
         let parts = in_parts(&self.evidence.units, |units| {
             let mut room = Room::default();
@@ -185,7 +200,6 @@ impl<'a> Model<'a> {
                     let gone = chain.likelihood(unit, Some(from), &mut room);
                     1.0 - (gone - all).exp().clamp(0.0, 1.0)
                 };
-                let from = self.evidence.after.start;
                 let using_before = using(from.saturating_sub(1));
                 Known { using: using(from), using_before }
             };
@@ -196,7 +210,7 @@ impl<'a> Model<'a> {
 
     fn stratum(
         &self,
-        stratum: Vec<(String, String)>,
+        stratum: Stratum,
         members: &[usize],
         known: &[Known],
         whole: Option<&String>,
@@ -216,14 +230,9 @@ impl<'a> Model<'a> {
             Ok(errors) => (Some(errors), Identification::Identified),
             Err(rule) => (None, Identification::NotIdentified(rule)),
         };
-        // A logit never reaches the ends; a cohort of which nobody left does.
-        let (least, most) = counted_ends(members.iter().map(|i| known[*i].using));
+        let ends = counted_ends(members.iter().map(|i| known[*i].using));
         let share = |se: fn(Errors) -> f64| {
-            errors.map(|e| {
-                let share = on_logits(value, se(e));
-                let (low, high) = (share.low.min(least / n), share.high.max(most / n));
-                Share { low, high, ..share }
-            })
+            errors.map(|errors| with_ends(on_logits(value, se(errors)), ends, n))
         };
         StratumRemoval {
             stratum,
@@ -277,7 +286,7 @@ impl<'a> Model<'a> {
                 100.0 * range.1
             ));
         }
-        let gradient = self.share_gradient(members, known);
+        let gradient = self.share_gradient(members, known, self.evidence.after.start);
         let unknown = || "near-singular: the information cannot be inverted".to_owned();
         let parameters = self.fit.variance(&gradient).ok_or_else(unknown)?;
         let families = self
@@ -301,6 +310,22 @@ impl<'a> Model<'a> {
             ));
         }
         Ok(errors)
+    }
+
+    /// The share of `members` that uses the product in no week from `from` to the end of the
+    /// window after, with the interval for this very cohort; `known` is of that week.
+    pub(super) fn gone_from(
+        &self,
+        members: &[usize],
+        known: &[Known],
+        from: usize,
+    ) -> Option<Share> {
+        let n = as_f64(u64::try_from(members.len()).unwrap_or(1));
+        let value = members.iter().map(|i| 1.0 - known[*i].using).sum::<f64>() / n;
+        let variance = self.fit.variance(&self.share_gradient(members, known, from))?;
+        let se = self.errors(members, known, [variance, 0.0]).of_cohort();
+        let ends = counted_ends(members.iter().map(|i| known[*i].using));
+        Some(with_ends(on_logits(value, se), ends, n)).filter(|_| se.is_finite())
     }
 
     /// The parts of the error, from the variances of parameters and over families.
@@ -353,7 +378,12 @@ impl<'a> Model<'a> {
 
     /// Gradient of the mean chance of no use: of each, the chance times the difference of
     /// the scores of the paths without use and of all.
-    fn share_gradient(&self, members: &[usize], known: &[Known]) -> Vec<f64> {
+    fn share_gradient(
+        &self,
+        members: &[usize],
+        known: &[Known],
+        from: usize,
+    ) -> Vec<f64> {
         let chain = self.chain();
         let layout = &self.fit.layout;
         let n = as_f64(u64::try_from(members.len()).unwrap_or(1));
@@ -364,7 +394,6 @@ impl<'a> Model<'a> {
                 if chance <= 0.0 {
                     continue;
                 }
-                let from = self.evidence.after.start;
                 for (gone, sign) in [(Some(from), 1.0), (None, -1.0)] {
                     chain.likelihood(unit, gone, &mut room);
                     let asked = Asked { weight: sign * chance / n };
@@ -387,6 +416,13 @@ const TAIL: f64 = 0.025;
 const SURE: f64 = 1e-9;
 /// With more members in doubt their number is normal, and the logit has its ends.
 const DOUBTED_MAX: usize = 2_000;
+
+/// A share of `n` that reaches as far as counting alone does: a logit never reaches the ends;
+/// a cohort of which nobody left does.
+fn with_ends(share: Share, (least, most): (f64, f64), n: f64) -> Share {
+    let (low, high) = (share.low.min(least / n), share.high.max(most / n));
+    Share { low, high, ..share }
+}
 
 /// Ends of the middle 95 % of how many of a cohort do not use the product, given the chance
 /// of each that it does: of a sum of draws with unequal chances, worked out exactly. Where

@@ -23,6 +23,7 @@ mod lanes;
 mod layout;
 mod likelihood;
 mod rates;
+mod survival;
 mod visibility;
 
 use tidegauge_model::estimate::Identification;
@@ -32,7 +33,9 @@ use crate::{Active, Stratify};
 
 pub(crate) use correct::on_logits_by;
 pub use correct::removal_corrected;
-pub use tidegauge_model::visibility::{Alarm, Share, VisibilityWeek};
+pub use tidegauge_model::visibility::{
+    Alarm, Share, SurvivalCurve, SurvivalWeek, VisibilityWeek,
+};
 
 /// The dates of an act; the hazard of removal may differ before, between and after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -61,6 +64,8 @@ pub struct Settings {
     pub replicates: u32,
     /// Seed of the lack-of-fit test's random numbers.
     pub seed: u64,
+    /// Whether survival curves are drawn: each week is asked as the window after is.
+    pub survival: bool,
 }
 
 impl Default for Settings {
@@ -72,6 +77,7 @@ impl Default for Settings {
             noise: 0.0,
             replicates: 99,
             seed: 2024,
+            survival: false,
         }
     }
 }
@@ -132,6 +138,9 @@ pub enum Refusal {
 pub struct Corrected {
     /// Removal, by stratum: in the order of the ways to stratify asked for, then of names.
     pub strata: Vec<StratumRemoval>,
+    /// Survival curves of the whole and of the strata that have a hazard of their own, where
+    /// removal is identified; empty unless they were asked for.
+    pub survival: Vec<SurvivalCurve>,
     /// The chance to be seen, by vantage and week.
     pub visibility: Vec<VisibilityWeek>,
     /// The chance that each organisation of the cohort still uses the product.

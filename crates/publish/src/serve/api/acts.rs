@@ -157,12 +157,7 @@ pub(crate) async fn policy(
     asked: Asked,
 ) -> Result<Response, Problem> {
     asked.only(NONE)?;
-    let id = named(name)?;
-    let timeline = shared.counts.timeline().await?;
-    let act = timeline.policy(&id).ok_or_else(|| {
-        Problem::absent("there is no act of this name", "see /api/v1/policies")
-    })?;
-    let assessed = shared.counts.assessment(&act.id).await?;
+    let (act, assessed) = assessed(&shared, name).await?;
     let (state, why, found) = match &assessed {
         Assessed::Ready(found) => ("ready", None, Some(assessment(found))),
         Assessed::Working => ("working", None, None),
@@ -176,6 +171,20 @@ pub(crate) async fn policy(
     })));
     // What is being worked out must not be kept as the answer.
     Ok(if assessed.is_passing() { fleeting(answer) } else { answer })
+}
+
+/// The act of this name, and what was found about it.
+pub(super) async fn assessed(
+    shared: &Shared,
+    name: Named,
+) -> Result<(PolicyEvent, Assessed), Problem> {
+    let id = named(name)?;
+    let timeline = shared.counts.timeline().await?;
+    let act = timeline.policy(&id).cloned().ok_or_else(|| {
+        Problem::absent("there is no act of this name", "see /api/v1/policies")
+    })?;
+    let assessed = shared.counts.assessment(&act.id).await?;
+    Ok((act, assessed))
 }
 
 fn assessment(found: &Assessment) -> Value {

@@ -5,13 +5,17 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use serde_json::{Value, json};
 
+use super::acts::assessed;
 use super::{Named, named};
+use crate::act;
+use crate::assessment::Assessed;
 use crate::figure::{Figure, Painter};
 use crate::report::Section;
 use crate::serve::answer::{Listing, Problem, body, fields};
 use crate::serve::asked::Asked;
 use crate::serve::desk::{Desk, Place};
-use crate::serve::param::{FIGURE, FIGURE_FORMS, LISTED};
+use crate::serve::kept::fleeting;
+use crate::serve::param::{ACT_FIGURE, ACT_FIGURES, FIGURE, FIGURE_FORMS, LISTED};
 use crate::serve::{Shared, figures as known};
 use crate::tables::Table;
 
@@ -41,24 +45,74 @@ pub(crate) async fn figure(
     let selection = desk.selection(&asked)?;
     let made = known::section(&desk, kind, &selection).await?;
     let place = desk.place(kind.id, &selection, made.title());
-    let figure = match made {
-        Section::Drawn(figure) => figure,
-        Section::Absent { title, why, .. } => {
-            let error = format!("the figure “{title}” cannot be shown");
-            return Err(Problem {
-                status: axum::http::StatusCode::UNPROCESSABLE_ENTITY,
-                error,
-                hint: why,
-            });
+    match made {
+        Section::Drawn(figure) => {
+            let path = format!("/api/v1/figures/{}", kind.id);
+            sent(&desk, *figure, &place, (&asked, &path, format)).await
         }
+        Section::Absent { title, why, .. } => Err(withheld(&title, why)),
+    }
+}
+
+/// `GET /api/v1/policies/{id}/figure`.
+pub(crate) async fn act_figure(
+    State(shared): State<Shared>,
+    name: Named,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    let asked = asked.only(ACT_FIGURE)?;
+    let format = asked.format(FIGURE_FORMS)?;
+    let wanted = asked.text("figure").unwrap_or_default();
+    if !ACT_FIGURES.contains(&wanted) {
+        let hint = format!("`figure` is one of {}", ACT_FIGURES.join(", "));
+        return Err(Problem::asked("the act has no figure of this name", hint));
+    }
+    let (act, assessed) = assessed(&shared, name).await?;
+    let desk = Desk::open(&shared).await?;
+    let found = match &assessed {
+        Assessed::Ready(found) => found,
+        Assessed::Working => {
+            let why = "the act is being assessed; ask again in a minute";
+            return Err(withheld(wanted, why.to_owned()));
+        }
+        Assessed::Absent(why) => return Err(withheld(wanted, why.clone())),
     };
-    let file = |response: Response| named_file(response, kind.id, format);
+    let about = desk.about(&act, found).await?;
+    let figure = act::figures(found, &about).into_iter().find(|f| f.id == wanted);
+    let figure = figure.ok_or_else(|| {
+        withheld(
+            wanted,
+            "the refusals of the act name the rules that forbid it".to_owned(),
+        )
+    })?;
+    let place = desk.place_of_act(&act.id, &figure);
+    let path = format!("/api/v1/policies/{}/figure", act.id);
+    let answer = sent(&desk, figure, &place, (&asked, &path, format)).await?;
+    Ok(if assessed.is_passing() { fleeting(answer) } else { answer })
+}
+
+fn withheld(title: &str, why: String) -> Problem {
+    Problem {
+        status: axum::http::StatusCode::UNPROCESSABLE_ENTITY,
+        error: format!("the figure “{title}” cannot be shown"),
+        hint: why,
+    }
+}
+
+/// A figure in the form that was asked for.
+async fn sent(
+    desk: &Desk<'_>,
+    figure: Figure,
+    place: &Place,
+    (asked, path, format): (&Asked, &str, &str),
+) -> Result<Response, Problem> {
+    let id = figure.id;
+    let file = |response: Response| named_file(response, id, format);
     match format {
         "svg" => Ok(file(body("image/svg+xml", desk.standalone(&figure)))),
         "png" => Ok(file(png(desk.standalone(&figure)).await?)),
         _ => {
-            let path = format!("/api/v1/figures/{}", kind.id);
-            let answer = numbers(*figure, &place).answer_as(&asked, &path, format)?;
+            let answer = numbers(figure, place).answer_as(asked, path, format)?;
             Ok(if format == "csv" { file(answer) } else { answer })
         }
     }

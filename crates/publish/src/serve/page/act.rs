@@ -8,12 +8,13 @@ use axum::response::Response;
 use tidegauge_model::policy::PolicyEvent;
 
 use super::layout::Page;
-use super::{crumbs, drawn, facts, flows, link, respond, table, told};
+use super::{crumbs, drawn, facts, link, respond, served, table, told};
+use crate::act;
 use crate::assessment::{Assessed, Assessment, Reading};
 use crate::country;
 use crate::figure::{append, escape};
 use crate::number::{day_long, trimmed, whole};
-use crate::report::{Beside, Section, section_html};
+use crate::report::Section;
 use crate::serve::answer::Problem;
 use crate::serve::api::{Named, named};
 use crate::serve::asked::Asked;
@@ -56,8 +57,7 @@ async fn act(
     );
     let body = match &assessed {
         Assessed::Ready(found) => {
-            let product = scope.product_name(&act.product);
-            format!("{body}{}{}", flows(shared, found, &product), evidence(found))
+            format!("{body}{}{}", of_act(shared, act, found).await?, evidence(found))
         }
         _ => body,
     };
@@ -143,12 +143,19 @@ async fn figures(
     Ok(format!("{home}{world}"))
 }
 
-/// What the cohort was seen with after.
-fn flows(shared: &Shared, found: &Assessment, product: &str) -> String {
-    let Some(figure) = flows::figure(found, product) else { return String::new() };
-    let drawn = Section::Drawn(Box::new(figure));
-    let source = format!("Source: {}.", shared.settings.program);
-    section_html(&drawn, &source, Beside::Nothing)
+/// The figures of what was found about the act.
+async fn of_act(
+    shared: &Shared,
+    act: &PolicyEvent,
+    found: &Assessment,
+) -> Result<String, Problem> {
+    let desk = Desk::open(shared).await?;
+    let about = desk.about(act, found).await?;
+    let html = act::figures(found, &about).into_iter().map(|figure| {
+        let place = desk.place_of_act(&act.id, &figure);
+        served(&desk, &Section::Drawn(Box::new(figure)), &place)
+    });
+    Ok(html.collect::<Vec<_>>().concat())
 }
 
 fn evidence(found: &Assessment) -> String {

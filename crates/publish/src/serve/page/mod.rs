@@ -7,7 +7,6 @@ mod about;
 mod act;
 mod explore;
 mod exposure;
-mod flows;
 mod form;
 mod front;
 mod layout;
@@ -26,7 +25,7 @@ use axum::routing::get;
 
 use super::Shared;
 use super::answer::Problem;
-use super::desk::{Desk, NOTHING_READ};
+use super::desk::{Desk, NOTHING_READ, Place};
 use super::figures::{Made, sections};
 use super::kept::fleeting;
 use super::selection::Selection;
@@ -129,7 +128,11 @@ async fn drawn(
 
 /// One figure with its addresses.
 fn placed(desk: &Desk<'_>, section: &Section, selection: &Selection) -> String {
-    let place = desk.place(section.id(), selection, section.title());
+    served(desk, section, &desk.place(section.id(), selection, section.title()))
+}
+
+/// A figure with the addresses of its place.
+fn served(desk: &Desk<'_>, section: &Section, place: &Place) -> String {
     let beside = Beside::Served {
         permalink: &place.permalink,
         download: &place.download,
