@@ -5,7 +5,7 @@
 //! analytic gradient, by differences, symmetric, and in the caller's coordinates. What
 //! does not end at a place with a small gradient says so.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use argmin::core::{CostFunction, Error, Executor, Gradient, State};
 use argmin::solver::linesearch::MoreThuenteLineSearch;
@@ -18,6 +18,9 @@ use nalgebra::{DMatrix, DVector};
 const MEMORY: usize = 150;
 /// Searches that need more than this stand on a ridge. Picked by hand, revisit.
 const STEPS_MAX: u64 = 500;
+/// Questions of one search: a line search asks twice or thrice a step, but where rounding alone
+/// is left of a step it may ask the same place for ever (argmin 0.11 sets it no bound).
+const QUESTIONS_MAX: u64 = 40 * STEPS_MAX;
 /// Distance to the end, in standard errors, at which L-BFGS hands over to Newton.
 const ROUGH: f64 = 0.005;
 /// Change of the value in a step that is none.
@@ -260,6 +263,8 @@ struct Scaled<'a, O> {
     factor: &'a DMatrix<f64>,
     /// The last place, value and gradient: a line search asks for both in turn.
     last: RefCell<Option<Asked>>,
+    /// Questions that may still be asked.
+    left: Cell<u64>,
 }
 
 /// A place, the value there and its gradient.
@@ -272,11 +277,13 @@ impl<O: Objective> Scaled<'_, O> {
         self.origin.iter().zip(moved.iter()).map(|(o, m)| o + m).collect()
     }
 
-    fn ask(&self, place: &[f64]) -> (f64, Vec<f64>) {
+    fn ask(&self, place: &[f64]) -> Result<(f64, Vec<f64>), Error> {
+        let left = self.left.get().checked_sub(1);
+        self.left.set(left.ok_or_else(|| Error::msg("the search does not end"))?);
         if let Some((at, value, gradient)) = self.last.borrow().as_ref()
             && at.as_slice() == place
         {
-            return (*value, gradient.clone());
+            return Ok((*value, gradient.clone()));
         }
         let (value, gradient) = self.objective.evaluate(&self.at(place));
         let weight = self.objective.weight();
@@ -286,7 +293,7 @@ impl<O: Objective> Scaled<'_, O> {
             self.factor.solve_lower_triangular(&gradient).unwrap_or(gradient);
         let gradient = gradient.as_slice().to_vec();
         *self.last.borrow_mut() = Some((place.to_vec(), value, gradient.clone()));
-        (value, gradient)
+        Ok((value, gradient))
     }
 }
 
@@ -298,7 +305,7 @@ impl<O: Objective> CostFunction for Borrowed<'_, '_, O> {
     type Output = f64;
 
     fn cost(&self, place: &Vec<f64>) -> Result<f64, Error> {
-        Ok(self.0.ask(place).0)
+        Ok(self.0.ask(place)?.0)
     }
 }
 
@@ -307,7 +314,7 @@ impl<O: Objective> Gradient for Borrowed<'_, '_, O> {
     type Gradient = Vec<f64>;
 
     fn gradient(&self, place: &Vec<f64>) -> Result<Vec<f64>, Error> {
-        Ok(self.0.ask(place).1)
+        Ok(self.0.ask(place)?.1)
     }
 }
 
@@ -317,7 +324,8 @@ fn search<O: Objective>(
     start: &[f64],
     factor: &DMatrix<f64>,
 ) -> Vec<f64> {
-    let problem = Scaled { objective, origin: start, factor, last: RefCell::new(None) };
+    let (last, left) = (RefCell::new(None), Cell::new(QUESTIONS_MAX));
+    let problem = Scaled { objective, origin: start, factor, last, left };
     let found = || {
         let solver = LBFGS::new(MoreThuenteLineSearch::new(), MEMORY)
             .with_tolerance_grad(ROUGH / objective.weight().sqrt())
@@ -397,6 +405,25 @@ pub(crate) mod tests {
         fn weight(&self) -> f64 {
             1.0
         }
+    }
+
+    /// Falls for ever, by steps that rounding swallows.
+    struct Swallowed;
+
+    impl Objective for Swallowed {
+        fn evaluate(&self, at: &[f64]) -> (f64, Vec<f64>) {
+            (1e17 - at[0], vec![-1.0 - at[0].rem_euclid(3.0)])
+        }
+
+        fn weight(&self) -> f64 {
+            1.0
+        }
+    }
+
+    #[test]
+    fn a_search_that_gets_nowhere_ends() {
+        let minimum = minimise(&Swallowed, &[0.0], &[1.0]);
+        assert!(!minimum.converged, "{minimum:?}");
     }
 
     #[test]
