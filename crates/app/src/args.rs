@@ -813,6 +813,15 @@ pub(crate) enum Lake {
         #[arg(long, value_name = "DATE", group = "what")]
         before: Option<Day>,
     },
+    /// Keep addresses for some months, then pseudonyms in their place, which stay countable
+    /// and keep their holders; older versions can then no longer be read
+    Retention(Retention),
+    /// Make a file with a key for pseudonyms, or add a key to those that a file has
+    Key {
+        /// The file; whoever has it can find addresses among pseudonyms
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Remove files that the newest version does not name; older versions of the tables can
     /// then no longer be read
     Vacuum {
@@ -820,6 +829,30 @@ pub(crate) enum Lake {
         #[arg(long, value_name = "DATE")]
         before: Day,
     },
+}
+
+/// Which addresses are kept no longer, and what their pseudonyms are made with.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Retention {
+    /// Keep addresses of this month and so many before it
+    #[arg(
+        long,
+        value_name = "MONTHS",
+        required_unless_present = "before",
+        conflicts_with = "before"
+    )]
+    pub(crate) months: Option<u16>,
+    /// Keep addresses from this day on
+    #[arg(long, value_name = "DATE")]
+    pub(crate) before: Option<Day>,
+    /// The keys, of `lake key`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// Also where no table tells who holds an address
+    #[arg(long)]
+    pub(crate) without_holders: bool,
+    #[command(flatten)]
+    pub(crate) map: MapRules,
 }
 
 #[derive(Clone, Debug, Subcommand)]

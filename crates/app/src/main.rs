@@ -20,6 +20,7 @@ mod pipeline;
 mod progress;
 mod rank;
 mod reference;
+mod secret;
 mod sending;
 mod settings;
 mod source;

@@ -12,13 +12,15 @@ use tidegauge_census::Counter;
 use tidegauge_census::disclosure::{BesideTables, Internal, Ledger, Public};
 use tidegauge_enrich::atlas::{Atlas, Rules};
 use tidegauge_enrich::catalog::Catalog;
-use tidegauge_model::count::{Census, Dating, Query, Release};
+use tidegauge_enrich::pseudonym::SOURCE;
+use tidegauge_model::count::{Census, Dating, Dimension, Query, Release};
 use tidegauge_model::estimate::{Estimate, ReleasedEstimate};
 use tidegauge_model::{Day, DayRange, Endpoint, Holders, ProductId, Standing};
 use tidegauge_store::{Lake, Table};
 
 use crate::cluster::Cluster;
 use crate::settings::Settings;
+use crate::verb::retention::recorded;
 use crate::{args, knowledge};
 
 /// The lake with everything that counting needs.
@@ -31,6 +33,8 @@ pub(crate) struct Opened {
     pub(crate) counter: Counter,
     /// The days that any vantage covered; `None` for an empty lake.
     pub(crate) covered: Option<DayRange>,
+    /// The day before which pseudonyms stand in the place of addresses, if there are any.
+    pseudonyms_before: Option<Day>,
     /// What counts instead of this process.
     cluster: Option<Cluster>,
 }
@@ -54,7 +58,21 @@ impl Opened {
             counter = counter.keeping(&made_of);
         }
         let covered = counter.days().await?;
-        Ok(Self { lake, catalog, atlas, map, counter, covered, cluster })
+        let mut tables = atlas.notes().tables.iter();
+        let pseudonyms_before = match tables.any(|t| t.source.as_str() == SOURCE) {
+            true => recorded(&lake).await?.before,
+            false => None,
+        };
+        Ok(Self {
+            lake,
+            catalog,
+            atlas,
+            map,
+            counter,
+            covered,
+            pseudonyms_before,
+            cluster,
+        })
     }
 
     /// A counter over the same lake and map with other endpoints.
@@ -164,6 +182,7 @@ impl Opened {
             doubts.push(format!("the lake has nothing of {}", query.days));
         }
         doubts.extend(told_standings(&census.standings, self.map));
+        doubts.extend(self.pseudonyms_beside(query));
         let is_control =
             |p: &ProductId| self.catalog.product(p.as_str()).is_some_and(|p| p.control);
         if query.products.is_empty() || query.products.iter().any(is_control) {
@@ -177,6 +196,25 @@ impl Opened {
             }
         }
         Ok((census, doubts))
+    }
+
+    /// That cells have pseudonyms beside addresses, if they do.
+    fn pseudonyms_beside(&self, query: &Query) -> Option<String> {
+        let before = self.pseudonyms_before?;
+        let spans = |days: DayRange| days.first() < before && before <= days.last();
+        let cells = if query.by.contains(&Dimension::Day) {
+            Vec::new()
+        } else if query.by.contains(&Dimension::Month) {
+            query.days.months().map(DayRange::month).collect()
+        } else {
+            vec![query.days]
+        };
+        cells.into_iter().any(spans).then(|| {
+            format!(
+                "pseudonyms stand for the addresses of days before {before}: one that was \
+                 seen before and after counts twice in cells that span the day"
+            )
+        })
     }
 
     /// How [`Self::census`] would count, in words.

@@ -29,6 +29,8 @@ mod partial;
 pub mod postgres;
 mod provider;
 mod read;
+#[cfg(test)]
+mod replaced;
 mod session;
 mod sql;
 mod tables;

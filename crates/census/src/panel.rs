@@ -7,7 +7,8 @@
 //! was sighted in the panel's days, controls included. It is visible from a vantage on a
 //! day if one of them is in the footprint. Footprints hold no private addresses: an
 //! organisation sighted by private addresses at a vantage is visible there on every day
-//! on which that vantage read any flow.
+//! on which that vantage read any flow; so is one sighted by pseudonyms, of which no network is
+//! known any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -125,11 +126,11 @@ impl Sighted {
     }
 }
 
-/// The /24 or /48 by which a footprint knows a client; `None` for a private address, which
-/// is seen wherever its vantage looked.
+/// The /24 or /48 by which a footprint knows a client; `None` for a private address and for a
+/// pseudonym, which are seen wherever their vantage looked.
 fn block(group: &Group<'_>) -> Option<Prefix> {
     let address: Address = group.client.address;
-    if group.site != 0 || !address.is_global() {
+    if group.site != 0 || !address.is_global() || address.is_pseudonym() {
         return None;
     }
     let length = if address.is_v4() { 96 + 24 } else { 48 };

@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use datafusion::common::HashMap;
 use datafusion::execution::memory_pool::MemoryReservation;
 use serde::{Deserialize, Serialize};
+use tidegauge_model::Standing;
 use tidegauge_model::count::{Cell, Census, Counts, Dimension, Query};
-use tidegauge_model::{Address, Standing};
 
 use crate::Result;
 use crate::clients::{Clients, Days, Group, Seen};
@@ -161,7 +161,7 @@ struct Tally<'a> {
     /// Days that are not in `days` yet: a client's sightings are mostly of one key.
     held: Option<(Held, u64)>,
     /// What the network at hand is in, client by client.
-    network: Option<i64>,
+    network: Option<u128>,
     touched: Vec<Touched>,
     /// Where in `touched` the client at hand begins.
     client_from: usize,
@@ -222,7 +222,7 @@ impl<'a> Tally<'a> {
 
     /// Adds a client.
     fn add(&mut self, group: &Group<'_>, holding: &mut Holding<'_>) -> Result<()> {
-        let network = network(group.client.address);
+        let network = group.client.address.network_v6();
         if network.is_none() || network != self.network {
             self.end_of_network();
             self.network = network;
@@ -445,11 +445,6 @@ impl<'a> Tally<'a> {
 )]
 fn text(value: impl ToString) -> String {
     value.to_string()
-}
-
-/// What counts as one address beside itself: the /64 of an IPv6 address.
-fn network(address: Address) -> Option<i64> {
-    (!address.is_v4()).then(|| address.halves().0)
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    fn on(&self, client: &Client, day: Day) -> Attribution {
+    pub(crate) fn on(&self, client: &Client, day: Day) -> Attribution {
         self.tenures
             .get(client)
             .into_iter()

@@ -4,6 +4,7 @@
 //! Flow ─► catalog (what to look for) ─► contact (Sighting, Coverage) ─► the lake
 //!         atlas   (who held an address when) ─► Attribution
 //!         score   (how much a sighting proves)
+//!         pseudonym (what stands for a client whose address is no longer kept)
 //! ```
 //!
 //! **Invariant:** nothing here knows a capture format, Parquet or a count; a flow is
@@ -16,4 +17,5 @@ pub mod built_in;
 pub mod catalog;
 pub mod contact;
 pub mod index;
+pub mod pseudonym;
 pub mod score;

@@ -12,6 +12,8 @@ use crate::SiteId;
 
 /// The upper 96 bits of an IPv4-mapped address, `::ffff:0:0/96`.
 const V4_MAPPED: u128 = 0xffff_0000_0000;
+/// What a pseudonym begins with when it is written.
+const PSEUDONYM: &str = "pseudonym:";
 /// Flipping it turns the order of `u64` into the order of `i64`.
 const SIGN: u64 = 1 << 63;
 
@@ -88,10 +90,13 @@ impl Address {
     }
 
     /// Whether the address can be a client at all: not multicast, broadcast, loopback or
-    /// unspecified.
+    /// unspecified, nor where pseudonyms lie.
     pub fn is_unicast(self) -> bool {
         let ip = self.ip();
-        !(ip.is_multicast() || ip.is_loopback() || ip.is_unspecified())
+        !(self.is_pseudonym()
+            || ip.is_multicast()
+            || ip.is_loopback()
+            || ip.is_unspecified())
             && ip != IpAddr::V4(Ipv4Addr::BROADCAST)
     }
 }
@@ -121,12 +126,19 @@ impl FromStr for Address {
     type Err = std::net::AddrParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse::<IpAddr>().map(Self::from)
+        let pseudonym = text.strip_prefix(PSEUDONYM).and_then(|digits| {
+            let bits = u128::from_str_radix(digits, 16).ok()?;
+            Some(Self(bits)).filter(|address| address.is_pseudonym())
+        });
+        pseudonym.map_or_else(|| text.parse::<IpAddr>().map(Self::from), Ok)
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_pseudonym() {
+            return f.pad(&format!("{PSEUDONYM}{:x}", self.0));
+        }
         f.pad(&self.ip().to_string())
     }
 }

@@ -24,10 +24,12 @@ pub mod observation;
 pub mod organisation;
 pub mod panel;
 pub mod policy;
+pub mod pseudonym;
 pub mod resolution;
 pub mod sector;
 pub mod sighting;
 pub mod time;
+
 pub mod vantage;
 pub mod visibility;
 

@@ -31,6 +31,7 @@ use crate::{Address, Asn, Day, SourceId};
 /// | `range_tag` | the range | - | tags, separated by `;` | `operator` |
 /// | `organisation` | - | - | its handle | `name` `country` `registry` `alias` `website` |
 /// | `domain` | - | - | the domain | `name` `country` `tag` |
+/// | `frozen` | a block of pseudonyms | if told | organisation id | `country` `addr_country` `kind` `shared` `from` `to` `confidence` |
 ///
 /// `origin` has the detail `origins` where several AS announce the range: all of them, as
 /// the source writes them. `as_name` may have the detail `website`.
@@ -79,6 +80,8 @@ word! {
         Organisation = "organisation",
         /// A domain belongs to somebody of a kind.
         Domain = "domain",
+        /// Whoever is in the range, a block of pseudonyms, was held like this.
+        Frozen = "frozen",
     }
 }
 

@@ -345,6 +345,14 @@ impl Month {
         }
     }
 
+    /// The month so many earlier; `None` if there is no such year.
+    pub fn back(self, months: u16) -> Option<Self> {
+        let earlier =
+            i32::from(self.year) * 12 + i32::from(self.month) - 1 - i32::from(months);
+        let year = i16::try_from(earlier.div_euclid(12)).ok()?;
+        Self::new(year, i8::try_from(earlier.rem_euclid(12)).ok()? + 1)
+    }
+
     /// Calendar year.
     pub fn year(self) -> i16 {
         self.year
@@ -427,6 +435,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn months_are_counted_back_across_years() {
+        let month = |text: &str| text.parse::<Month>().unwrap();
+        assert_eq!(month("2024-06").back(2), Some(month("2024-04")));
+        assert_eq!(month("2024-01").back(2), Some(month("2023-11")));
+        assert_eq!(month("2026-11").back(13), Some(month("2025-10")));
+        assert_eq!(month("2026-11").back(0), Some(month("2026-11")));
+        assert_eq!(month("2026-11").back(u16::MAX), Month::new(-3435, 8));
+    }
 
     #[test]
     fn a_week_is_named_by_its_monday() {

@@ -277,7 +277,10 @@ fn groups(snapshot: &Snapshot) -> Vec<Vec<DataFile>> {
 }
 
 /// The rows of several files in the stored order of their table.
-async fn merged(snapshot: &Snapshot, group: &[DataFile]) -> Result<RecordBatch> {
+pub(crate) async fn merged(
+    snapshot: &Snapshot,
+    group: &[DataFile],
+) -> Result<RecordBatch> {
     let table = snapshot.table;
     let columns = |source| Error::Columns { table: table.name(), source };
     let mut batches = Vec::new();
@@ -286,6 +289,12 @@ async fn merged(snapshot: &Snapshot, group: &[DataFile]) -> Result<RecordBatch> 
     }
     let rows = concat_batches(&table.schema(), &batches).map_err(columns)?;
     drop(batches);
+    sorted(table, &rows)
+}
+
+/// Rows in the stored order of their table.
+pub(crate) fn sorted(table: Table, rows: &RecordBatch) -> Result<RecordBatch> {
+    let columns = |source| Error::Columns { table: table.name(), source };
     let keys: Vec<_> = table
         .sort_columns()
         .iter()
@@ -293,10 +302,10 @@ async fn merged(snapshot: &Snapshot, group: &[DataFile]) -> Result<RecordBatch> 
         .map(|values| SortColumn { values: values.clone(), options: None })
         .collect();
     if keys.is_empty() {
-        return Ok(rows);
+        return Ok(rows.clone());
     }
     let order = lexsort_to_indices(&keys, None).map_err(columns)?;
-    take_record_batch(&rows, &order).map_err(columns)
+    take_record_batch(rows, &order).map_err(columns)
 }
 
 /// Says of an added file that its rows were in the table before.

@@ -6,6 +6,7 @@ use tidegauge_store::{Forgetting, Forgotten, Lake, RunRecord, Table};
 use crate::output::{Rows, Value};
 use crate::pipeline::count;
 use crate::settings::Settings;
+use crate::verb::retention;
 use crate::{Outcome, args, clock};
 
 /// States, checks, merges or removes.
@@ -13,6 +14,10 @@ pub(crate) async fn run(
     verb: &args::Lake,
     settings: &Settings,
 ) -> anyhow::Result<Outcome> {
+    if let args::Lake::Key { file } = verb {
+        retention::key(file)?.print(settings.format)?;
+        return Ok(Outcome::Done);
+    }
     let lake = settings.open_lake().await?;
     anyhow::ensure!(
         lake.snapshot(Table::Sightings).await?.version >= 0
@@ -29,6 +34,11 @@ pub(crate) async fn run(
             let what = Forgetting { prefixes: prefix.clone(), before: *before };
             forget(&lake, &what).await?.print(settings.format)?;
         }
+        args::Lake::Retention(asked) => {
+            retention::run(&lake, asked, settings).await?.print(settings.format)?;
+        }
+        // Needs no lake, and is done.
+        args::Lake::Key { .. } => {}
         args::Lake::Vacuum { before } => {
             vacuum(&lake, *before).await?.print(settings.format)?;
         }

@@ -16,6 +16,7 @@ pub(crate) mod mcp;
 pub(crate) mod panel;
 pub(crate) mod releases;
 pub(crate) mod report;
+pub(crate) mod retention;
 pub(crate) mod serve;
 pub(crate) mod simulate;
 pub(crate) mod sql;

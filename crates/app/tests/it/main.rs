@@ -38,6 +38,8 @@ mod real_input;
 #[cfg(test)]
 mod registers;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod served;

@@ -219,6 +219,7 @@ impl Draft {
             | Field::Holder
             | Field::Provider
             | Field::RangeTag
+            | Field::Frozen
             | Field::Route => true,
             Field::AsName | Field::AsTag => false,
             // A range that names nobody decides nothing.
@@ -244,6 +245,8 @@ impl Draft {
                     self.holders.insert((snapshot, statement));
                 }
                 let (v6, first, last) = (!first.is_v4(), first.bits(), last.bits());
+                // Who held a pseudonym holds it: what else is known of them stands elsewhere.
+                let field = if field == Field::Frozen { Field::Holder } else { field };
                 self.tables
                     .entry((field, source, v6, snapshot))
                     .or_default()
@@ -361,7 +364,9 @@ impl Statement {
             Field::AddressCountry => {
                 Reading::Country(read_or_note(Some(&said.value), "country", notes))
             }
-            Field::Holder | Field::Provider if !said.value.is_empty() => {
+            Field::Holder | Field::Frozen | Field::Provider
+                if !said.value.is_empty() =>
+            {
                 Reading::Holder(Holder::read(&said, rules, notes))
             }
             Field::RangeTag => {
@@ -374,6 +379,7 @@ impl Statement {
             | Field::Organisation
             | Field::Domain => Reading::Shown,
             Field::Holder
+            | Field::Frozen
             | Field::Provider
             | Field::Origin
             | Field::AsName

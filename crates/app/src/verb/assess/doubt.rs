@@ -73,9 +73,13 @@ async fn false_chances(
     Ok(chances)
 }
 
-/// The network that is doubted as one: the /24, of IPv6 the /48.
+/// The network that is doubted as one: the /24, of IPv6 the /48. Of pseudonyms no network is known,
+/// so all that were held alike are doubted together.
 fn network(client: &Client) -> u128 {
     let bits = client.address.bits();
+    if client.address.is_pseudonym() {
+        return bits >> 71 << 71;
+    }
     if client.address.is_v4() { bits >> 8 << 8 } else { bits >> 80 << 80 }
 }
 

@@ -2,19 +2,13 @@
 //!
 //! **Invariant:** a token is printed once, when it is made, and is in no file and no log.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
 use tidegauge_publish::serve::{Clearance, Digest, Token};
 
-use crate::args;
-
-/// Random bytes of a token.
-const TOKEN_BYTES: usize = 32;
+use crate::{args, secret};
 
 /// The file as it is written.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -84,26 +78,13 @@ pub(super) fn add(asked: &args::NewToken) -> anyhow::Result<String> {
         sha256: hexadecimal(&Digest::of(&token).0),
     });
     let text = toml::to_string(&written)?;
-    // Whole or not at all: a file that is cut would lock everybody out.
-    let beside = path.with_extension("new");
-    let mut options = OpenOptions::new();
-    let options = options.write(true).create(true).truncate(true).mode(0o600);
-    let write = || -> std::io::Result<()> {
-        options.open(&beside)?.write_all(text.as_bytes())?;
-        std::fs::rename(&beside, path)
-    };
-    write().with_context(|| format!("writing {}", path.display()))?;
+    secret::write(path, &text)?;
     Ok(token)
 }
 
 /// `tg_` and 256 random bits.
 fn fresh() -> anyhow::Result<String> {
-    let mut random = [0; TOKEN_BYTES];
-    let source = "/dev/urandom";
-    File::open(source)
-        .and_then(|mut file| file.read_exact(&mut random))
-        .with_context(|| format!("{source} cannot be read"))?;
-    Ok(format!("tg_{}", hexadecimal(&random)))
+    Ok(format!("tg_{}", hexadecimal(&secret::random()?)))
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
