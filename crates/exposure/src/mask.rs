@@ -1,6 +1,7 @@
 //! Addresses of others are shown as networks.
 //!
-//! **Invariant:** nothing longer than a /24 or /48 comes out.
+//! **Invariant:** nothing longer than a /24 or /48 comes out; of a pseudonym, no more than the
+//! block of all that were held alike.
 
 use tidegauge_model::{Address, Prefix};
 
@@ -8,6 +9,9 @@ use tidegauge_model::{Address, Prefix};
 const V4_BITS: u8 = 96 + 24;
 /// Bits of an IPv6 network that is shown.
 const V6_BITS: u8 = 48;
+
+/// Bits of a pseudonym that are no client's own: mark, family and class.
+const PSEUDONYM_BITS: u8 = 57;
 
 /// The /24 or /48 around an address.
 pub fn network(address: Address) -> Prefix {
@@ -21,12 +25,17 @@ pub fn masked(prefix: Prefix) -> Prefix {
 }
 
 fn longest(address: Address) -> u8 {
-    if address.is_v4() { V4_BITS } else { V6_BITS }
+    match address {
+        _ if address.is_pseudonym() => PSEUDONYM_BITS,
+        _ if address.is_v4() => V4_BITS,
+        _ => V6_BITS,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tidegauge_model::pseudonym::Pseudonym;
 
     use super::*;
 
@@ -46,5 +55,13 @@ mod tests {
         let told = |text: &str| network(text.parse().unwrap()).to_string();
         assert_eq!(told("192.0.2.77"), "192.0.2.0/24");
         assert_eq!(told("2001:db8:1:2::3"), "2001:db8:1::/48");
+        let pseudonym = |body| {
+            let (v6, class, generation) = (false, 5, 2);
+            Pseudonym { v6, class, generation, body }.address()
+        };
+        assert_eq!(network(pseudonym(1)), network(pseudonym(u64::MAX)));
+        let (first, last) = Pseudonym::block(false, 5);
+        let block = network(pseudonym(1));
+        assert_eq!((block.first(), block.last()), (first, last));
     }
 }

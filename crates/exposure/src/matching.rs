@@ -78,6 +78,9 @@ pub enum Passed {
     Kind(NetworkKind),
     /// The row says that the network is not its own.
     Except,
+    /// A pseudonym stands for the address, and the row was seen on that day by what may well be
+    /// it.
+    Pseudonym,
 }
 
 impl fmt::Display for Passed {
@@ -86,6 +89,9 @@ impl fmt::Display for Passed {
             Self::Shared(shared) => write!(f, "shared address space ({shared})"),
             Self::Kind(kind) => write!(f, "a network that others use ({kind})"),
             Self::Except => f.write_str("excepted by the portfolio"),
+            Self::Pseudonym => {
+                f.write_str("known of that day, of addresses that are no longer kept")
+            }
         }
     }
 }

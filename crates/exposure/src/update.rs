@@ -98,7 +98,7 @@ pub fn update(
     for evidence in evidence {
         let asked = settings.products.contains(&evidence.product);
         if asked && settings.days.contains(evidence.day) {
-            gathered.add(&index, portfolio, &evidence);
+            gathered.add(&index, portfolio, &evidence, ledger);
         }
     }
     let Gathered { trails, passed } = gathered;
@@ -175,18 +175,33 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn add(&mut self, index: &Index<'_>, portfolio: &Portfolio, evidence: &Evidence) {
+    fn add(
+        &mut self,
+        index: &Index<'_>,
+        portfolio: &Portfolio,
+        evidence: &Evidence,
+        ledger: &Ledger,
+    ) {
         let address = evidence.client.address;
         let matches = index.matches(&evidence.client, &evidence.held);
         for passed in matches.passed {
             *self.passed.entry(passed).or_default() += evidence.contacts;
         }
         for found in matches.matched {
-            let kind =
-                portfolio.subjects.get(found.row).map_or(Kind::Supplier, |s| s.kind);
-            let network = match kind {
-                Kind::Asset => Prefix::containing(address, 128),
-                Kind::Supplier => mask::network(address),
+            let subject = portfolio.subjects.get(found.row);
+            // What was noted of a day when addresses were there would be noted twice.
+            if address.is_pseudonym()
+                && subject.is_some_and(|s| noted(s, evidence, ledger))
+            {
+                let passed = self.passed.entry((found.row, Passed::Pseudonym));
+                *passed.or_default() += evidence.contacts;
+                continue;
+            }
+            let network = match subject.map_or(Kind::Supplier, |s| s.kind) {
+                Kind::Asset if !address.is_pseudonym() => {
+                    Prefix::containing(address, 128)
+                }
+                Kind::Asset | Kind::Supplier => mask::network(address),
             };
             let trail = Trail {
                 row: found.row,
@@ -218,6 +233,18 @@ impl Gathered {
             tally.probability = tally.probability.max(probability);
         }
     }
+}
+
+/// Whether the ledger knows of addresses of a row on the day of the evidence.
+fn noted(subject: &Subject, evidence: &Evidence, ledger: &Ledger) -> bool {
+    let finding = Id::of_finding(&subject.key, evidence.product.as_str());
+    let of_day = |fact: &Fact| match fact {
+        Fact::Seen(seen) => {
+            seen.day == evidence.day && !seen.network.first().is_pseudonym()
+        }
+        _ => false,
+    };
+    ledger.record(finding).is_some_and(|record| record.facts().any(of_day))
 }
 
 /// The whole weeks after the first contact in which a row was looked at and not seen.

@@ -1,5 +1,6 @@
-//! Killed at a hundred points of appending and compacting: the lake opens, and when the same
-//! commands have run to their end nothing is lost and nothing is there twice.
+//! Killed at a hundred points of appending, compacting and putting pseudonyms in the place of
+//! addresses: the lake opens, and when the same commands have run to their end nothing is lost
+//! and nothing is there twice.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -11,13 +12,14 @@ use crate::whole_way;
 const KILLS: u32 = 100;
 /// Runs that are begun for that: some end before their kill.
 const POINTS_MAX: u32 = 10 * KILLS;
-/// What is appended, input by input, and then compacted.
+/// What is appended, input by input, then compacted, then no longer kept by address.
 const INPUTS: usize = 2;
 
 /// The commands of one lake, as a program for the shell: killed as one.
 const COMMANDS: &str = "for input in logs/*; do \
      \"$0\" --lake \"$1\" ingest \"$input\" --vantage probe || exit 1; done; \
-     exec \"$0\" --lake \"$1\" lake compact";
+     \"$0\" --lake \"$1\" lake compact || exit 1; \
+     exec \"$0\" --lake \"$1\" lake retention --before 2024-07-01 --key keys --without-holders";
 
 /// Runs the commands, and kills them after so long.
 fn commands(house: &House, lake: &str, kill_after: Option<Duration>) -> bool {
@@ -30,19 +32,20 @@ fn commands(house: &House, lake: &str, kill_after: Option<Duration>) -> bool {
 }
 
 /// Everything that is counted, to the last contact, and how many rows that is.
-fn content(house: &House, lake: &str) -> [String; 2] {
+fn content(house: &House, lake: &str) -> [String; 3] {
     let all = ["--lake", lake, "--format", "csv"];
     let census =
         ["census", "--internal", "--on", "each-day", "--by", "product,vantage,day"];
     let rows = ["sql", "SELECT count(*), sum(contacts) FROM sightings"];
-    [
-        house.done(&[&all[..], &census[..]].concat()),
-        house.done(&[&all[..], &rows[..]].concat()),
-    ]
+    let pseudonyms =
+        ["sql", "SELECT count(*) FROM holders WHERE address LIKE 'pseudonym:%'"];
+    [&census[..], &rows, &pseudonyms]
+        .map(|asked| house.done(&[&all[..], asked].concat()))
 }
 
 fn house() -> House {
     let house = House::new();
+    house.done(&["lake", "key", "keys"]);
     let (conn, ssl) = whole_way::logs();
     for input in 0..INPUTS {
         for (name, log) in [("conn", &conn), ("ssl", &ssl)] {

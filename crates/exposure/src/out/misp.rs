@@ -63,8 +63,13 @@ fn network(dossier: &Dossier, sight: &Sight) -> Value {
     } else {
         network.to_string()
     };
-    let mut object = attribute(dossier, &name, "ip-src", &value);
-    object["category"] = "Network activity".into();
+    // A pseudonym is no address that others could look for.
+    let (kind, category) = match network.first().is_pseudonym() {
+        true => ("text", "Other"),
+        false => ("ip-src", "Network activity"),
+    };
+    let mut object = attribute(dossier, &name, kind, &value);
+    object["category"] = category.into();
     object["first_seen"] = stamp(sight.first).into();
     object["last_seen"] = stamp(sight.last).into();
     object["comment"] = format!(

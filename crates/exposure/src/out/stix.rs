@@ -39,6 +39,8 @@ pub fn bundle(dossiers: &[Dossier]) -> serde_json::Result<String> {
         let observed: Vec<Value> = dossier
             .evidence
             .iter()
+            // A pseudonym is no address that others could look for.
+            .filter(|sight| !sight.network.first().is_pseudonym())
             .map(|sight| {
                 let (id, address) = address(sight.network);
                 addresses.insert(id.clone(), address);
@@ -146,8 +148,10 @@ fn sighting(dossier: &Dossier, observed: &[Value]) -> Value {
     let count: u64 = evidence.iter().map(|s| s.contacts).fold(0, u64::saturating_add);
     object["sighting_of_ref"] = id("infrastructure", dossier.product.as_str()).into();
     object["where_sighted_refs"] = json!([id("identity", &dossier.subject.key)]);
-    object["observed_data_refs"] =
-        observed.iter().map(|o| o["id"].clone()).collect::<Vec<_>>().into();
+    if !observed.is_empty() {
+        object["observed_data_refs"] =
+            observed.iter().map(|o| o["id"].clone()).collect::<Vec<_>>().into();
+    }
     let first = evidence.iter().map(|s| s.first).min();
     let last = evidence.iter().map(|s| s.last).max();
     if let (Some(first), Some(last)) = (first, last) {

@@ -4,7 +4,8 @@
 
 use proptest::prelude::*;
 use tidegauge_model::finding::FindingState as S;
-use tidegauge_model::{Instant, Signal};
+use tidegauge_model::pseudonym::Pseudonym;
+use tidegauge_model::{Instant, NetworkKind, Signal};
 
 use super::*;
 use crate::dossier::{Audience, dossiers};
@@ -58,6 +59,46 @@ fn addresses_of_others_are_never_kept() {
         assert_eq!(told.contains("192.0.2.77"), own);
         assert!(!told.contains("198.51.100.7"), "{told}");
     }
+}
+
+#[test]
+fn pseudonyms_are_noted_where_their_addresses_were_not() {
+    let csv = "id,name,kind,organisations\nacme,Acme,supplier,org:acme\n";
+    let portfolio = Portfolio::read(csv.as_bytes()).unwrap();
+    let seen = |address: &str, on: &str| {
+        let mut seen = evidence(address, on, Signal::Served);
+        seen.held.organisation = Some(OrgId::new("org:acme"));
+        seen.held.kind = NetworkKind::Own;
+        seen
+    };
+    let pseudonym = |generation| {
+        Pseudonym { v6: false, class: 5, generation, body: 7 }.address().to_string()
+    };
+    let days = DayRange::new(day("2024-01-01"), day("2024-03-31")).unwrap();
+    let products = kaspersky();
+    let mut ledger = Ledger::default();
+    let mut import = |seen: Vec<Evidence>| {
+        let settings = settings(&products, days, LATER);
+        let done = update(&portfolio, seen, &mut ledger, &settings);
+        let facts = done.entries.iter();
+        (facts.filter(|e| matches!(e.fact, Fact::Seen(_))).count(), done.passed)
+    };
+    assert_eq!(import(vec![seen("198.51.100.7", "2024-01-10")]).0, 1);
+    let later = |generation| {
+        let address = pseudonym(generation);
+        vec![seen(&address, "2024-01-10"), seen(&address, "2024-02-10")]
+    };
+    let (facts, passed) = import(later(1));
+    assert_eq!(
+        (facts, passed.into_keys().collect::<Vec<_>>()),
+        (1, vec![(0, Passed::Pseudonym)])
+    );
+    // Another key changes nothing.
+    assert_eq!(import(later(2)).0, 0);
+    let all =
+        dossiers(&portfolio, &ledger, day("2024-03-31"), Audience::Others, &combine);
+    let bundle = crate::out::stix::bundle(&all).unwrap();
+    assert!(bundle.contains("198.51.100.0/24") && !bundle.contains("ipv6-addr"));
 }
 
 #[test]
