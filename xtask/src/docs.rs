@@ -26,6 +26,7 @@ const PAGES: &[(&str, &[&str])] = &[
     ("docs/reference/metrics.md", &["reference", "metrics"]),
     ("docs/reference/api.md", &["reference", "api"]),
     ("docs/reference/openapi.json", &["reference", "openapi"]),
+    ("docs/reference/output.schema.json", &["reference", "schema"]),
     ("docs/reference/views.md", &["reference", "views"]),
 ];
 

@@ -140,6 +140,8 @@ pub(crate) enum Verb {
     Cluster(Cluster),
     /// Print the effective settings as a commented file
     Config,
+    /// Print the JSON Schema of what `--format json` prints
+    Schema,
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -174,6 +176,8 @@ pub(crate) enum ReferencePage {
     Openapi,
     /// Every view for other programs.
     Views,
+    /// The JSON Schema of every document.
+    Schema,
 }
 
 /// How the synthetic world is made.

@@ -114,6 +114,7 @@ async fn run(verb: Verb, settings: &Settings) -> anyhow::Result<Outcome> {
         Verb::Cluster(cluster) => cluster::run(&cluster, settings).await,
         Verb::Sql(sql) => verb::sql::run(&sql, settings).await,
         Verb::Config => verb::config::run(settings),
+        Verb::Schema => verb::manual::schema(),
         Verb::Completions { shell } => verb::manual::completions(shell),
         Verb::Man => verb::manual::man(),
         Verb::Reference { page } => reference::run(page),

@@ -15,6 +15,8 @@ use crate::args::Format;
 
 /// Version of every JSON document's shape; raised when a key changes its meaning.
 pub(crate) const SCHEMA_VERSION: u32 = 3;
+/// What every document looks like, as JSON Schema.
+pub(crate) const SCHEMA: &str = include_str!("../assets/output.schema.json");
 
 /// A value of a cell.
 #[derive(Clone, Debug, PartialEq)]
@@ -244,6 +246,43 @@ mod tests {
         assert_eq!(json["schema_version"], 3);
         assert_eq!(json["rows"][1]["organisations"], "suppressed");
         assert_eq!(json["rows"][0]["share"], 0.125);
+    }
+
+    /// The names of all rows that some verb prints, read in its source.
+    fn names(folder: &std::path::Path, into: &mut std::collections::BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                names(&path, into);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            let made = code.split("Rows::new(").skip(1);
+            let named = made.filter_map(|rest| rest.trim_start().strip_prefix('"'));
+            into.extend(named.map(|rest| rest.split('"').next().unwrap().to_owned()));
+        }
+    }
+
+    #[test]
+    fn the_schema_names_every_document_and_this_version() {
+        let schema: serde_json::Value = serde_json::from_str(SCHEMA).unwrap();
+        let of = |name: &str| schema["$defs"][name]["properties"].clone();
+        let mut told = std::collections::BTreeSet::new();
+        for name in ["rows", "census", "panel", "assess"] {
+            assert_eq!(of(name)["schema_version"]["const"], SCHEMA_VERSION);
+            let named = &of(name)["name"];
+            told.extend(named["const"].as_str().map(str::to_owned));
+            let many = named["enum"].as_array().into_iter().flatten();
+            told.extend(many.map(|name| name.as_str().unwrap().to_owned()));
+        }
+        let mut made = std::collections::BTreeSet::new();
+        names(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut made);
+        assert_eq!(told, made);
+        assert_eq!(
+            of("findings")["schema_version"]["const"],
+            tidegauge_exposure::out::document::SCHEMA_VERSION
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tidegauge_store::{Table, state};
 use crate::Outcome;
 use crate::args::{Arguments, ReferencePage};
 use crate::collect::metrics::Metric;
-use crate::output::Value;
+use crate::output::{SCHEMA, Value};
 use crate::verb::catalog;
 
 /// Prints a page.
@@ -31,6 +31,7 @@ pub(crate) fn run(page: ReferencePage) -> anyhow::Result<Outcome> {
         ReferencePage::Api => format!("{GENERATED}{}", serve::reference()),
         ReferencePage::Openapi => serve::document(),
         ReferencePage::Views => views()?,
+        ReferencePage::Schema => SCHEMA.to_owned(),
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(Outcome::Done)

@@ -1,5 +1,5 @@
 //! What programs of others make of what we write: the lake by delta-rs, polars and `DuckDB`,
-//! findings by the validator of STIX, views by pandas, `SQLAlchemy` and R, the interface by
+//! findings by the validator of STIX, documents by that of JSON Schema, views by pandas, `SQLAlchemy` and R, the interface by
 //! Schemathesis.
 //!
 //! They are those of `xtask/python.txt` and of `xtask/src/tools.rs`; without them these tests say that they were skipped.
@@ -43,6 +43,68 @@ fn by_us(house: &House) -> String {
                COUNT(DISTINCT ip_lo) AS low FROM sightings GROUP BY month ORDER BY month";
     let csv = house.done(&["--format", "csv", "sql", sql]);
     csv.split_once('\n').unwrap().1.to_owned()
+}
+
+/// Documents of many verbs, one of them with an act assessed in full.
+fn documents() -> Vec<String> {
+    let house = filled();
+    let act = ["--policy", "US-BIS-2024-updates"];
+    let kaspersky = ["--product", "kaspersky"];
+    house.done(&["lake", "key", "keys"]);
+    let asked: Vec<Vec<&str>> = vec![
+        [&["assess"][..], &act].concat(),
+        [&["assess", "--internal", "--by", "country,sector"][..], &act].concat(),
+        [
+            &["census", "--by", "month,country,sector,kind,signal,vantage"][..],
+            &kaspersky,
+        ]
+        .concat(),
+        [&["census", "--internal", "--by", "week,product", "--on", "each-day"][..]]
+            .concat(),
+        [&["census", "--window", "2024-04", "--window", "2024-11"][..], &kaspersky]
+            .concat(),
+        [&["panel", "--internal"][..], &kaspersky].concat(),
+        vec!["atlas", "lookup", "198.18.0.9", "--on", "2024-12-01"],
+        vec!["atlas", "diff", "2024-01-01", "2024-10-01"],
+        vec!["catalog", "list"],
+        vec!["catalog", "check"],
+        vec!["sql", "SELECT month, count(*) FROM sightings GROUP BY month"],
+        vec!["releases", "list"],
+        vec!["lake", "stat"],
+        vec!["lake", "check"],
+        vec!["lake", "compact"],
+        vec!["lake", "retention", "--before", "2024-05-01", "--key", "keys"],
+        vec!["lake", "forget", "--before", "2024-02-01"],
+        vec!["lake", "vacuum", "--before", "2024-02-01"],
+        vec!["ingest", "logs", "--vantage", "late"],
+    ];
+    let json = ["--format", "json"];
+    asked.iter().map(|asked| house.done(&[&json[..], asked].concat())).collect()
+}
+
+#[test]
+fn every_document_is_what_the_schema_says() {
+    let house = House::new();
+    let schema = house.file("schema.json", house.done(&["schema"]));
+    let documents =
+        house.file("documents.json", format!("[{}]", documents().join(",")));
+    let code = r##"
+import json, sys, jsonschema
+schema, documents = (json.load(open(path)) for path in sys.argv[1:])
+kind = jsonschema.validators.validator_for(schema)
+kind.check_schema(schema)
+for document in documents:
+    # Against the one that has its name: the reason is then not lost among five.
+    of = document["name"] if document["name"] in schema["$defs"] else "rows"
+    narrowed = {"$ref": "#/$defs/" + of, "$defs": schema["$defs"]}
+    for wrong in kind(narrowed).iter_errors(document):
+        print(document["name"], wrong.json_path, wrong.message[:300])
+    kind(schema).validate(document)
+assert not kind(schema).is_valid({**documents[0], "policy": None})
+print(len(documents), "fit")
+"##;
+    let Some(told) = python("jsonschema", code, &[&schema, &documents]) else { return };
+    assert_eq!(told, "19 fit\n");
 }
 
 #[test]
