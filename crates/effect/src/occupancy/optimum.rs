@@ -18,9 +18,10 @@ use nalgebra::{DMatrix, DVector};
 const MEMORY: usize = 150;
 /// Searches that need more than this stand on a ridge. Picked by hand, revisit.
 const STEPS_MAX: u64 = 500;
-/// Questions of one search: a line search asks twice or thrice a step, but where rounding alone
-/// is left of a step it may ask the same place for ever (argmin 0.11 sets it no bound).
-const QUESTIONS_MAX: u64 = 40 * STEPS_MAX;
+/// Questions in a row of which none is answered by a lower value. A line search asks a few times
+/// a step, but where rounding alone is left of a step it may ask for ever (argmin 0.11 sets it no
+/// bound).
+const IN_VAIN_MAX: u64 = 100;
 /// Distance to the end, in standard errors, at which L-BFGS hands over to Newton.
 const ROUGH: f64 = 0.005;
 /// Change of the value in a step that is none.
@@ -263,8 +264,8 @@ struct Scaled<'a, O> {
     factor: &'a DMatrix<f64>,
     /// The last place, value and gradient: a line search asks for both in turn.
     last: RefCell<Option<Asked>>,
-    /// Questions that may still be asked.
-    left: Cell<u64>,
+    /// The lowest value so far, and how many questions ago that was.
+    lowest: Cell<(f64, u64)>,
 }
 
 /// A place, the value there and its gradient.
@@ -278,8 +279,11 @@ impl<O: Objective> Scaled<'_, O> {
     }
 
     fn ask(&self, place: &[f64]) -> Result<(f64, Vec<f64>), Error> {
-        let left = self.left.get().checked_sub(1);
-        self.left.set(left.ok_or_else(|| Error::msg("the search does not end"))?);
+        let (lowest, in_vain) = self.lowest.get();
+        if in_vain > IN_VAIN_MAX {
+            return Err(Error::msg("the search gets nowhere"));
+        }
+        self.lowest.set((lowest, in_vain + 1));
         if let Some((at, value, gradient)) = self.last.borrow().as_ref()
             && at.as_slice() == place
         {
@@ -292,6 +296,9 @@ impl<O: Objective> Scaled<'_, O> {
         let gradient =
             self.factor.solve_lower_triangular(&gradient).unwrap_or(gradient);
         let gradient = gradient.as_slice().to_vec();
+        if value < lowest {
+            self.lowest.set((value, 0));
+        }
         *self.last.borrow_mut() = Some((place.to_vec(), value, gradient.clone()));
         Ok((value, gradient))
     }
@@ -324,8 +331,8 @@ fn search<O: Objective>(
     start: &[f64],
     factor: &DMatrix<f64>,
 ) -> Vec<f64> {
-    let (last, left) = (RefCell::new(None), Cell::new(QUESTIONS_MAX));
-    let problem = Scaled { objective, origin: start, factor, last, left };
+    let (last, lowest) = (RefCell::new(None), Cell::new((f64::INFINITY, 0)));
+    let problem = Scaled { objective, origin: start, factor, last, lowest };
     let found = || {
         let solver = LBFGS::new(MoreThuenteLineSearch::new(), MEMORY)
             .with_tolerance_grad(ROUGH / objective.weight().sqrt())

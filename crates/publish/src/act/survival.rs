@@ -42,9 +42,9 @@ pub(crate) fn figure(curves: &[SurvivalCurve], about: &About) -> Option<Figure> 
              known of visibility and of use that was not seen; errors of attribution and of \
              noise are not in them."
                 .to_owned(),
-            "Seen: on any day then or later, up to the end of the window after; falls too where sensors see \
-             less. Weeks in which too few organisations were \
-             seen for the last time are passed over."
+            "Seen: on any day then or later, up to the end of the window after; falls too where \
+             sensors see less. Weeks between which too few organisations were seen for the last \
+             time are passed over."
                 .to_owned(),
             "Numbers below a panel: organisations still in use.".to_owned(),
         ],
