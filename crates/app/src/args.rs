@@ -855,8 +855,6 @@ pub(crate) struct Retention {
     /// Also where no table tells who holds an address
     #[arg(long)]
     pub(crate) without_holders: bool,
-    #[command(flatten)]
-    pub(crate) map: MapRules,
 }
 
 #[derive(Clone, Debug, Subcommand)]

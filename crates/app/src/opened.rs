@@ -12,7 +12,6 @@ use tidegauge_census::Counter;
 use tidegauge_census::disclosure::{BesideTables, Internal, Ledger, Public};
 use tidegauge_enrich::atlas::{Atlas, Rules};
 use tidegauge_enrich::catalog::Catalog;
-use tidegauge_enrich::pseudonym::SOURCE;
 use tidegauge_model::count::{Census, Dating, Dimension, Query, Release};
 use tidegauge_model::estimate::{Estimate, ReleasedEstimate};
 use tidegauge_model::{Day, DayRange, Endpoint, Holders, ProductId, Standing};
@@ -33,8 +32,6 @@ pub(crate) struct Opened {
     pub(crate) counter: Counter,
     /// The days that any vantage covered; `None` for an empty lake.
     pub(crate) covered: Option<DayRange>,
-    /// The day before which pseudonyms stand in the place of addresses, if there are any.
-    pseudonyms_before: Option<Day>,
     /// What counts instead of this process.
     cluster: Option<Cluster>,
 }
@@ -58,21 +55,7 @@ impl Opened {
             counter = counter.keeping(&made_of);
         }
         let covered = counter.days().await?;
-        let mut tables = atlas.notes().tables.iter();
-        let pseudonyms_before = match tables.any(|t| t.source.as_str() == SOURCE) {
-            true => recorded(&lake).await?.before,
-            false => None,
-        };
-        Ok(Self {
-            lake,
-            catalog,
-            atlas,
-            map,
-            counter,
-            covered,
-            pseudonyms_before,
-            cluster,
-        })
+        Ok(Self { lake, catalog, atlas, map, counter, covered, cluster })
     }
 
     /// A counter over the same lake and map with other endpoints.
@@ -182,7 +165,7 @@ impl Opened {
             doubts.push(format!("the lake has nothing of {}", query.days));
         }
         doubts.extend(told_standings(&census.standings, self.map));
-        doubts.extend(self.pseudonyms_beside(query));
+        doubts.extend(self.pseudonyms_beside(query).await?);
         let is_control =
             |p: &ProductId| self.catalog.product(p.as_str()).is_some_and(|p| p.control);
         if query.products.is_empty() || query.products.iter().any(is_control) {
@@ -199,8 +182,8 @@ impl Opened {
     }
 
     /// That cells have pseudonyms beside addresses, if they do.
-    fn pseudonyms_beside(&self, query: &Query) -> Option<String> {
-        let before = self.pseudonyms_before?;
+    async fn pseudonyms_beside(&self, query: &Query) -> anyhow::Result<Option<String>> {
+        let Some(before) = recorded(&self.lake).await?.before else { return Ok(None) };
         let spans = |days: DayRange| days.first() < before && before <= days.last();
         let cells = if query.by.contains(&Dimension::Day) {
             Vec::new()
@@ -209,12 +192,13 @@ impl Opened {
         } else {
             vec![query.days]
         };
-        cells.into_iter().any(spans).then(|| {
+        Ok(cells.into_iter().any(spans).then(|| {
             format!(
                 "pseudonyms stand for the addresses of days before {before}: one that was \
-                 seen before and after counts twice in cells that span the day"
+                 seen before and after counts twice in cells that span the day, and as two \
+                 where windows lie on both sides"
             )
-        })
+        }))
     }
 
     /// How [`Self::census`] would count, in words.
@@ -301,6 +285,7 @@ fn told_standings(
                 format!("before the first snapshot, by the rule {}", map.before_first)
             }
             Standing::AfterLast => "after the last snapshot, carried on".to_owned(),
+            Standing::Frozen => "as known when pseudonyms were made".to_owned(),
             Standing::Nobody => "by nobody".to_owned(),
         };
         format!("{} % {what}", percent(*count, all))

@@ -2,9 +2,9 @@
 //!
 //! **Invariant:** a file is written whole or not at all, and nobody but its owner may read it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::Context;
@@ -24,16 +24,24 @@ pub(crate) fn random() -> anyhow::Result<[u8; BYTES]> {
 
 /// Writes a file in place of an older one.
 pub(crate) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    // Whole or not at all: a file that is cut would be of no use to anybody.
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let mut options = OpenOptions::new();
-    let options = options.write(true).create(true).truncate(true).mode(0o600);
-    let write = || -> std::io::Result<()> {
-        let mut file = options.open(&beside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&beside, path)
+    let told = || format!("writing {}", path.display());
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    // Beside it, by a name that nobody else has: whole or not at all.
+    let mut beside = tempfile::Builder::new()
+        .permissions(PermissionsExt::from_mode(0o600))
+        .tempfile_in(folder)
+        .with_context(told)?;
+    let mut write = || -> std::io::Result<()> {
+        beside.write_all(text.as_bytes())?;
+        beside.as_file().sync_all()
     };
-    write().with_context(|| format!("writing {}", path.display()))
+    write().with_context(told)?;
+    beside.persist(path).with_context(told)?;
+    File::open(folder).and_then(|folder| folder.sync_all()).with_context(told)
+}
+
+/// Whether nobody but its owner may read a file that is there.
+pub(crate) fn is_private(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 == 0)
 }

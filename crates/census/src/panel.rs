@@ -7,8 +7,9 @@
 //! was sighted in the panel's days, controls included. It is visible from a vantage on a
 //! day if one of them is in the footprint. Footprints hold no private addresses: an
 //! organisation sighted by private addresses at a vantage is visible there on every day
-//! on which that vantage read any flow; so is one sighted by pseudonyms, of which no network is
-//! known any more.
+//! on which that vantage read any flow. So is one sighted by pseudonyms, of which no network is
+//! known any more, but on no day after the last on which anybody was sighted by one: from then on
+//! networks are known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,6 +41,8 @@ struct Networks {
     global: BTreeSet<Prefix>,
     /// Vantages at which it was sighted by private addresses, by number.
     private_at: BTreeSet<u32>,
+    /// The same of pseudonyms.
+    pseudonyms_at: BTreeSet<u32>,
 }
 
 /// What the sightings say.
@@ -47,6 +50,8 @@ struct Networks {
 struct Sighted {
     days: HashMap<(OrgCode, u32), Days>,
     networks: HashMap<OrgCode, Networks>,
+    /// The last day on which anybody was sighted by a pseudonym.
+    pseudonyms_until: Option<Day>,
 }
 
 /// Makes the histories of a panel.
@@ -64,14 +69,14 @@ pub(crate) async fn histories(
         Ok(())
     };
     clients.each(holding, take).await?;
-    let Sighted { days, networks } = sighted;
+    let Sighted { days, networks, pseudonyms_until } = sighted;
     let named = days.into_iter().filter(|(_, d)| !d.seen.is_empty());
     let named = named.filter_map(|((code, vantage), days)| {
         let id = clients.vantage(vantage)?;
         Some(((code, id), (vantage, days)))
     });
     let days: BTreeMap<(OrgCode, VantageId), (u32, Days)> = named.collect();
-    let visible = visible_days(&days, &networks, coverage);
+    let visible = visible_days(&days, &networks, pseudonyms_until, coverage);
     let none = BTreeSet::new();
     let mut histories: Vec<_> = days
         .iter()
@@ -99,8 +104,13 @@ impl Sighted {
     /// Adds a client.
     fn add(&mut self, group: &Group<'_>, evidence: &Evidence<'_>, first: Day) {
         let block = block(group);
+        let pseudonym = group.client.address.is_pseudonym();
         let mut last = None;
         for seen in group.seen {
+            if pseudonym {
+                let on = seen.days.each().map(|day| first.plus(day.first())).last();
+                self.pseudonyms_until = self.pseudonyms_until.max(on);
+            }
             let facts = seen.facts;
             let Some(code) = facts.organisation.filter(|_| facts.passes) else {
                 continue;
@@ -120,6 +130,7 @@ impl Sighted {
             let networks = self.networks.entry(code).or_default();
             match block {
                 Some(block) => _ = networks.global.insert(block),
+                None if pseudonym => _ = networks.pseudonyms_at.insert(seen.vantage),
                 None => _ = networks.private_at.insert(seen.vantage),
             }
         }
@@ -127,7 +138,7 @@ impl Sighted {
 }
 
 /// The /24 or /48 by which a footprint knows a client; `None` for a private address and for a
-/// pseudonym, which are seen wherever their vantage looked.
+/// pseudonym.
 fn block(group: &Group<'_>) -> Option<Prefix> {
     let address: Address = group.client.address;
     if group.site != 0 || !address.is_global() || address.is_pseudonym() {
@@ -141,6 +152,7 @@ fn block(group: &Group<'_>) -> Option<Prefix> {
 fn visible_days<'a>(
     days: &'a BTreeMap<(OrgCode, VantageId), (u32, Days)>,
     networks: &HashMap<OrgCode, Networks>,
+    pseudonyms_until: Option<Day>,
     coverage: &[Coverage],
 ) -> BTreeMap<(OrgCode, &'a VantageId), BTreeSet<Day>> {
     let mut by_vantage: BTreeMap<&VantageId, Vec<&Coverage>> = BTreeMap::new();
@@ -152,12 +164,14 @@ fn visible_days<'a>(
         .map(|((code, vantage), (number, _))| {
             let networks = networks.get(code).unwrap_or(&none);
             let private = networks.private_at.contains(number);
+            let pseudonyms = networks.pseudonyms_at.contains(number);
             let looked = by_vantage.get(vantage).map_or(&[][..], Vec::as_slice);
             let visible = looked
                 .iter()
                 .filter(|coverage| {
                     let footprint = &coverage.footprint;
-                    (private && coverage.flows > 0)
+                    let replaced = pseudonyms && Some(coverage.day) <= pseudonyms_until;
+                    ((private || replaced) && coverage.flows > 0)
                         || networks.global.iter().any(|p| footprint.contains(p.first()))
                 })
                 .map(|coverage| coverage.day)

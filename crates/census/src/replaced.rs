@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use tidegauge_model::count::{Cell, Counts, Dating, Query};
-use tidegauge_model::pseudonym::Pseudonym;
+use tidegauge_model::pseudonym::{NETWORK_BITS, Pseudonym};
 use tidegauge_model::{
     Address, Attribution, Client, Day, DayRange, Month, Observation, Tenure,
 };
@@ -29,7 +29,9 @@ impl Replaced {
         let bits = client.address.bits();
         let v6 = !client.address.is_v4();
         let body = match v6 {
-            true => Pseudonym::body_v6(low(bits >> 64) % (1 << 48), low(bits)),
+            true => {
+                Pseudonym::body_v6(low(bits >> 64) % (1 << NETWORK_BITS), low(bits))
+            }
             false => low(bits),
         };
         Pseudonym { v6, class, generation: 1, body }.address()

@@ -1,10 +1,11 @@
 //! Pseudonyms: keyed stand-ins for clients whose address is no longer kept, and what is kept of
 //! whoever held them.
 //!
-//! A pseudonym is made of an address by the first key and again by each later one
-//! (HMAC-SHA-256, RFC 2104, cut to 64 bits), so a key more makes new pseudonyms of old ones: who
-//! has an old copy of a lake and the keys of then cannot find its clients in the new one. All
-//! keys together make the same pseudonym of an address that is seen again.
+//! A pseudonym is made of an address by the first key (HMAC-SHA-256, RFC 2104, cut to the bits
+//! there are) and turned into another by each later one (a permutation: Feistel rounds of the
+//! same, Luby and Rackoff 1988). So a key more makes new pseudonyms of old ones, none alike that
+//! were not: who has an old copy of a lake and the keys of then cannot find its clients in the
+//! new one. All keys together make the same pseudonym of an address that is seen again.
 //!
 //! **Invariant:** equal clients held alike have equal pseudonyms, whenever they are made; without
 //! the keys nobody can tell the address. Keys never lie in a lake: their fingerprints do.
@@ -15,7 +16,7 @@ use std::fmt::Write as _;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use tidegauge_model::observation::Field;
-use tidegauge_model::pseudonym::{GENERATIONS_MAX, Pseudonym};
+use tidegauge_model::pseudonym::{GENERATIONS_MAX, HOST_BITS, NETWORK_BITS, Pseudonym};
 use tidegauge_model::{Address, Attribution, Client, Day, Observation, SourceId};
 
 /// The source under which holders of pseudonyms are kept.
@@ -122,25 +123,24 @@ impl Keys {
         let mut renewed = pseudonym;
         let had = usize::from(pseudonym.generation);
         for key in self.0.get(had..).unwrap_or(&[]) {
-            let of = |part: &[u8], value: u64| {
-                number(keyed(key, part, &[&value.to_be_bytes()]))
-            };
+            let (network, host) = (renewed.network(), renewed.body);
             renewed.generation += 1;
             renewed.body = if renewed.v6 {
                 Pseudonym::body_v6(
-                    of(b"pseudonym network", renewed.network()) >> (64 - NETWORK_BITS),
-                    of(b"pseudonym host", renewed.body),
+                    permuted(key, b"pseudonym network", 0, network, NETWORK_BITS),
+                    permuted(key, b"pseudonym host", network, host, HOST_BITS),
                 )
             } else {
-                of(b"pseudonym", renewed.body)
+                permuted(key, b"pseudonym", 0, renewed.body, u64::BITS)
             };
         }
         (renewed != pseudonym).then_some(renewed)
     }
 }
 
-/// Bits of a body that stand for a /64.
-const NETWORK_BITS: u32 = 48;
+/// Rounds of a permutation: four are enough for a random function of a round (Luby and
+/// Rackoff), more make up for small halves.
+const ROUNDS: u8 = 8;
 
 /// Shows how many keys there are, and none of them.
 impl std::fmt::Debug for Keys {
@@ -185,12 +185,33 @@ fn keyed(key: &[u8; KEY_BYTES], what: &[u8], parts: &[&[u8]]) -> [u8; KEY_BYTES]
     mac.finalize().into_bytes().into()
 }
 
+/// Another number of so many bits, an even number, by a key; of two numbers two others. `beside`
+/// chooses among permutations.
+fn permuted(
+    key: &[u8; KEY_BYTES],
+    what: &[u8],
+    beside: u64,
+    value: u64,
+    bits: u32,
+) -> u64 {
+    let half = bits / 2;
+    let mask = (1 << half) - 1;
+    let (mut left, mut right) = (value >> half & mask, value & mask);
+    for round in 0..ROUNDS {
+        let parts: [&[u8]; 3] = [&[round], &beside.to_be_bytes(), &right.to_be_bytes()];
+        (left, right) = (right, left ^ number(keyed(key, what, &parts)) & mask);
+    }
+    left << half | right
+}
+
 fn number(bytes: [u8; KEY_BYTES]) -> u64 {
     let (first, _) = bytes.split_at(8);
     u64::from_be_bytes(first.try_into().expect("eight bytes are eight bytes"))
 }
 
-/// The class of whoever was held like this: equal for equal attributions, on every machine.
+/// The class of whoever was held like this: equal on every machine for equal holders, AS, kinds,
+/// sharing and countries. How sure that is, and where an address of a known organisation was, is
+/// kept of the first.
 pub fn class(attribution: &Attribution) -> u64 {
     let Attribution {
         organisation,
@@ -199,7 +220,7 @@ pub fn class(attribution: &Attribution) -> u64 {
         shared,
         org_country,
         addr_country,
-        confidence,
+        confidence: _,
     } = attribution;
     let country = |c: &Option<tidegauge_model::Country>| {
         c.map_or(String::new(), |c| c.to_string())
@@ -209,10 +230,13 @@ pub fn class(attribution: &Attribution) -> u64 {
         asn.map_or(String::new(), |asn| asn.0.to_string()),
         kind.as_str().to_owned(),
         shared.as_str().to_owned(),
-        country(org_country),
-        country(addr_country),
-        thousandths(*confidence),
+        country(&org_country.or(*addr_country)),
     ];
+    let words = match organisation {
+        Some(_) => &words[..],
+        // Of whoever is not known, where it was is all that is kept.
+        None => &words[4..],
+    };
     let digest: [u8; KEY_BYTES] = Sha256::digest(words.join("\0").as_bytes()).into();
     number(digest) & Pseudonym::CLASS_MAX
 }
@@ -230,7 +254,7 @@ pub fn held(class: u64, v6: bool, attribution: &Attribution) -> Option<Observati
         let mut tell = |key: &str, value: String| detail.insert(key.to_owned(), value);
         tell("kind", attribution.kind.to_string());
         tell("shared", attribution.shared.to_string());
-        tell("confidence", thousandths(attribution.confidence));
+        tell("confidence", attribution.confidence.to_string());
         for (key, country) in [
             ("country", attribution.org_country),
             ("addr_country", attribution.addr_country),
@@ -251,11 +275,6 @@ pub fn held(class: u64, v6: bool, attribution: &Attribution) -> Option<Observati
         value,
         detail,
     })
-}
-
-/// A confidence as it is frozen: rounding in its making must not make another class.
-fn thousandths(confidence: f32) -> String {
-    format!("{confidence:.3}")
 }
 
 /// A row that dates itself holds on the days it says, and needs no snapshot.
@@ -338,6 +357,47 @@ mod tests {
         assert_eq!(bad(&many), BadKeys::Count(128));
     }
 
+    #[test]
+    fn no_key_more_makes_one_of_two() {
+        // A busy network, and many networks.
+        for of in
+            [|n: u32| format!("2001:db8::{n:x}"), |n| format!("2001:db8:{n:x}::1")]
+        {
+            let made: Vec<_> = (1..4_001)
+                .map(|n| keys(1).pseudonym(&client(&of(n), None), 1))
+                .collect();
+            let distinct = |of: &[Address]| {
+                of.iter().collect::<std::collections::BTreeSet<_>>().len()
+            };
+            let first = distinct(&made);
+            assert!(first >= 3_998, "{first}");
+            let renewed = |of: &Address| {
+                keys(4).renewed(Pseudonym::of(*of).unwrap()).unwrap().address()
+            };
+            let renewed: Vec<_> = made.iter().map(renewed).collect();
+            assert_eq!(distinct(&renewed), first);
+        }
+    }
+
+    #[test]
+    fn how_sure_it_is_makes_no_other_class() {
+        let held = |id: &str, confidence, addr: Option<&str>| Attribution {
+            organisation: (!id.is_empty()).then(|| OrgId::new(id)),
+            org_country: Some("DE".parse().unwrap()).filter(|_| !id.is_empty()),
+            addr_country: addr.map(|code| code.parse().unwrap()),
+            confidence,
+            ..Attribution::UNATTRIBUTED
+        };
+        assert_eq!(class(&held("a", 0.9, None)), class(&held("a", 0.8, Some("US"))));
+        assert_ne!(class(&held("a", 0.9, None)), class(&held("b", 0.9, None)));
+        assert_ne!(
+            class(&held("", 0.0, Some("DE"))),
+            class(&held("", 0.0, Some("US")))
+        );
+        let vpn = Attribution { shared: Shared::Proxy, ..held("", 0.0, None) };
+        assert_eq!(class(&vpn), class(&Attribution::UNATTRIBUTED));
+    }
+
     prop_compose! {
         fn attribution()(
             organisation in prop::option::of(0u8..5), asn in prop::option::of(1u32..9),
@@ -370,6 +430,10 @@ mod tests {
             day in 0i32..40_000,
             host: u32,
         ) {
+            // The first of a class is what is kept of it.
+            let mut classes = std::collections::BTreeSet::new();
+            let attributions: Vec<_> =
+                attributions.into_iter().filter(|a| classes.insert(class(a))).collect();
             let observations = attributions.iter().flat_map(|a| {
                 [false, true].into_iter().filter_map(|v6| held(class(a), v6, a))
             });

@@ -79,7 +79,7 @@ pub enum Passed {
     /// The row says that the network is not its own.
     Except,
     /// A pseudonym stands for the address, and the row was seen on that day by what may well be
-    /// it.
+    /// it, or excepts addresses, of which it may be one.
     Pseudonym,
 }
 
@@ -90,7 +90,7 @@ impl fmt::Display for Passed {
             Self::Kind(kind) => write!(f, "a network that others use ({kind})"),
             Self::Except => f.write_str("excepted by the portfolio"),
             Self::Pseudonym => {
-                f.write_str("known of that day, of addresses that are no longer kept")
+                f.write_str("of addresses that are no longer kept: known of that day, or perhaps excepted")
             }
         }
     }
@@ -156,13 +156,21 @@ impl<'a> Index<'a> {
         for (row, by) in self.by_network(client) {
             found.insert(row, (by, 1.0));
         }
+        // Whether a pseudonym is of an address that the row excepts nobody can tell.
+        let why = if client.address.is_pseudonym() {
+            Passed::Pseudonym
+        } else {
+            Passed::Except
+        };
         let excepted = |row: &usize| {
-            let subject = self.subjects.get(*row);
-            subject.is_some_and(|s| s.except.iter().any(|p| p.contains(client.address)))
+            let except =
+                self.subjects.get(*row).map_or(&[][..], |s| s.except.as_slice());
+            let any = except.iter().any(|p| p.contains(client.address));
+            any || why == Passed::Pseudonym && !except.is_empty()
         };
         let (out, kept): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|(row, _)| excepted(row));
-        passed.extend(out.into_iter().map(|(row, _)| (row, Passed::Except)));
+        passed.extend(out.into_iter().map(|(row, _)| (row, why)));
         passed.retain(|(row, _)| !kept.iter().any(|(k, _)| k == row));
         passed.sort_unstable();
         passed.dedup_by_key(|(row, _)| *row);

@@ -113,6 +113,8 @@ word! {
         BeforeFirst = "before_first",
         /// After the last snapshot, which was carried on.
         AfterLast = "after_last",
+        /// As it was known when a pseudonym took the place of the address.
+        Frozen = "frozen",
         /// No source says anything.
         Nobody = "nobody",
     }

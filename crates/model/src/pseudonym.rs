@@ -9,7 +9,7 @@
 //! | 1 | 0 for IPv4, 1 for IPv6 |
 //! | 48 | the class: all clients that were held alike |
 //! | 7 | the generation: how many keys were applied |
-//! | 64 | the body: of IPv4 the address; of IPv6 48 bits of the /64 and 16 of the rest; all by keys |
+//! | 64 | the body: of IPv4 the address; of IPv6 40 bits of the /64 and 24 of the rest; all by keys |
 //!
 //! **Invariant:** the pseudonyms of a class are a block, so whoever held them holds a block; within
 //! a class and a generation equal addresses have equal pseudonyms, and so have equal /64s equal
@@ -24,7 +24,9 @@ pub const GENERATIONS_MAX: u8 = 127;
 /// Bits of a class.
 const CLASS_BITS: u32 = 48;
 /// Bits of a body that tell clients of one /64 apart.
-const HOST_BITS: u32 = 16;
+pub const HOST_BITS: u32 = 24;
+/// Bits of a body that stand for a /64.
+pub const NETWORK_BITS: u32 = u64::BITS - HOST_BITS;
 
 /// The parts of a pseudonym.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

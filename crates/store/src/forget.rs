@@ -37,6 +37,8 @@ pub struct Forgotten {
     pub rows: u64,
     /// Files that had some of them.
     pub files: u64,
+    /// Files that no version names: of a writer at work, or of one that died.
+    pub unnamed: u64,
 }
 
 impl Lake {
@@ -49,8 +51,9 @@ impl Lake {
             return Ok(forgotten);
         }
         for table in TABLES {
-            let Rewritten { rows, files } = self.rewrite(table, &mut &*what).await?;
-            forgotten.push(Forgotten { table, rows, files });
+            let Rewritten { rows, files, unnamed } =
+                self.rewrite(table, &mut &*what).await?;
+            forgotten.push(Forgotten { table, rows, files, unnamed });
         }
         kept::forget(self.log(Table::Sightings)).await?;
         Ok(forgotten)

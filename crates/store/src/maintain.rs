@@ -15,11 +15,12 @@ use arrow::compute::{
 use arrow::datatypes::DataType;
 use deltalake_core::kernel::Action;
 use futures::TryStreamExt;
+use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use tidegauge_model::Instant;
 
 use crate::error::{Error, Result, access};
-use crate::log::Committed;
+use crate::log::{Committed, Log};
 use crate::{DataFile, Lake, Snapshot, Table, by_address, files, kept, state};
 
 /// Files with fewer rows are worth merging; this is a full row group.
@@ -138,14 +139,8 @@ impl Lake {
         let store = log.files();
         let failed = |source| access(log.url(), source);
         let mut done = Vacuumed::default();
-        let mut list = store.list(None);
-        while let Some(file) = list.try_next().await.map_err(failed)? {
-            let data = file.location.extension() == Some("parquet")
-                && file.location.parts().all(|part| part.as_ref() != "_delta_log");
-            if data
-                && is_older(&file, before)
-                && !named.contains(&log.absolute(&file.location))
-            {
+        for file in unnamed(log, &named).await? {
+            if is_older(&file, before) {
                 store.delete(&file.location).await.map_err(failed)?;
                 done.add(&file);
             }
@@ -197,6 +192,21 @@ impl Lake {
         }
         wrong
     }
+}
+
+/// Data files in a table's folder that are not among those named.
+pub(crate) async fn unnamed(
+    log: &Log,
+    named: &HashSet<Path>,
+) -> Result<Vec<ObjectMeta>> {
+    let failed = |source| access(log.url(), source);
+    let all: Vec<_> = log.files().list(None).try_collect().await.map_err(failed)?;
+    let is = |file: &ObjectMeta| {
+        file.location.extension() == Some("parquet")
+            && file.location.parts().all(|part| part.as_ref() != "_delta_log")
+            && !named.contains(&log.absolute(&file.location))
+    };
+    Ok(all.into_iter().filter(is).collect())
 }
 
 /// Reads a file whole and counts its rows.

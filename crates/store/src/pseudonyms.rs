@@ -34,6 +34,8 @@ pub struct Pseudonymised {
     pub rows: u64,
     /// Files that had some of them.
     pub files: u64,
+    /// Files that no version names: of a writer at work, or of one that died.
+    pub unnamed: u64,
 }
 
 impl Lake {
@@ -43,12 +45,10 @@ impl Lake {
         &self,
         pseudonyms: &mut dyn Pseudonyms,
     ) -> Done<Pseudonymised> {
-        let Rewritten { rows, files } =
+        let Rewritten { rows, files, unnamed } =
             self.rewrite(Table::Sightings, &mut Clients(pseudonyms)).await?;
-        if files > 0 {
-            kept::forget(self.log(Table::Sightings)).await?;
-        }
-        Ok(Pseudonymised { rows, files })
+        kept::forget(self.log(Table::Sightings)).await?;
+        Ok(Pseudonymised { rows, files, unnamed })
     }
 }
 

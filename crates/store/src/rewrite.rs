@@ -1,9 +1,11 @@
 //! Writing files of a table anew, so that nothing of the old ones is left.
 //!
-//! **Invariant:** when it is done, no file of the table has a row that was to be changed: not
-//! those of the newest version, nor those of older ones, nor their state, nor the log, whose
-//! statistics name the least and greatest address of each file. So a rewriting takes the table's
-//! past with it. It and a compaction exclude each other: either would bring the other's rows back.
+//! **Invariant:** when it is done, no file that any version ever named has a row that was to be
+//! changed: not those of the newest version, nor those of older ones, nor their state, nor the
+//! log, whose statistics name the least and greatest address of each file. So a rewriting takes
+//! the table's past with it. Files that no version names are told: a writer at work has some, and
+//! so does one that died, until a vacuum. A rewriting and a compaction exclude each other: either
+//! would bring the other's rows back.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,7 +14,7 @@ use tidegauge_model::{Day, Month};
 
 use crate::error::{Error, Result};
 use crate::log::{Committed, Log};
-use crate::maintain::{ATTEMPTS_MAX, TRANSACTION, merged, sorted};
+use crate::maintain::{ATTEMPTS_MAX, TRANSACTION, merged, sorted, unnamed};
 use crate::{DataFile, Lake, Table, files};
 
 /// What is wrong with a file, in words.
@@ -45,6 +47,8 @@ pub(crate) struct Rewritten {
     pub(crate) rows: u64,
     /// Files that had some of them.
     pub(crate) files: u64,
+    /// Files that no version names.
+    pub(crate) unnamed: u64,
 }
 
 /// Whether a file can have rows of days before this one.
@@ -85,7 +89,7 @@ impl Lake {
             }
             // Older files may have such rows still, if this was stopped half-way before.
             if without.is_empty() {
-                end_past(log).await?;
+                done.unnamed = end_past(log).await?;
                 return Ok(done);
             }
             what.before_commit(self).await?;
@@ -95,7 +99,7 @@ impl Lake {
             let id = [TRANSACTION.to_owned()];
             let commit = log.commit(&state, actions, &id, HashMap::new());
             if let Committed::Version(_) = commit.await? {
-                end_past(log).await?;
+                done.unnamed = end_past(log).await?;
                 return Ok(done);
             }
             log.discard(&added).await;
@@ -105,8 +109,8 @@ impl Lake {
 }
 
 /// Deletes what only older versions name, and takes addresses out of the log. Files that no
-/// version names stay: a writer at work has some.
-async fn end_past(log: &Log) -> Result<()> {
+/// version names stay: a writer at work has some. Gives back how many those are.
+async fn end_past(log: &Log) -> Result<u64> {
     let named = log.ever_named().await?;
     log.scrub().await?;
     let newest = log.load().await?;
@@ -114,5 +118,6 @@ async fn end_past(log: &Log) -> Result<()> {
     for path in named.difference(&newest) {
         log.delete(path).await?;
     }
-    Ok(())
+    let unnamed = unnamed(log, &newest).await?.len();
+    Ok(u64::try_from(unnamed).unwrap_or(u64::MAX))
 }

@@ -15,7 +15,7 @@ pub(crate) async fn run(
     settings: &Settings,
 ) -> anyhow::Result<Outcome> {
     if let args::Lake::Key { file } = verb {
-        retention::key(file)?.print(settings.format)?;
+        retention::key(file, &settings.lake)?.print(settings.format)?;
         return Ok(Outcome::Done);
     }
     let lake = settings.open_lake().await?;
@@ -112,13 +112,12 @@ async fn backup(lake: &Lake, to: &str) -> anyhow::Result<Rows> {
 async fn forget(lake: &Lake, what: &Forgetting) -> anyhow::Result<Rows> {
     let started = clock::now();
     let done = lake.forget(what).await?;
-    let mut rows = Rows::new("lake_forget", ["table", "rows", "files_rewritten"]);
-    for Forgotten { table, rows: gone, files } in &done {
-        rows.push(vec![
-            Value::text(table.name()),
-            Value::Int(*gone),
-            Value::Int(*files),
-        ]);
+    let columns = ["table", "rows", "files_rewritten", "files_unnamed"];
+    let mut rows = Rows::new("lake_forget", columns);
+    for Forgotten { table, rows: gone, files, unnamed } in &done {
+        let counts = [*gone, *files, *unnamed].map(Value::Int);
+        rows.push([vec![Value::text(table.name())], counts.to_vec()].concat());
+        rows.notes.extend(unnamed_files(*table, *unnamed));
     }
     let gone: u64 = done.iter().map(|f| f.rows).sum();
     let run = RunRecord {
@@ -141,6 +140,17 @@ async fn forget(lake: &Lake, what: &Forgetting) -> anyhow::Result<Rows> {
             .to_owned(),
     );
     Ok(rows)
+}
+
+/// That files may have what was to go, if there are any that no version names.
+pub(crate) fn unnamed_files(table: Table, unnamed: u64) -> Option<String> {
+    (unnamed > 0).then(|| {
+        format!(
+            "{unnamed} files of {} that no version names may still have such rows: they are of a \
+             writer at work, or of one that died (hint: `tidegauge lake vacuum`)",
+            table.name()
+        )
+    })
 }
 
 async fn vacuum(lake: &Lake, before: Day) -> anyhow::Result<Rows> {

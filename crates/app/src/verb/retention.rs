@@ -5,31 +5,46 @@
 //! more: with others equal addresses would have two pseudonyms, and be counted twice. A run says
 //! in the lake which keys it takes before it changes anything.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use tidegauge_enrich::atlas::Atlas;
 use tidegauge_enrich::pseudonym::{self, Keys};
 use tidegauge_model::pseudonym::Pseudonym;
-use tidegauge_model::{Address, Client, Day, Month, Observation};
-use tidegauge_store::{Lake, Pseudonyms, RunRecord};
+use tidegauge_model::{Address, Client, Day, Instant, Month, Observation};
+use tidegauge_store::{DataFile, Lake, Pseudonymised, Pseudonyms, RunRecord, Table};
 
 use crate::opened;
 use crate::output::{Rows, Value};
 use crate::settings::Settings;
+use crate::verb::lake::unnamed_files;
 use crate::{args, clock, secret};
 
 /// The verb under which runs are recorded.
 const VERB: &str = "lake retention";
 
+/// The verb under which claims of keys are recorded.
+const CLAIM: &str = "lake retention key";
+/// The earliest day that can be asked for: no telemetry is older.
+const EARLIEST: Day = Day(0);
+
 /// Makes a file of one key, or adds one to those of a file.
-pub(crate) fn key(path: &Path) -> anyhow::Result<Rows> {
-    let keys = if path.exists() {
-        read(path)?.and(secret::random()?)?
-    } else {
-        Keys::first(secret::random()?)
+pub(crate) fn key(path: &Path, lake: &str) -> anyhow::Result<Rows> {
+    // A link stays one: what it leads to is written.
+    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let keys = match path.try_exists().with_context(|| path.display().to_string())? {
+        true => read(path)?.and(secret::random()?)?,
+        false => Keys::first(secret::random()?),
     };
+    let folder =
+        path.parent().map(std::fs::canonicalize).transpose().unwrap_or_default();
+    let lake = std::fs::canonicalize(lake);
+    ensure!(
+        !lake.is_ok_and(|lake| folder.is_some_and(|folder| folder.starts_with(lake))),
+        "{} is inside the lake, whose copies would have the keys too",
+        path.display()
+    );
     secret::write(path, &keys.text())?;
     let mut rows = Rows::new("lake_key", ["key", "fingerprint"]);
     for (number, print) in (1..).zip(keys.fingerprints()) {
@@ -44,10 +59,17 @@ pub(crate) fn key(path: &Path) -> anyhow::Result<Rows> {
 }
 
 fn read(path: &Path) -> anyhow::Result<Keys> {
-    let hint = "hint: `tidegauge lake key FILE` makes one";
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("{} cannot be read ({hint})", path.display()))?;
-    Keys::read(&text).with_context(|| format!("{} ({hint})", path.display()))
+    let text = std::fs::read_to_string(path).with_context(|| {
+        let hint = match path.try_exists() {
+            Ok(false) => " (hint: `tidegauge lake key FILE` makes one)",
+            _ => "",
+        };
+        format!("{} cannot be read{hint}", path.display())
+    })?;
+    if !secret::is_private(path) {
+        tracing::warn!("others than its owner may read {}", path.display());
+    }
+    Keys::read(&text).with_context(|| format!("{} is no file of keys", path.display()))
 }
 
 /// Puts pseudonyms in the place of addresses.
@@ -61,34 +83,39 @@ pub(crate) async fn run(
     let keys = read(&asked.key)?;
     let earlier = recorded(lake).await?;
     earlier.accept(&keys).with_context(|| asked.key.display().to_string())?;
-    let atlas = opened::atlas(lake, settings, asked.map).await?;
-    let told = &atlas.notes().tables;
+    let atlas = opened::atlas(lake, settings, args::MapRules::DEFAULT).await?;
     ensure!(
-        asked.without_holders || !told.is_empty(),
+        asked.without_holders || !atlas.notes().tables.is_empty(),
         "no table tells who holds an address, and pseudonyms would be nobody's for ever \
          (hint: `tidegauge atlas import`; --without-holders if that is meant)"
     );
-    let record = |finished, state: &str, outcome| RunRecord {
-        id: format!("retention:{}:{state}", started.0),
-        started,
-        finished,
-        verb: VERB.to_owned(),
-        arguments: serde_json::json!({ "before": before, "keys": keys.fingerprints() }),
-        versions: serde_json::json!({ "program": env!("CARGO_PKG_VERSION") }),
-        inputs: serde_json::json!([]),
-        outcome,
-    };
-    lake.record_run(&record(started, "begun", "begun".to_owned())).await?;
     let until = earlier.before.map_or(before, |earlier| earlier.max(before));
     let mut maker = Maker::new(&keys, &atlas, before, until);
-    let done = lake.pseudonymise(&mut maker).await?;
-    let outcome = format!("{} rows", done.rows);
-    lake.record_run(&record(clock::now(), "done", outcome)).await?;
-    let columns = ["before", "rows", "files_rewritten", "classes_added"];
+    let files = lake.snapshot(Table::Sightings).await?.files;
+    let month = |file: &DataFile| file.partition_month.as_ref()?.parse().ok();
+    let mut done = Pseudonymised::default();
+    if files.iter().any(|file| maker.may_change(month(file))) {
+        claim(lake, &keys, before, started).await?;
+        let of_run = |what: &str| format!("retention:{}:{what}", started.0);
+        let begun = record(&of_run("begun"), VERB, started, before, &done);
+        lake.record_run(&RunRecord { outcome: "begun".to_owned(), ..begun }).await?;
+        done = lake.pseudonymise(&mut maker).await?;
+        lake.record_run(&record(&of_run("done"), VERB, started, before, &done)).await?;
+    }
+    let columns = [
+        "before",
+        "rows",
+        "of_nobody",
+        "files_rewritten",
+        "files_unnamed",
+        "classes_added",
+    ];
     let mut rows = Rows::new("lake_retention", columns);
     let mut row = vec![Value::text(before)];
-    row.extend([done.rows, done.files, maker.added].map(Value::Int));
+    let counts = [done.rows, maker.of_nobody, done.files, done.unnamed, maker.added];
+    row.extend(counts.map(Value::Int));
     rows.push(row);
+    rows.notes.extend(unnamed_files(Table::Sightings, done.unnamed));
     rows.notes.push(
         "pseudonyms keep the holders of each day as they are known now; coverage and look-ups \
          know networks (/24 and /48) at most, and stay; findings, reports, exports, backups \
@@ -110,51 +137,93 @@ fn boundary(asked: &args::Retention) -> anyhow::Result<Day> {
         (None, None) => bail!("--before or --months must be given"),
     };
     ensure!(
-        before <= today,
-        "--before {before} is in the future (hint: a day up to {today})"
+        (EARLIEST..=today).contains(&before),
+        "addresses can be kept from a day between {EARLIEST} and {today}, not from {before}"
     );
     Ok(before)
+}
+
+/// Says in the lake, before anything is changed, which keys are taken, each once: of two that
+/// begin at once with different keys one is refused.
+async fn claim(
+    lake: &Lake,
+    keys: &Keys,
+    before: Day,
+    now: Instant,
+) -> anyhow::Result<()> {
+    for (number, print) in (1..).zip(keys.fingerprints()) {
+        let id = format!("retention-key:{number}");
+        let claim = RunRecord {
+            arguments: serde_json::json!({ "before": before, "key": number, "fingerprint": print }),
+            outcome: "claimed".to_owned(),
+            ..record(&id, CLAIM, now, before, &Pseudonymised::default())
+        };
+        lake.record_run(&claim).await?;
+    }
+    recorded(lake).await?.accept(keys)
+}
+
+fn record(
+    id: &str,
+    verb: &str,
+    started: Instant,
+    before: Day,
+    done: &Pseudonymised,
+) -> RunRecord {
+    RunRecord {
+        id: id.to_owned(),
+        started,
+        finished: clock::now(),
+        verb: verb.to_owned(),
+        arguments: serde_json::json!({ "before": before }),
+        versions: serde_json::json!({ "program": env!("CARGO_PKG_VERSION") }),
+        inputs: serde_json::json!([]),
+        outcome: format!("{} rows", done.rows),
+    }
 }
 
 /// What runs before this one took.
 #[derive(Default)]
 pub(crate) struct Earlier {
-    /// The latest day before which addresses were replaced.
+    /// The latest day before which addresses may have been replaced.
     pub(crate) before: Option<Day>,
-    /// Fingerprints of the most keys taken.
-    keys: Vec<String>,
+    /// Fingerprints of the keys taken, by number.
+    keys: BTreeMap<u64, String>,
 }
 
-/// What the lake's runs tell of pseudonyms.
+/// What the lake's runs tell of pseudonyms. What they do not tell in words that are known is
+/// passed over: it decides nothing but a warning.
 pub(crate) async fn recorded(lake: &Lake) -> anyhow::Result<Earlier> {
     let mut earlier = Earlier::default();
-    for run in lake.runs().await?.into_iter().filter(|run| run.verb == VERB) {
-        let told = |key: &str| run.arguments.get(key).cloned().unwrap_or_default();
-        let before: Option<Day> = serde_json::from_value(told("before"))
-            .with_context(|| format!("the run {} tells no day", run.id))?;
-        let keys: Vec<String> = serde_json::from_value(told("keys"))
-            .with_context(|| format!("the run {} tells no keys", run.id))?;
-        earlier.before = earlier.before.max(before);
-        if keys.len() > earlier.keys.len() {
-            earlier.keys = keys;
+    for run in lake.runs().await? {
+        if run.verb != VERB && run.verb != CLAIM {
+            continue;
         }
+        let text =
+            |key: &str| run.arguments.get(key).and_then(serde_json::Value::as_str);
+        let before: Option<Day> = text("before").and_then(|day| day.parse().ok());
+        earlier.before = earlier.before.max(before);
+        let number = run.arguments.get("key").and_then(serde_json::Value::as_u64);
+        let print = text("fingerprint").map(str::to_owned);
+        earlier.keys.extend(number.zip(print));
     }
     Ok(earlier)
 }
 
 impl Earlier {
+    /// Whether keys are those that were taken, and perhaps more.
     fn accept(&self, keys: &Keys) -> anyhow::Result<()> {
         let prints = keys.fingerprints();
-        let there = prints.iter().zip(&self.keys).take_while(|(a, b)| a == b).count();
-        if there == self.keys.len() {
+        let mut taken = (0usize..).zip(self.keys.values());
+        let Some((at, print)) =
+            taken.find(|(at, print)| prints.get(*at) != Some(*print))
+        else {
             return Ok(());
-        }
+        };
         bail!(
-            "the lake's pseudonyms were made with {} keys, of which the file has the first \
-             {there} (fingerprint of the next: {}); with other keys an address would have two \
-             pseudonyms and count twice",
-            self.keys.len(),
-            self.keys.get(there).map_or("", String::as_str)
+            "the lake takes other keys: its number {} has the fingerprint {print}; with this \
+             file an address would have two pseudonyms, and count twice",
+            at + 1
         )
     }
 }
@@ -170,6 +239,8 @@ struct Maker<'a> {
     known: HashSet<(u64, bool)>,
     held: Vec<Observation>,
     added: u64,
+    /// Rows whose address nobody is known to have held.
+    of_nobody: u64,
     /// The last answer: sightings come in the order of addresses.
     last: Option<(Client, u64, Address)>,
 }
@@ -177,7 +248,8 @@ struct Maker<'a> {
 impl<'a> Maker<'a> {
     fn new(keys: &'a Keys, atlas: &'a Atlas, before: Day, until: Day) -> Self {
         let (known, held) = (HashSet::new(), Vec::new());
-        Self { keys, atlas, before, until, known, held, added: 0, last: None }
+        let (added, of_nobody, last) = (0, 0, None);
+        Self { keys, atlas, before, until, known, held, added, of_nobody, last }
     }
 
     /// The class of whoever held an address. Private clients are held by their site, which
@@ -189,6 +261,7 @@ impl<'a> Maker<'a> {
         // Confidence is taken as it was, not as it ages: else each day made another class.
         let held = self.atlas.held(client.address, day);
         let attribution = held.unaged();
+        self.of_nobody += u64::from(attribution.organisation.is_none());
         let class = pseudonym::class(attribution);
         let v6 = !client.address.is_v4();
         if self.known.insert((class, v6)) {
@@ -241,14 +314,17 @@ mod tests {
     fn keys_must_be_those_that_were_taken_and_perhaps_more() {
         let one = Keys::first([1; secret::BYTES]);
         let two = one.clone().and([2; secret::BYTES]).unwrap();
-        let earlier = |keys: &Keys| Earlier { before: None, keys: keys.fingerprints() };
+        let earlier = |keys: &Keys| Earlier {
+            before: None,
+            keys: (1..).zip(keys.fingerprints()).collect(),
+        };
         assert!(Earlier::default().accept(&one).is_ok());
         assert!(earlier(&one).accept(&two).is_ok());
         assert!(earlier(&two).accept(&two).is_ok());
         let other = Keys::first([1; secret::BYTES]).and([3; secret::BYTES]).unwrap();
         for wrong in [one, other] {
             let words = earlier(&two).accept(&wrong).unwrap_err().to_string();
-            assert!(words.contains("the file has the first 1"), "{words}");
+            assert!(words.contains("its number 2"), "{words}");
         }
     }
 }

@@ -40,6 +40,31 @@ fn clients(house: &House, days: &str) -> (u64, u64) {
 }
 
 #[test]
+fn of_two_files_of_keys_a_lake_takes_one() {
+    let house = filled();
+    house.done(&["lake", "key", "a"]);
+    house.done(&["lake", "key", "b"]);
+    let program = env!("CARGO_BIN_EXE_tidegauge");
+    let begun = ["a", "b"].map(|key| {
+        let mut run = std::process::Command::new(program);
+        run.current_dir(house.path("")).args(["lake", "retention", "--key", key]);
+        run.args(["--before", "2024-07-01"]).env_remove("TIDEGAUGE_LAKE");
+        run.stderr(std::process::Stdio::null()).stdout(std::process::Stdio::null());
+        run.spawn().unwrap()
+    });
+    let ended = begun.map(|mut run| run.wait().unwrap().success());
+    // The one that was refused is refused, the other taken.
+    let again = ["a", "b"].map(|key| {
+        house.run(&["lake", "retention", "--before", "2024-07-01", "--key", key]).code
+            == 0
+    });
+    assert_eq!(again.iter().filter(|taken| **taken).count(), 1, "{ended:?} {again:?}");
+    assert!(ended.iter().zip(&again).all(|(ended, again)| !ended || *again));
+    let (all, pseudonyms) = clients(&house, "< '2024-07-01'");
+    assert_eq!(all, pseudonyms);
+}
+
+#[test]
 fn what_is_counted_stays_when_pseudonyms_stand_for_addresses() {
     let house = filled();
     let before = answers(&house);
@@ -79,7 +104,9 @@ fn a_question_across_the_day_says_that_addresses_count_twice() {
         house.run(&[&csv[..], &census, by].concat()).words
     };
     let told = "pseudonyms stand for the addresses of days before 2024-07-01";
-    assert!(words(&["--by", "country"]).contains(told), "{}", words(&[]));
+    let by_country = words(&["--by", "country"]);
+    assert!(by_country.contains(told), "{by_country}");
+    assert!(by_country.contains("as known when pseudonyms were made"), "{by_country}");
     assert!(!words(&["--by", "month"]).contains(told));
 }
 
@@ -94,10 +121,12 @@ fn other_keys_no_holders_and_days_to_come_are_refused() {
     assert!(run("2024-07-01", "keys").contains("`tidegauge lake key FILE` makes one"));
     house.done(&["lake", "key", "keys"]);
     house.done(&["lake", "key", "other"]);
-    assert!(run("2999-01-01", "keys").contains("is in the future"));
+    assert!(run("2999-01-01", "keys").contains(", not from 2999-01-01"));
+    let far = ["lake", "retention", "--months", "65535", "--key", "keys"];
+    assert_eq!(house.run(&far).code, 1, "no day that could not be read back");
     retain(&house, "2024-05-01");
     let words = run("2024-07-01", "other");
-    assert!(words.contains("with other keys an address would have two"), "{words}");
+    assert!(words.contains("with this file an address would have two"), "{words}");
     let keys = std::fs::read_to_string(house.path("keys")).unwrap();
     let key = keys.lines().nth(1).unwrap();
     assert!(!words.contains(key));
@@ -105,6 +134,10 @@ fn other_keys_no_holders_and_days_to_come_are_refused() {
     house.file("broken", keys.replace(key, "abc"));
     let words = run("2024-07-01", "broken");
     assert!(words.contains("line 2 is not a key"), "{words}");
+    assert!(words.contains("others than its owner may read"), "{words}");
+    let inside = house.run(&["lake", "key", "lake/keys"]);
+    assert!(inside.code == 1 && inside.words.contains("is inside the lake"));
+    assert_eq!(house.done(&["lake", "check"]).lines().count(), 1);
 
     let bare = House::new();
     let path = house.path("logs").to_str().unwrap().to_owned();

@@ -20,6 +20,7 @@ use super::load::confidence;
 use super::networks::{AsFact, DomainFact, Networks, Told};
 use super::ranges::{RangeRow, Ranges, Valid};
 use super::tags::Network;
+use crate::pseudonym;
 
 /// Who held which address when.
 #[derive(Debug)]
@@ -312,15 +313,18 @@ fn layers(
     let mut numbers = [0, 0];
     for ((field, source, v6, snapshot), rows) in tables {
         let ranges = Ranges::build(rows, |a, b| said(a).cmp(&said(b)));
-        notes.tables.push(Table {
-            field,
-            source: source.clone(),
-            snapshot,
-            v4: !v6,
-            ranges: wide(ranges.len()),
-            overlapping: ranges.overlapping(),
-            bytes: wide(ranges.bytes()),
-        });
+        // What was kept of pseudonyms is no table of somebody's.
+        if source.as_str() != pseudonym::SOURCE {
+            notes.tables.push(Table {
+                field,
+                source: source.clone(),
+                snapshot,
+                v4: !v6,
+                ranges: wide(ranges.len()),
+                overlapping: ranges.overlapping(),
+                bytes: wide(ranges.bytes()),
+            });
+        }
         let of_field = layers.entry(field).or_default();
         let family = if v6 { &mut of_field.v6 } else { &mut of_field.v4 };
         let [of_v4, of_v6] = &mut numbers;

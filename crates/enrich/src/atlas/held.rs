@@ -249,14 +249,15 @@ impl Atlas {
         Address::from_bits(self.index().index.end(address))
     }
 
-    /// Every range of addresses that a table names, in order: its first and last address,
-    /// and its tenures that cover `days`.
+    /// Every range of addresses that a table names, in order, but blocks of pseudonyms: its
+    /// first and last address, and its tenures that cover `days`.
     pub fn ranges(
         &self,
         days: DayRange,
     ) -> impl Iterator<Item = (Address, Address, Vec<Tenure>)> {
-        self.index().index.ranges().map(move |(first, last, _)| {
-            let first = Address::from_bits(first);
+        let ranges = self.index().index.ranges();
+        let ranges = ranges.map(|(first, last, _)| (Address::from_bits(first), last));
+        ranges.filter(|(first, _)| !first.is_pseudonym()).map(move |(first, last)| {
             (first, Address::from_bits(last), self.tenures_of(first, days))
         })
     }
@@ -269,7 +270,10 @@ impl Atlas {
     ) -> impl Iterator<Item = (u128, u128, Held<'_>, Held<'_>)> {
         let held = self.index();
         let ranges = held.index.ranges();
-        ranges.map(move |(first, last, value)| {
+        let of_addresses = |(first, _, _): &(u128, u128, u32)| {
+            !Address::from_bits(*first).is_pseudonym()
+        };
+        ranges.filter(of_addresses).map(move |(first, last, value)| {
             (first, last, held.on(Some(value), a), held.on(Some(value), b))
         })
     }

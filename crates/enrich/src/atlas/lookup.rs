@@ -168,7 +168,7 @@ impl Atlas {
                 .and_then(|o| self.organisation(o)),
             why: decision.why,
             confidence: Confidence { age: held.age(), ..decision.confidence },
-            standing: held.standing(),
+            standing: self.standing_of(address, day),
             gap: self.gap,
             attribution,
             observations,
@@ -183,6 +183,14 @@ impl Atlas {
         match &client.site {
             Some(_) => self.at_site(client),
             None => self.held(client.address, day).attribution(),
+        }
+    }
+
+    fn standing_of(&self, address: Address, day: Day) -> Standing {
+        match self.held(address, day).standing() {
+            Standing::Nobody => Standing::Nobody,
+            _ if address.is_pseudonym() => Standing::Frozen,
+            standing => standing,
         }
     }
 
@@ -322,7 +330,7 @@ impl Holders for Atlas {
         match &client.site {
             Some(site) if self.sites.contains_key(site) => Standing::Dated,
             Some(_) => Standing::Nobody,
-            None => self.held(client.address, day).standing(),
+            None => self.standing_of(client.address, day),
         }
     }
 

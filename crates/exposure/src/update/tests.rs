@@ -95,6 +95,16 @@ fn pseudonyms_are_noted_where_their_addresses_were_not() {
     );
     // Another key changes nothing.
     assert_eq!(import(later(2)).0, 0);
+    // A row that excepts addresses may have excepted this one.
+    let csv = "id,name,kind,organisations,except\nacme,Acme,supplier,org:acme,198.51.100.0/28\n";
+    let excepting = Portfolio::read(csv.as_bytes()).unwrap();
+    let index = Index::new(&excepting.subjects);
+    let one = seen(&pseudonym(1), "2024-01-10");
+    let matches = index.matches(&one.client, &one.held);
+    assert_eq!(
+        (matches.matched.len(), matches.passed),
+        (0, vec![(0, Passed::Pseudonym)])
+    );
     let all =
         dossiers(&portfolio, &ledger, day("2024-03-31"), Audience::Others, &combine);
     let bundle = crate::out::stix::bundle(&all).unwrap();
