@@ -637,15 +637,8 @@ pub(crate) struct Serve {
     /// is public, analysts what is internal too
     #[arg(long, value_name = "FILE", conflicts_with = "internal")]
     pub(crate) tokens: Option<PathBuf>,
-    /// Assets and suppliers, as for `tidegauge exposure`: analysts, or the operator with
-    /// --internal, then see what it found of them
-    #[arg(long, value_name = "FILE")]
-    pub(crate) portfolio: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) kept: Kept,
-    /// Who publishes the MISP event of the findings
-    #[arg(long, default_value = "the security team", value_name = "NAME")]
-    pub(crate) sender: String,
+    pub(crate) findings: ShownFindings,
     /// Where it is recorded who saw what is internal [default: the log]
     #[arg(long, value_name = "FILE", requires = "tokens")]
     pub(crate) audit: Option<PathBuf>,
@@ -669,6 +662,20 @@ pub(crate) enum ServeVerb {
     Token(NewToken),
 }
 
+/// Which findings are shown.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ShownFindings {
+    /// Assets and suppliers, as for `tidegauge exposure`: analysts, or the operator with
+    /// --internal, then see what it found of them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) portfolio: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) kept: Kept,
+    /// Who publishes the MISP event of the findings
+    #[arg(long, default_value = "the security team", value_name = "NAME")]
+    pub(crate) sender: String,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct NewToken {
     /// Whose it is: a person or a program
@@ -684,6 +691,8 @@ pub(crate) struct NewToken {
 
 #[derive(Debug, Args)]
 pub(crate) struct Mcp {
+    #[command(flatten)]
+    pub(crate) findings: ShownFindings,
     #[command(flatten)]
     pub(crate) evidence: Evidence,
 }

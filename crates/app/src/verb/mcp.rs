@@ -7,7 +7,7 @@
 use std::future::{Future, ready};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use axum::Router;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
@@ -38,14 +38,20 @@ pub(crate) async fn run(
     let opened = Arc::new(Opened::open(settings, verb.evidence.map).await?);
     let simulated = report::simulated(&opened).await?;
     let internal = verb.evidence.internal;
+    let book = serve::book(&verb.findings, settings)?;
+    ensure!(
+        internal || book.is_none(),
+        "findings are for the operator (hint: with --portfolio, give --internal)"
+    );
     let pages = PageSettings {
         program: format!("tidegauge {}", env!("CARGO_PKG_VERSION")),
         internal,
+        findings: book.is_some(),
         synthetic: simulated.as_ref().map(|s| s.synthetic.clone()),
         ..PageSettings::default()
     };
     let evidence = verb.evidence.clone();
-    let live = serve::live(opened, evidence, settings, simulated.as_ref(), None)?;
+    let live = serve::live(opened, evidence, settings, simulated.as_ref(), book)?;
     let router = router(live, pages);
     let server = Assistant { router, tools: listed(internal) };
     let running = server.serve(rmcp::transport::stdio()).await;

@@ -103,3 +103,27 @@ fn the_operator_s_assistant_may_ask_for_organisations() {
     let (text, failed) = said(&answers[1]);
     assert!(!failed && text.contains("Organisation 3"), "{text}");
 }
+
+#[test]
+fn the_operator_s_assistant_may_ask_for_findings() {
+    let house = filled();
+    house.file(
+        "ours.csv",
+        "id,name,kind,prefixes\nhq,Head office,asset,198.18.3.0/24\n",
+    );
+    let exposure = ["exposure", "--portfolio", "ours.csv", "--product", "kaspersky"];
+    house.done(&exposure);
+    let mut asked = opening();
+    asked.push(call(1, "findings", &json!({})));
+    let portfolio = ["--portfolio", "ours.csv"];
+    let answers =
+        conversation(&house, &[&["--internal"][..], &portfolio].concat(), &asked);
+    let (text, failed) = said(&answers[1]);
+    assert!(!failed && text.contains("Head office"), "{text}");
+    let refused = house.run(&[&["mcp"][..], &portfolio].concat());
+    assert!(
+        refused.code == 1 && refused.words.contains("--internal"),
+        "{}",
+        refused.words
+    );
+}

@@ -45,7 +45,8 @@ pub(super) fn figure(sets: &[Choices], about: &About) -> Option<Figure> {
         caveat: "Visibility not separated from usage.".to_owned(),
         source: None,
         notes: vec![
-            "A column is one set; marks below say what was chosen. Shorter windows are the \
+            "A column is one set; marks below say what was chosen. No dot: too few organisations. \
+             Shorter windows are the \
              first half of the windows. Weights, roles and kinds of networks are no choice here: \
              they need another panel."
                 .to_owned(),
@@ -79,7 +80,10 @@ fn title(groups: &[(&str, String)], sets: &[Choices], known: &[f64]) -> Option<S
     if groups.len() < 2 || both.is_empty() {
         return Some(between);
     }
-    let greater = both.iter().filter(|(own, rest)| own > rest).count();
+    let greater = match both.iter().filter(|(own, rest)| own > rest).count() {
+        0 => "none".to_owned(),
+        some => some.to_string(),
+    };
     Some(format!(
         "{between}, and above that of others under {greater} of {} choices",
         both.len()

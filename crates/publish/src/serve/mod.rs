@@ -232,6 +232,8 @@ pub struct Settings {
     pub synthetic: Option<Synthetic>,
     /// The pages are for the operator alone: they name organisations.
     pub internal: bool,
+    /// Findings are among them, for there is a portfolio.
+    pub findings: bool,
     /// Only this machine may ask: a request by any other name is refused.
     pub local: bool,
     /// Where readers find the pages, for citations: `https://example.org`. Without a

@@ -47,6 +47,7 @@ pub(crate) fn settings() -> Settings {
         program: "Tidegauge 0.1.0".to_owned(),
         synthetic: Some(synthetic),
         internal: true,
+        findings: true,
         ..Settings::default()
     }
 }

@@ -55,7 +55,10 @@ pub(crate) async fn run(
             verb.listen
         );
     }
-    if verb.portfolio.is_some() && verb.tokens.is_none() && !verb.evidence.internal {
+    if verb.findings.portfolio.is_some()
+        && verb.tokens.is_none()
+        && !verb.evidence.internal
+    {
         bail!(
             "findings are for the operator and for analysts (hint: with --portfolio, give \
              --internal or --tokens FILE)"
@@ -123,19 +126,11 @@ impl House<'_> {
     /// What answers everybody, or the operator and analysts.
     fn live(&self, opened: &Arc<Opened>, internal: bool) -> anyhow::Result<Arc<Live>> {
         let evidence = args::Evidence { internal, ..self.verb.evidence.clone() };
-        let book = if internal { self.book()? } else { None };
+        let book = match internal {
+            true => book(&self.verb.findings, self.settings)?,
+            false => None,
+        };
         live(Arc::clone(opened), evidence, self.settings, self.simulated, book)
-    }
-
-    /// Where findings come from, if a portfolio was named.
-    fn book(&self) -> anyhow::Result<Option<Book>> {
-        let verb = self.verb;
-        let Some(path) = verb.portfolio.clone() else { return Ok(None) };
-        // What is wrong with it is told at once, not to the first reader.
-        exposure::portfolio(&path)?;
-        let ledger = journal::ledger_path(verb.kept.ledger.as_deref(), self.settings)?;
-        let sender = verb.sender.clone();
-        Ok(Some(Book { portfolio: path, ledger, sender }))
     }
 
     fn pages(&self, internal: bool) -> PageSettings {
@@ -143,6 +138,7 @@ impl House<'_> {
         PageSettings {
             program: format!("tidegauge {}", env!("CARGO_PKG_VERSION")),
             internal,
+            findings: verb.findings.portfolio.is_some(),
             local: verb.tokens.is_none() && verb.site.is_none(),
             synthetic: self.simulated.map(|s| s.synthetic.clone()),
             site: verb.site.as_ref().map(|site| site.trim_end_matches('/').to_owned()),
@@ -220,4 +216,17 @@ fn line(audited: Audited<'_>) -> serde_json::Value {
         }
         Audited::Refused => json!({ "at": at, "event": "refused" }),
     }
+}
+
+/// Where findings come from, if a portfolio was named.
+pub(crate) fn book(
+    asked: &args::ShownFindings,
+    settings: &Settings,
+) -> anyhow::Result<Option<Book>> {
+    let Some(path) = asked.portfolio.clone() else { return Ok(None) };
+    // What is wrong with it is told at once, not to the first reader.
+    exposure::portfolio(&path)?;
+    let ledger = journal::ledger_path(asked.kept.ledger.as_deref(), settings)?;
+    let sender = asked.sender.clone();
+    Ok(Some(Book { portfolio: path, ledger, sender }))
 }

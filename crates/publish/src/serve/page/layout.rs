@@ -50,8 +50,9 @@ const ENTRIES: &[(&str, &str)] = &[
 ];
 
 /// The entries that only the operator's own pages have.
-const INTERNAL: &[(&str, &str)] =
-    &[("/organisations", "Organisations"), ("/exposure", "Exposure")];
+const INTERNAL: &[(&str, &str)] = &[("/organisations", "Organisations")];
+/// The entry that they have where there is a portfolio.
+const FINDINGS: &[(&str, &str)] = &[("/exposure", "Exposure")];
 
 impl Page {
     pub(super) fn html(&self, settings: &Settings) -> String {
@@ -70,17 +71,21 @@ impl Page {
              <header class=\"top\"><p class=\"kicker\"><a href=\"/\">Tidegauge</a></p>\n{}</header>\n\
              <main id=\"main\" tabindex=\"-1\">\n{}{}</main>\n{}</body>\n</html>\n",
             report::banner(settings.synthetic.as_ref()),
-            self.navigation(settings.internal),
+            self.navigation(settings),
             self.way(),
             self.body,
             foot(settings)
         )
     }
 
-    fn navigation(&self, internal: bool) -> String {
+    fn navigation(&self, settings: &Settings) -> String {
+        let internal = if settings.internal { INTERNAL } else { &[] };
+        let findings =
+            if settings.internal && settings.findings { FINDINGS } else { &[] };
         let entries: Vec<String> = ENTRIES
             .iter()
-            .chain(if internal { INTERNAL } else { &[] })
+            .chain(internal)
+            .chain(findings)
             .map(|(address, name)| {
                 let here =
                     if *address == self.here { " aria-current=\"page\"" } else { "" };
