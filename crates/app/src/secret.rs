@@ -43,5 +43,7 @@ pub(crate) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
 
 /// Whether nobody but its owner may read a file that is there.
 pub(crate) fn is_private(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 == 0)
+    // The last six bits are those of its group and of all others.
+    let is = |file: std::fs::Metadata| file.permissions().mode().trailing_zeros() >= 6;
+    std::fs::metadata(path).is_ok_and(is)
 }

@@ -28,11 +28,10 @@ impl Replaced {
         // Private addresses of two sites are two clients by their site.
         let bits = client.address.bits();
         let v6 = !client.address.is_v4();
-        let body = match v6 {
-            true => {
-                Pseudonym::body_v6(low(bits >> 64) % (1 << NETWORK_BITS), low(bits))
-            }
-            false => low(bits),
+        let body = if v6 {
+            Pseudonym::body_v6(low(bits >> 64) % (1 << NETWORK_BITS), low(bits))
+        } else {
+            low(bits)
         };
         Pseudonym { v6, class, generation: 1, body }.address()
     }

@@ -106,12 +106,13 @@ impl Keys {
         let of = |key: &[u8; KEY_BYTES], part: &[u8], bits: u128| {
             number(keyed(key, part, &[&bits.to_be_bytes(), site.as_bytes()]))
         };
-        let first = self.0.first().map_or(0, |key| match v6 {
-            false => of(key, b"address", address.bits()),
-            true => Pseudonym::body_v6(
-                of(key, b"network", address.bits() >> 64) >> (64 - NETWORK_BITS),
-                of(key, b"host", address.bits()),
-            ),
+        let first = self.0.first().map_or(0, |key| {
+            if !v6 {
+                return of(key, b"address", address.bits());
+            }
+            let network = of(key, b"network", address.bits() >> 64);
+            let host = of(key, b"host", address.bits());
+            Pseudonym::body_v6(network >> HOST_BITS, host)
         });
         let class = class & Pseudonym::CLASS_MAX;
         let pseudonym = Pseudonym { v6, class, generation: 1, body: first };
@@ -403,10 +404,11 @@ mod tests {
             organisation in prop::option::of(0u8..5), asn in prop::option::of(1u32..9),
             kind in prop::sample::select(NetworkKind::ALL.to_vec()),
             shared in prop::sample::select(Shared::ALL.to_vec()),
-            org in prop::option::of(0usize..3), addr in prop::option::of(0usize..3),
+            org in prop::option::of(prop::sample::select(vec!["DE", "US", "FR"])),
+            addr in prop::option::of(prop::sample::select(vec!["DE", "US", "FR"])),
             confidence in 0.0f32..=1.0,
         ) -> Attribution {
-            let country = |at: usize| ["DE", "US", "FR"][at].parse().unwrap();
+            let country = |code: &str| code.parse().unwrap();
             let addr_country = addr.map(country);
             let Some(id) = organisation else {
                 return Attribution { addr_country, ..Attribution::UNATTRIBUTED };

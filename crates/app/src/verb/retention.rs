@@ -33,9 +33,11 @@ const EARLIEST: Day = Day(0);
 pub(crate) fn key(path: &Path, lake: &str) -> anyhow::Result<Rows> {
     // A link stays one: what it leads to is written.
     let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let keys = match path.try_exists().with_context(|| path.display().to_string())? {
-        true => read(path)?.and(secret::random()?)?,
-        false => Keys::first(secret::random()?),
+    let there = path.try_exists().with_context(|| path.display().to_string())?;
+    let keys = if there {
+        read(path)?.and(secret::random()?)?
+    } else {
+        Keys::first(secret::random()?)
     };
     let folder =
         path.parent().map(std::fs::canonicalize).transpose().unwrap_or_default();

@@ -64,9 +64,10 @@ fn network(dossier: &Dossier, sight: &Sight) -> Value {
         network.to_string()
     };
     // A pseudonym is no address that others could look for.
-    let (kind, category) = match network.first().is_pseudonym() {
-        true => ("text", "Other"),
-        false => ("ip-src", "Network activity"),
+    let (kind, category) = if network.first().is_pseudonym() {
+        ("text", "Other")
+    } else {
+        ("ip-src", "Network activity")
     };
     let mut object = attribute(dossier, &name, kind, &value);
     object["category"] = category.into();

@@ -206,12 +206,11 @@ pub(crate) fn windows(
     let last = dates.iter().flatten().max();
     let no_dates =
         || format!("policy {} has no dates (hint: --before, --after)", policy.id);
-    let before = match compared.before {
-        Some(month) => month,
-        None => {
-            let first = first.with_context(no_dates)?.month();
-            first.back(2).context("the policy's dates are out of range")?
-        }
+    let before = if let Some(month) = compared.before {
+        month
+    } else {
+        let first = first.with_context(no_dates)?.month();
+        first.back(2).context("the policy's dates are out of range")?
     };
     let after = match compared.after {
         Some(month) => month,

@@ -126,10 +126,8 @@ impl House<'_> {
     /// What answers everybody, or the operator and analysts.
     fn live(&self, opened: &Arc<Opened>, internal: bool) -> anyhow::Result<Arc<Live>> {
         let evidence = args::Evidence { internal, ..self.verb.evidence.clone() };
-        let book = match internal {
-            true => book(&self.verb.findings, self.settings)?,
-            false => None,
-        };
+        let book =
+            if internal { book(&self.verb.findings, self.settings)? } else { None };
         live(Arc::clone(opened), evidence, self.settings, self.simulated, book)
     }
 

@@ -60,7 +60,9 @@ fn with_curves<'a>(
 ) -> Vec<Drawn<'a>> {
     let units = &model.evidence.units;
     let mut sizes = vec![0; model.evidence.groups];
-    units.iter().for_each(|unit| sizes[unit.group] += 1);
+    for unit in units {
+        sizes[unit.group] += 1;
+    }
     let is_all_of_a_hazard = |members: &[usize]| {
         let group = |i: &usize| units[*i].group;
         let first = members.first().map(group);
