@@ -25,8 +25,7 @@ pub(crate) fn random() -> anyhow::Result<[u8; BYTES]> {
 /// Writes a file in place of an older one.
 pub(crate) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     let told = || format!("writing {}", path.display());
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
+    let folder = folder(path);
     // Beside it, by a name that nobody else has: whole or not at all.
     let mut beside = tempfile::Builder::new()
         .permissions(PermissionsExt::from_mode(0o600))
@@ -39,6 +38,12 @@ pub(crate) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     write().with_context(told)?;
     beside.persist(path).with_context(told)?;
     File::open(folder).and_then(|folder| folder.sync_all()).with_context(told)
+}
+
+/// The folder that a file is in, or is to be in.
+pub(crate) fn folder(path: &Path) -> &Path {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 /// Whether nobody but its owner may read a file that is there.

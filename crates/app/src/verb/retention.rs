@@ -23,7 +23,6 @@ use crate::{args, clock, secret};
 
 /// The verb under which runs are recorded.
 const VERB: &str = "lake retention";
-
 /// The verb under which claims of keys are recorded.
 const CLAIM: &str = "lake retention key";
 /// The earliest day that can be asked for: no telemetry is older.
@@ -39,11 +38,10 @@ pub(crate) fn key(path: &Path, lake: &str) -> anyhow::Result<Rows> {
     } else {
         Keys::first(secret::random()?)
     };
-    let folder =
-        path.parent().map(std::fs::canonicalize).transpose().unwrap_or_default();
-    let lake = std::fs::canonicalize(lake);
+    let inside = std::fs::canonicalize(secret::folder(path))
+        .and_then(|folder| Ok(folder.starts_with(std::fs::canonicalize(lake)?)));
     ensure!(
-        !lake.is_ok_and(|lake| folder.is_some_and(|folder| folder.starts_with(lake))),
+        !inside.unwrap_or(false),
         "{} is inside the lake, whose copies would have the keys too",
         path.display()
     );
@@ -193,8 +191,8 @@ pub(crate) struct Earlier {
     keys: BTreeMap<u64, String>,
 }
 
-/// What the lake's runs tell of pseudonyms. What they do not tell in words that are known is
-/// passed over: it decides nothing but a warning.
+/// What the lake's runs tell of pseudonyms. A day that cannot be read is passed over, so that no
+/// record stands in the way of counting.
 pub(crate) async fn recorded(lake: &Lake) -> anyhow::Result<Earlier> {
     let mut earlier = Earlier::default();
     for run in lake.runs().await? {
