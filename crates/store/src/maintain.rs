@@ -194,7 +194,7 @@ impl Lake {
     }
 }
 
-/// Data files in a table's folder that are not among those named.
+/// Data files in a table's folder that are not among those named, by their place in the store.
 pub(crate) async fn unnamed(
     log: &Log,
     named: &HashSet<Path>,

@@ -118,6 +118,7 @@ async fn end_past(log: &Log) -> Result<u64> {
     for path in named.difference(&newest) {
         log.delete(path).await?;
     }
+    let newest = newest.iter().map(|path| log.absolute(path)).collect();
     let unnamed = unnamed(log, &newest).await?.len();
     Ok(u64::try_from(unnamed).unwrap_or(u64::MAX))
 }

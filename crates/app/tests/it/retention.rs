@@ -73,6 +73,7 @@ fn what_is_counted_stays_when_pseudonyms_stand_for_addresses() {
     house.done(&["lake", "key", "keys"]);
     let done = retain(&house, "2024-07-01");
     assert!(done["rows"].as_u64() >= Some(42), "{done}");
+    assert_eq!((&done["files_unnamed"], &done["of_nobody"]), (&0.into(), &0.into()));
     assert_eq!(answers(&house), before);
     assert_eq!(clients(&house, "< '2024-07-01'"), (raw, raw));
     let (later, none) = clients(&house, ">= '2024-07-01'");
@@ -86,6 +87,15 @@ fn what_is_counted_stays_when_pseudonyms_stand_for_addresses() {
     house.done(&["lake", "check"]);
     house.done(&["lake", "compact"]);
     assert_eq!(answers(&house), before);
+
+    // A writer that died leaves a file.
+    let months = std::fs::read_dir(house.path("lake/sightings")).unwrap();
+    let month = months.map(|entry| entry.unwrap().path()).find(|path| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("month="))
+    });
+    std::fs::write(month.unwrap().join("part-dead.parquet"), "").unwrap();
+    assert_eq!(retain(&house, "2024-07-01")["files_unnamed"], 1);
 
     // What comes late gets the pseudonyms that are there.
     house.done(&["ingest", "logs", "--vantage", "late"]);
