@@ -1,9 +1,9 @@
 //! Forgetting: addresses that must not be kept, and days that are over.
 //!
-//! **Invariant:** when it is done, no file of the lake has a row that was to be forgotten: not
-//! those of the newest version, nor those of older ones, nor their state, nor a kept answer, nor the log, whose statistics name
-//! the least and greatest address of each file. So what is forgotten takes the table's past
-//! with it. Which inputs were read is not forgotten: the same input again changes nothing.
+//! **Invariant:** when it is done, no file that a version of a table ever named has a row that was
+//! to be forgotten, nor has its state, nor a kept answer, nor the log ([`crate::rewrite`]); files
+//! that none names are told. So what is forgotten takes the table's past with it. Which inputs
+//! were read is not forgotten: the same input again changes nothing.
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
