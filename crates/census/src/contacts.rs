@@ -70,7 +70,7 @@ mod tests {
     use tidegauge_model::count::Dimension;
 
     use super::*;
-    use crate::world::{any_world, everything};
+    use crate::world::{any_world, block_on, everything};
     use proptest::prelude::*;
 
     proptest! {
@@ -80,12 +80,7 @@ mod tests {
         #[test]
         fn contacts_are_those_of_the_census(world in any_world(), parts in 1usize..3) {
             let query = everything(&[Dimension::Product, Dimension::Day]);
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
-                .enable_all()
-                .build()
-                .unwrap();
-            let (contacts, census) = runtime.block_on(async {
+            let (contacts, census) = block_on(async {
                 let stored = world.store(parts).await;
                 let contacts = stored.counter.contacts(&query).await.unwrap();
                 (contacts, stored.counter.census(&query).await.unwrap())

@@ -223,7 +223,7 @@ mod tests {
     use super::*;
     use crate::Error;
     use crate::world::{
-        World, any_query, any_world, client, days, everything, sighting,
+        World, any_query, any_world, block_on, client, days, everything, sighting,
     };
 
     proptest! {
@@ -234,12 +234,7 @@ mod tests {
             world in any_world(),
             queries in prop::collection::vec(any_query(), 3),
         ) {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async {
+            block_on(async {
                 let stored = world.store(2).await;
                 let product = ProductId::from("red");
                 for query in queries {

@@ -12,7 +12,7 @@ use tidegauge_model::{
 };
 use tidegauge_store::Pseudonyms;
 
-use crate::world::{Table, any_query, any_world, control, days, endpoints};
+use crate::world::{Table, any_query, any_world, block_on, control, days, endpoints};
 use crate::{Counter, Settings};
 
 /// Pseudonyms for the clients of days before one.
@@ -85,12 +85,7 @@ proptest! {
         queries in prop::collection::vec(any_query(), 3),
         some in 0..14i32,
     ) {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
+        block_on(async {
             let stored = world.store(2).await;
             let lake = &stored.counter.lake;
             let all = days().last().plus(1);

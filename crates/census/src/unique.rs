@@ -454,21 +454,12 @@ mod tests {
 
     use super::*;
     use crate::world::{
-        World, any_query, any_world, client, days, everything, sighting,
+        World, any_query, any_world, block_on, client, days, everything, sighting,
     };
 
     /// Cases of the differential tests: each writes a lake and plans several queries with
     /// an engine built without optimisation, about a second.
     const CASES: u32 = 8;
-
-    fn block_on<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap()
-            .block_on(future)
-    }
 
     async fn cells(world: &World, query: &Query) -> Vec<Cell> {
         world.store(1).await.counter.census(query).await.unwrap().cells

@@ -85,6 +85,16 @@ impl Holders for Table {
     }
 }
 
+/// Runs a test's future to its end.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
 /// Deletes every other file of state below a lake's folder: counts are the same without it.
 fn forget_state(lake: &Path) {
     let months = std::fs::read_dir(lake.join("state/1")).into_iter().flatten();

@@ -389,7 +389,7 @@ mod tests {
     use tidegauge_store::by_address::Span;
 
     use super::*;
-    use crate::world::{Stored, any_query, any_world, everything};
+    use crate::world::{Stored, any_query, any_world, block_on, everything};
 
     /// Cases of the differential test: each writes a lake and runs several plans.
     const CASES: u32 = 12;
@@ -425,15 +425,6 @@ mod tests {
         let portions = Arc::clone(&planned.plan.portions);
         let there = CountExec::decode(&bytes, portions, opener).unwrap();
         collect(Arc::new(there), SessionContext::new().task_ctx()).await
-    }
-
-    fn block_on<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap()
-            .block_on(future)
     }
 
     /// The same part of the days in ranges that begin at these addresses.
