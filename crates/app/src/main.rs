@@ -18,6 +18,7 @@ mod opened;
 mod output;
 mod pipeline;
 mod progress;
+mod pseudonyms;
 mod rank;
 mod reference;
 mod secret;

@@ -18,8 +18,8 @@ use tidegauge_model::{Day, DayRange, Endpoint, Holders, ProductId, Standing};
 use tidegauge_store::{Lake, Table};
 
 use crate::cluster::Cluster;
+use crate::pseudonyms::recorded;
 use crate::settings::Settings;
-use crate::verb::retention::recorded;
 use crate::{args, knowledge};
 
 /// The lake with everything that counting needs.
