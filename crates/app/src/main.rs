@@ -11,6 +11,7 @@ mod clock;
 mod cluster;
 mod collect;
 mod feed;
+mod holders;
 mod journal;
 mod knowledge;
 mod live;

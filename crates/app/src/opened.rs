@@ -1,34 +1,33 @@
-//! A lake that was opened for counting: catalog, atlas and engine at hand.
+//! A lake that was opened for counting: catalog, map of holders and engine at hand.
 //!
-//! **Invariant:** every verb that counts gets the same catalog, the same atlas and the
+//! **Invariant:** every verb that counts gets the same catalog, the same map and the
 //! same memory limit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use futures::TryStreamExt;
 use tidegauge_census::Counter;
 use tidegauge_census::disclosure::{BesideTables, Internal, Ledger, Public};
-use tidegauge_enrich::atlas::{Atlas, Rules};
+use tidegauge_enrich::atlas::HolderMap;
 use tidegauge_enrich::catalog::Catalog;
 use tidegauge_model::count::{Census, Dating, Dimension, Query, Release};
 use tidegauge_model::estimate::{Estimate, ReleasedEstimate};
 use tidegauge_model::{Day, DayRange, Endpoint, Holders, ProductId, Standing};
-use tidegauge_store::{Lake, Table};
+use tidegauge_store::Lake;
 
 use crate::cluster::Cluster;
 use crate::pseudonyms::recorded;
 use crate::settings::Settings;
-use crate::{args, knowledge};
+use crate::{args, holders, knowledge};
 
 /// The lake with everything that counting needs.
 pub(crate) struct Opened {
     pub(crate) lake: Lake,
     pub(crate) catalog: Catalog,
-    pub(crate) atlas: Arc<Atlas>,
-    /// How the atlas was made.
-    pub(crate) map: args::MapRules,
+    pub(crate) map: Arc<HolderMap>,
+    /// How the map was made.
+    pub(crate) rules: args::MapRules,
     pub(crate) counter: Counter,
     /// The days that any vantage covered; `None` for an empty lake.
     pub(crate) covered: Option<DayRange>,
@@ -37,25 +36,23 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Opens the lake of the settings, with the map of holders made by `map`.
+    /// Opens the lake of the settings, with the map of holders made by `rules`.
     pub(crate) async fn open(
         settings: &Settings,
-        map: args::MapRules,
+        rules: args::MapRules,
     ) -> anyhow::Result<Self> {
         let lake = settings.open_lake().await?;
         let catalog = knowledge::catalog(settings)?;
-        let cluster = Cluster::of(&lake, settings, map).await?;
-        let made_of = identity(&lake, settings, map).await?;
-        let atlas = Arc::new(atlas(&lake, settings, map).await?);
-        let holders = Arc::clone(&atlas) as Arc<dyn Holders>;
-        let mut counter =
-            counter(&lake, &catalog, catalog.endpoints(), holders, settings)?;
-        // A table that came while the map was made may be in it, or not: nothing is kept.
-        if identity(&lake, settings, map).await? == made_of {
-            counter = counter.keeping(&made_of);
+        let cluster = Cluster::of(&lake, settings, rules).await?;
+        let holders::Made { map, by } = holders::map(&lake, settings, rules).await?;
+        let endpoints = catalog.endpoints();
+        let holders = Arc::clone(&map) as Arc<dyn Holders>;
+        let mut counter = counter(&lake, &catalog, endpoints, holders, settings)?;
+        if let Some(by) = by {
+            counter = counter.keeping(&by);
         }
         let covered = counter.days().await?;
-        Ok(Self { lake, catalog, atlas, map, counter, covered, cluster })
+        Ok(Self { lake, catalog, map, rules, counter, covered, cluster })
     }
 
     /// A counter over the same lake and map with other endpoints.
@@ -69,7 +66,7 @@ impl Opened {
 
     /// Who held which address.
     pub(crate) fn holders(&self) -> Arc<dyn Holders> {
-        Arc::clone(&self.atlas) as Arc<dyn Holders>
+        Arc::clone(&self.map) as Arc<dyn Holders>
     }
 
     /// The days from `from` to `to`, or those the lake covers.
@@ -164,7 +161,7 @@ impl Opened {
         if outside {
             doubts.push(format!("the lake has nothing of {}", query.days));
         }
-        doubts.extend(told_standings(&census.standings, self.map));
+        doubts.extend(told_standings(&census.standings, self.rules));
         doubts.extend(self.pseudonyms_beside(query).await?);
         let is_control =
             |p: &ProductId| self.catalog.product(p.as_str()).is_some_and(|p| p.control);
@@ -245,25 +242,6 @@ fn counter(
     Ok(Counter::open(lake, endpoints, &controls, holders, limits)?)
 }
 
-/// All that decides a count beside the question, the catalog and sightings: this build of the
-/// program, and what the map of holders is made of.
-async fn identity(
-    lake: &Lake,
-    settings: &Settings,
-    map: args::MapRules,
-) -> anyhow::Result<String> {
-    let program = std::env::current_exe().and_then(std::fs::metadata);
-    let program = program.map(|file| (file.len(), file.modified().ok())).ok();
-    let rules = knowledge::rules_fingerprint(settings)?;
-    let mut files = Vec::new();
-    for table in [Table::Atlas, Table::Vantages] {
-        let snapshot = lake.snapshot(table).await?;
-        files.extend(snapshot.files.into_iter().map(|file| file.path.to_string()));
-    }
-    let version = env!("CARGO_PKG_VERSION");
-    Ok(format!("{version} {program:?} {map:?} {rules} {files:?}"))
-}
-
 /// The shares in words; `None` where there is nothing to tell.
 fn told_standings(
     standings: &BTreeMap<Standing, u64>,
@@ -298,19 +276,6 @@ fn told_standings(
 fn percent(part: u64, whole: u64) -> String {
     let tenths = (u128::from(part) * 1_000).div_ceil(u128::from(whole).max(1));
     format!("{}.{}", tenths / 10, tenths % 10)
-}
-
-/// The atlas of the lake's observations, and of its vantages.
-pub(crate) async fn atlas(
-    lake: &Lake,
-    settings: &Settings,
-    map: args::MapRules,
-) -> anyhow::Result<Atlas> {
-    let args::MapRules { known, gap, before_first } = map;
-    let rules = Rules { known, gap, before_first, ..knowledge::rules(settings)? };
-    let observations: Vec<_> = lake.observations().await?.try_collect().await?;
-    let vantages = lake.vantages().await?;
-    Ok(Atlas::build(observations, &rules).with_vantages(&vantages))
 }
 
 /// Who the figures are for.

@@ -7,11 +7,14 @@
 //! ```
 //!
 //! **Invariant:** `find`, `find_each` and `join` say the same of every address: the value
-//! of the one segment that it lies in.
+//! of the one segment that it lies in. What is kept of an index are its stretches; the rest is
+//! made of them again.
 
 mod join;
 mod trie;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tidegauge_model::Address;
 
 pub use join::Join;
@@ -147,6 +150,23 @@ impl RangeIndex {
     }
 }
 
+impl Serialize for RangeIndex {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        (&self.starts, &self.entries).serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for RangeIndex {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let (starts, entries) = Deserialize::deserialize(from)?;
+        let stretches = Stretches { starts, entries, ..Stretches::default() };
+        if !stretches.are_whole() {
+            return Err(D::Error::custom("no stretches in order"));
+        }
+        Ok(stretches.indexed())
+    }
+}
+
 /// The 32 bits of an IPv4 address.
 #[inline]
 fn v4_key(address: Address) -> u32 {
@@ -193,6 +213,18 @@ impl Stretches {
         } else if let Some(free) = self.free {
             self.begin(free, NOBODY);
         }
+        self.indexed()
+    }
+
+    /// Whether they cover all addresses, in order, with entries that an index can hold.
+    fn are_whole(&self) -> bool {
+        self.starts.len() == self.entries.len()
+            && self.starts.first() == Some(&0)
+            && self.starts.is_sorted_by(|a, b| a < b)
+            && self.entries.iter().all(|entry| *entry <= VALUE_MAX + 1)
+    }
+
+    fn indexed(self) -> RangeIndex {
         let (below, v4, above) = self.families();
         let v6: Vec<_> = below.into_iter().chain(above).collect();
         RangeIndex {
@@ -291,6 +323,8 @@ mod tests {
             segments in segments(), more in prop::collection::vec(cut(), 0..100), sorted: bool,
         ) {
             let index = RangeIndex::build(segments.clone()).unwrap();
+            let kept = postcard::to_stdvec(&index).unwrap();
+            let index: RangeIndex = postcard::from_bytes(&kept).unwrap();
             let edges = segments.iter().flat_map(|(first, last, _)| {
                 [first.bits().wrapping_sub(1), first.bits(), last.bits(),
                  last.bits().wrapping_add(1)]
@@ -321,6 +355,19 @@ mod tests {
             }
             prop_assert_eq!(&joined, &expected);
         }
+    }
+
+    #[test]
+    fn what_is_kept_of_no_index_is_refused() {
+        let read = |starts: &[u128], entries: &[u32]| {
+            let kept = postcard::to_stdvec(&(starts, entries)).unwrap();
+            postcard::from_bytes::<RangeIndex>(&kept).map(|index| index.len()).ok()
+        };
+        assert_eq!(read(&[0, 5, 9], &[0, 3, 0]), Some(3));
+        assert_eq!(read(&[0, 9, 5], &[0, 3, 0]), None, "out of order");
+        assert_eq!(read(&[0, 5], &[0, 3, 0]), None, "of another length");
+        assert_eq!(read(&[1, 5], &[0, 3]), None, "an address in no stretch");
+        assert_eq!(read(&[0], &[VALUE_MAX + 2]), None, "no value");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Who held an address on a day.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Attribution {
     /// The holder, or `None` if nobody is known.
     pub organisation: Option<OrgId>,

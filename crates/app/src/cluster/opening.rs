@@ -14,7 +14,7 @@ use tidegauge_store::{Lake, Table};
 use tokio::sync::Mutex;
 
 use crate::settings::Settings;
-use crate::{args, knowledge, opened};
+use crate::{args, holders, knowledge};
 
 /// What a map of holders is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,8 +126,9 @@ impl Counting {
         }
         let here = Map::of(&self.lake, &self.settings, asked.rules()).await?;
         here.check(&asked)?;
-        let atlas = opened::atlas(&self.lake, &self.settings, asked.rules()).await?;
-        let made: Arc<dyn tidegauge_model::Holders> = Arc::new(atlas);
+        let rules = asked.rules();
+        let made: Arc<dyn tidegauge_model::Holders> =
+            holders::map(&self.lake, &self.settings, rules).await?.map;
         *last = Some((asked, Arc::clone(&made)));
         Ok(made)
     }

@@ -1,12 +1,12 @@
 //! Organisations by name, for the operator's own pages.
 //!
-//! **Invariant:** what is told of an organisation is what the atlas says of it and what a
+//! **Invariant:** what is told of an organisation is what the map says of it and what a
 //! census would count of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
-use tidegauge_enrich::atlas::Atlas;
+use tidegauge_enrich::atlas::HolderMap;
 use tidegauge_model::{
     Address, Client, Day, DayRange, Holders, OrgId, Organisation, ProductId,
 };
@@ -18,7 +18,7 @@ use super::Live;
 /// Organisations in one list.
 const FOUND_MAX: usize = 100;
 
-/// What the atlas says of every organisation; read from it when first asked for.
+/// What the map says of every organisation; read from it when first asked for.
 #[derive(Default)]
 pub(super) struct Directory(OnceLock<Listed>);
 
@@ -31,23 +31,23 @@ struct Listed {
 }
 
 impl Directory {
-    fn of(&self, atlas: &Atlas, days: DayRange) -> &Listed {
-        let list = || self.0.get_or_init(|| Listed::read(atlas, days));
+    fn of(&self, map: &HolderMap, days: DayRange) -> &Listed {
+        let list = || self.0.get_or_init(|| Listed::read(map, days));
         tokio::task::block_in_place(list)
     }
 }
 
 impl Listed {
-    fn read(atlas: &Atlas, days: DayRange) -> Self {
+    fn read(map: &HolderMap, days: DayRange) -> Self {
         let mut listed = Self::default();
-        for (first, last, tenures) in atlas.ranges(days) {
+        for (first, last, tenures) in map.ranges(days) {
             let holders =
                 tenures.into_iter().filter_map(|t| t.attribution.organisation);
             for holder in holders.collect::<BTreeSet<OrgId>>() {
                 listed.ranges.entry(holder).or_default().push((first, last));
             }
         }
-        for one in listed.ranges.keys().filter_map(|id| atlas.organisation(id)) {
+        for one in listed.ranges.keys().filter_map(|id| map.organisation(id)) {
             if let Some(parent) = one.parent {
                 listed.owned.entry(parent).or_default().insert(one.id);
             }
@@ -69,13 +69,13 @@ impl Live {
     pub(super) fn find(&self, words: &str) -> Result<Found, CountsError> {
         self.operator_only()?;
         let wanted = words.to_lowercase();
-        let atlas = &self.opened.atlas;
-        let listed = self.directory.of(atlas, self.told_days());
+        let map = &self.opened.map;
+        let listed = self.directory.of(map, self.told_days());
         let has = |one: &Organisation| {
             one.name.to_lowercase().contains(&wanted)
                 || one.id.as_str().to_lowercase().contains(&wanted)
         };
-        let all = listed.ranges.keys().filter_map(|id| atlas.organisation(id));
+        let all = listed.ranges.keys().filter_map(|id| map.organisation(id));
         let mut found: Vec<Organisation> = all.filter(has).collect();
         let total = found.len();
         found.sort_by_cached_key(|one| (one.name.to_lowercase(), one.id.clone()));
@@ -89,12 +89,12 @@ impl Live {
         id: &OrgId,
     ) -> Result<Option<Dossier>, CountsError> {
         self.operator_only()?;
-        let atlas = &self.opened.atlas;
-        let Some(organisation) = atlas.organisation(id) else { return Ok(None) };
+        let map = &self.opened.map;
+        let Some(organisation) = map.organisation(id) else { return Ok(None) };
         let days = self.told_days();
-        let listed = self.directory.of(atlas, days);
+        let listed = self.directory.of(map, days);
         let ranges = listed.ranges.get(id).map_or(&[][..], Vec::as_slice);
-        let holdings = holdings(atlas, id, ranges, days);
+        let holdings = holdings(map, id, ranges, days);
         let family = listed.family(&organisation);
         let contacts = self.contacts_of(id).await?;
         Ok(Some(Dossier { organisation, family, days, holdings, contacts }))
@@ -119,7 +119,7 @@ impl Live {
 
     /// From the first snapshot or day of coverage to the last.
     fn told_days(&self) -> DayRange {
-        let tables = &self.opened.atlas.notes().tables;
+        let tables = self.opened.map.tables();
         let covered = self.opened.covered.into_iter();
         let covered = covered.flat_map(|days| [days.first(), days.last()]);
         let told: BTreeSet<Day> =
@@ -131,7 +131,7 @@ impl Live {
 }
 
 fn holdings(
-    atlas: &Atlas,
+    map: &HolderMap,
     id: &OrgId,
     ranges: &[(Address, Address)],
     days: DayRange,
@@ -139,7 +139,7 @@ fn holdings(
     let of_range = |(first, last): &(Address, Address)| {
         let client = Client { address: *first, site: None };
         let (first, last) = (*first, *last);
-        let held = atlas.tenures(&client, days).into_iter();
+        let held = map.tenures(&client, days).into_iter();
         held.filter(|t| t.attribution.organisation.as_ref() == Some(id)).map(move |t| {
             Holding {
                 first,

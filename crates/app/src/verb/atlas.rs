@@ -7,7 +7,8 @@ use std::path::Path;
 use anyhow::Context;
 use futures::TryStreamExt;
 use tidegauge_enrich::atlas::{
-    Atlas, Confidence, Explained, Ground, Opinion, SourceKind, Turnover, grounds, load,
+    Confidence, Explained, Ground, HolderMap, Opinion, SourceKind, Turnover, grounds,
+    load,
 };
 use tidegauge_model::{
     Attribution, Client, Day, DayRange, Holders, Observation, OrgId, SourceId, Tenure,
@@ -18,7 +19,7 @@ use tidegauge_wire::Inflate;
 
 use crate::output::{Rows, Value};
 use crate::settings::Settings;
-use crate::{Outcome, args, clock, knowledge, opened};
+use crate::{Outcome, args, clock, holders, knowledge};
 
 /// How many lost rows of a table are told one by one; the others are only counted.
 const TOLD_MAX: u64 = 3;
@@ -43,18 +44,18 @@ pub(crate) async fn run(
             Ok(Outcome::Done)
         }
         args::Atlas::Lookup { address, on, map } => {
-            let atlas = opened::atlas(&lake, settings, *map).await?;
+            let atlas = holders::atlas(&lake, settings, *map).await?;
             let explained = atlas.lookup(*address, *on);
             let grounds = grounds(&explained, &knowledge::rules(settings)?);
             rows_of(&explained, &grounds).print(settings.format)?;
             Ok(Outcome::Done)
         }
         args::Atlas::Diff { from, to, space, map } => {
-            let atlas = opened::atlas(&lake, settings, *map).await?;
+            let map = holders::map(&lake, settings, *map).await?.map;
             let rows = if *space {
-                turnover(&atlas.turnover(*from, *to), *from, *to)
+                turnover(&map.turnover(*from, *to), *from, *to)
             } else {
-                diff(&lake, &atlas, *from, *to).await?
+                diff(&lake, &map, *from, *to).await?
             };
             rows.print(settings.format)?;
             Ok(Outcome::Done)
@@ -62,8 +63,8 @@ pub(crate) async fn run(
         args::Atlas::Export { from, to, map } => {
             let days = DayRange::new(*from, *to)
                 .with_context(|| format!("{to} is before {from}"))?;
-            let atlas = opened::atlas(&lake, settings, *map).await?;
-            exported(&atlas, days).print(settings.format)?;
+            let map = holders::map(&lake, settings, *map).await?.map;
+            exported(&map, days).print(settings.format)?;
             Ok(Outcome::Done)
         }
     }
@@ -228,7 +229,7 @@ fn told(opinion: &Opinion) -> String {
 }
 
 /// Every range of the map with its tenures; what nobody is known to have held is left out.
-fn exported(atlas: &Atlas, days: DayRange) -> Rows {
+fn exported(map: &HolderMap, days: DayRange) -> Rows {
     let mut rows = Rows::new(
         "atlas_export",
         [
@@ -246,13 +247,13 @@ fn exported(atlas: &Atlas, days: DayRange) -> Rows {
             "confidence",
         ],
     );
-    for (first, last, tenures) in atlas.ranges(days) {
+    for (first, last, tenures) in map.ranges(days) {
         for Tenure { days, attribution: who } in tenures {
             if who == Attribution::UNATTRIBUTED {
                 continue;
             }
             let organisation = who.organisation.as_ref();
-            let known = organisation.and_then(|id| atlas.organisation(id));
+            let known = organisation.and_then(|id| map.organisation(id));
             let country = who.org_country.or(known.as_ref().and_then(|o| o.country));
             rows.push(vec![
                 Value::text(first),
@@ -274,7 +275,12 @@ fn exported(atlas: &Atlas, days: DayRange) -> Rows {
 }
 
 /// What changed hands among the lake's clients.
-async fn diff(lake: &Lake, atlas: &Atlas, from: Day, to: Day) -> anyhow::Result<Rows> {
+async fn diff(
+    lake: &Lake,
+    map: &HolderMap,
+    from: Day,
+    to: Day,
+) -> anyhow::Result<Rows> {
     let always = DayRange::new(Day(i32::MIN / 2), Day(i32::MAX / 2))
         .context("all days are in order")?;
     let mut clients: BTreeSet<Client> = BTreeSet::new();
@@ -282,7 +288,7 @@ async fn diff(lake: &Lake, atlas: &Atlas, from: Day, to: Day) -> anyhow::Result<
     while let Some(sighting) = sightings.try_next().await? {
         clients.insert(sighting.client);
     }
-    let diff = atlas.diff(from, to, clients);
+    let diff = map.diff(from, to, clients);
     let summary = format!(
         "of {} clients between {from} and {to}: {} changed organisation, {} origin AS, {} \
          kind of network, {} country of use",

@@ -37,7 +37,7 @@ pub(crate) async fn run(
         .counter
         .each_client(&query, |client, _| clients.push(client.clone()))
         .await?;
-    let told = opened.atlas.reattribution(a, b, clients);
+    let told = opened.map.reattribution(a, b, clients);
     let mut rows = rows(&told);
     rows.notes.push(format!(
         "of {} clients with sightings on {}, counted on the maps of {a} and {b}: {} are \

@@ -289,9 +289,8 @@ fn provenance(
     run: &str,
 ) -> Provenance {
     let tables: Vec<String> = opened
-        .atlas
-        .notes()
-        .tables
+        .map
+        .tables()
         .iter()
         .map(|t| format!("{} of {} ({})", t.source, t.snapshot, t.field))
         .collect();

@@ -9,13 +9,13 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
-use tidegauge_enrich::atlas::Atlas;
+use tidegauge_enrich::atlas::HolderMap;
 use tidegauge_enrich::pseudonym::{self, Keys};
 use tidegauge_model::pseudonym::Pseudonym;
 use tidegauge_model::{Address, Client, Day, Month, Observation};
 use tidegauge_store::{DataFile, Lake, Pseudonymised, Pseudonyms, RunRecord, Table};
 
-use crate::opened;
+use crate::holders;
 use crate::output::{Rows, Value};
 use crate::pseudonyms::{VERB, claim, record, recorded};
 use crate::settings::Settings;
@@ -80,14 +80,14 @@ pub(crate) async fn run(
     let keys = read(&asked.key)?;
     let earlier = recorded(lake).await?;
     earlier.accept(&keys).with_context(|| asked.key.display().to_string())?;
-    let atlas = opened::atlas(lake, settings, args::MapRules::DEFAULT).await?;
+    let map = holders::map(lake, settings, args::MapRules::DEFAULT).await?.map;
     ensure!(
-        asked.without_holders || !atlas.notes().tables.is_empty(),
+        asked.without_holders || !map.tables().is_empty(),
         "no table tells who holds an address, and pseudonyms would be nobody's for ever \
          (hint: `tidegauge atlas import`; --without-holders if that is meant)"
     );
     let until = earlier.before.map_or(before, |earlier| earlier.max(before));
-    let mut maker = Maker::new(&keys, &atlas, before, until);
+    let mut maker = Maker::new(&keys, &map, before, until);
     let files = lake.snapshot(Table::Sightings).await?.files;
     let month = |file: &DataFile| file.partition_month.as_ref()?.parse().ok();
     let mut done = Pseudonymised::default();
@@ -143,7 +143,7 @@ fn boundary(asked: &args::Retention) -> anyhow::Result<Day> {
 /// Makes pseudonyms of addresses of days before one, by their holders on each day.
 struct Maker<'a> {
     keys: &'a Keys,
-    atlas: &'a Atlas,
+    map: &'a HolderMap,
     before: Day,
     /// No file of a month from here on has a pseudonym.
     until: Day,
@@ -158,10 +158,10 @@ struct Maker<'a> {
 }
 
 impl<'a> Maker<'a> {
-    fn new(keys: &'a Keys, atlas: &'a Atlas, before: Day, until: Day) -> Self {
+    fn new(keys: &'a Keys, map: &'a HolderMap, before: Day, until: Day) -> Self {
         let (known, held) = (HashSet::new(), Vec::new());
         let (added, of_nobody, last) = (0, 0, None);
-        Self { keys, atlas, before, until, known, held, added, of_nobody, last }
+        Self { keys, map, before, until, known, held, added, of_nobody, last }
     }
 
     /// The class of whoever held an address. Private clients are held by their site, which
@@ -171,14 +171,14 @@ impl<'a> Maker<'a> {
             return 0;
         }
         // Confidence is taken as it was, not as it ages: else each day made another class.
-        let held = self.atlas.held(client.address, day);
+        let held = self.map.held(client.address, day);
         let attribution = held.unaged();
         self.of_nobody += u64::from(attribution.organisation.is_none());
         let class = pseudonym::class(attribution);
         let v6 = !client.address.is_v4();
         if self.known.insert((class, v6)) {
             let (first, _) = Pseudonym::block(v6, class);
-            let told = self.atlas.held(first, day).unaged();
+            let told = self.map.held(first, day).unaged();
             let is_there = told.organisation.is_some() || told.addr_country.is_some();
             let new = pseudonym::held(class, v6, attribution);
             if let Some(new) = new.filter(|_| !is_there) {

@@ -150,7 +150,7 @@ fn attributed(tables: &[Table], patterns: [&Addresses; 3]) -> Vec<Row> {
         let begun = Instant::now();
         let atlas = Atlas::build(observations, &Rules::built_in());
         let tables = begun.elapsed();
-        let (bytes, ranges) = atlas.index_size();
+        let (bytes, ranges) = atlas.map().index_size();
         println!(
             "atlas, {what}: tables in {} ms, index in {} ms; {ranges} ranges, {} KiB",
             tables.as_millis(),
@@ -160,7 +160,7 @@ fn attributed(tables: &[Table], patterns: [&Addresses; 3]) -> Vec<Row> {
         // Between the snapshots, where what is dated has to be looked at.
         let day = Day(20_300);
         let one = |a: &Address| {
-            let held = atlas.held(*a, day);
+            let held = atlas.map().held(*a, day);
             held.unaged().asn.map_or(0, |asn| u64::from(asn.0))
         };
         let rates = lists.map(|list| rate(list.len(), || list.iter().map(one).sum()));
@@ -170,7 +170,7 @@ fn attributed(tables: &[Table], patterns: [&Addresses; 3]) -> Vec<Row> {
             rate(list.len(), || {
                 let sums = list.chunks(4_096).map(|some| {
                     found.clear();
-                    atlas.held_each(some, day, &mut found);
+                    atlas.map().held_each(some, day, &mut found);
                     found
                         .iter()
                         .map(|h| h.unaged().asn.map_or(0, |a| u64::from(a.0)))
@@ -182,7 +182,7 @@ fn attributed(tables: &[Table], patterns: [&Addresses; 3]) -> Vec<Row> {
         rows.push((format!("ours, attribution, {what}, many at once"), rates));
         let rates = lists.map(|list| {
             rate(list.len(), || {
-                let runs = atlas.join(list, day);
+                let runs = atlas.map().join(list, day);
                 let sum = |(run, held): (
                     std::ops::Range<usize>,
                     tidegauge_enrich::atlas::Held<'_>,

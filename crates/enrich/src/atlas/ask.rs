@@ -4,7 +4,7 @@
 //! day alone; so one answer stands for all addresses in the same segments.
 
 use tidegauge_model::{
-    Asn, Attribution, Day, Gap, Holders, NetworkKind, OrgId, Shared, Standing,
+    Asn, Attribution, Day, Gap, NetworkKind, OrgId, Shared, Standing,
 };
 
 use super::build::{Atlas, Edition, Holder, Layer, Layers, Reading, Registered};

@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::OnceLock;
 
+use serde::{Deserialize, Serialize};
 use tidegauge_model::observation::Field;
 use tidegauge_model::{
     Asn, Country, Day, Gap, NetworkKind, Observation, OrgId, Organisation, SectorId,
@@ -14,9 +15,9 @@ use tidegauge_model::{
 };
 
 use super::Rules;
-use super::held::HeldIndex;
 use super::identity::Identity;
 use super::load::confidence;
+use super::map::HolderMap;
 use super::networks::{AsFact, DomainFact, Networks, Told};
 use super::ranges::{RangeRow, Ranges, Valid};
 use super::tags::Network;
@@ -41,8 +42,8 @@ pub struct Atlas {
     pub(super) identity: Identity,
     pub(super) gap: Gap,
     pub(super) before_first: Gap,
-    /// Made at the first question: see [`super::held`].
-    pub(super) held: OnceLock<HeldIndex>,
+    /// Made at the first question.
+    map: OnceLock<HolderMap>,
     notes: Notes,
 }
 
@@ -138,7 +139,7 @@ pub struct Notes {
 }
 
 /// One table of ranges in the index.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
     /// What it states.
     pub field: Field,
@@ -173,6 +174,7 @@ impl Atlas {
     /// Of two vantages that share a site, the first by id names its holder.
     #[must_use]
     pub fn with_vantages(mut self, vantages: &[Vantage]) -> Self {
+        self.map.take();
         let mut vantages: Vec<_> = vantages.iter().collect();
         vantages.sort_by_key(|v| &v.id);
         for vantage in vantages {
@@ -188,6 +190,17 @@ impl Atlas {
     /// What was noticed while building.
     pub fn notes(&self) -> &Notes {
         &self.notes
+    }
+
+    /// Its answers. The first question makes them.
+    #[inline]
+    pub fn map(&self) -> &HolderMap {
+        self.map.get_or_init(|| HolderMap::of(self))
+    }
+
+    /// Its answers alone.
+    pub fn into_map(mut self) -> HolderMap {
+        self.map.take().unwrap_or_else(|| HolderMap::of(&self))
     }
 }
 
@@ -295,7 +308,7 @@ impl Draft {
             identity: rules.identity.clone(),
             gap: rules.gap,
             before_first: rules.before_first,
-            held: OnceLock::new(),
+            map: OnceLock::new(),
             notes: self.notes,
             statements,
         }

@@ -11,7 +11,7 @@ use tidegauge_model::{
     Attribution, Client, Country, Day, Holders, NetworkKind, OrgId, SectorId, Shared,
 };
 
-use super::Atlas;
+use super::HolderMap;
 
 /// The organisations before and after; `None` is nobody.
 pub type Move = (Option<OrgId>, Option<OrgId>);
@@ -123,7 +123,7 @@ impl Reattribution {
     }
 }
 
-impl Atlas {
+impl HolderMap {
     /// Attributes each client on day `a` and on day `b`, and counts the differences.
     pub fn diff(
         &self,

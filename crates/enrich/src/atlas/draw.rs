@@ -1,6 +1,6 @@
 //! Draws of who held an address: attribution as if every doubt had been decided by lot.
 //!
-//! A draw is an atlas of its own. Counted with several draws, a figure spreads as far as
+//! A draw is a map of its own. Counted with several draws, a figure spreads as far as
 //! attribution is unsure; `effect::imputation` makes an interval of it.
 //!
 //! * **A doubtful attribution** is kept where the lot of its range and organisation is
@@ -25,7 +25,7 @@ use tidegauge_model::{
 };
 
 use super::ask::DISPUTED_SHARE;
-use super::build::Atlas;
+use super::map::HolderMap;
 
 /// How draws are made.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,25 +36,25 @@ pub struct Draws {
     pub sure: f32,
 }
 
-/// An atlas in which doubts are decided.
+/// A map in which doubts are decided.
 #[derive(Clone, Debug)]
-pub struct DrawnAtlas {
-    atlas: Arc<Atlas>,
+pub struct DrawnMap {
+    map: Arc<HolderMap>,
     draws: Draws,
     number: u32,
 }
 
 impl Draws {
     /// The draw of a number.
-    pub fn draw(self, atlas: Arc<Atlas>, number: u32) -> DrawnAtlas {
-        DrawnAtlas { atlas, draws: self, number }
+    pub fn draw(self, map: Arc<HolderMap>, number: u32) -> DrawnMap {
+        DrawnMap { map, draws: self, number }
     }
 }
 
-impl Holders for DrawnAtlas {
+impl Holders for DrawnMap {
     fn tenures(&self, client: &Client, days: DayRange) -> Vec<Tenure> {
         if client.site.is_some() {
-            return self.atlas.tenures(client, days);
+            return self.map.tenures(client, days);
         }
         let mut tenures: Vec<Tenure> = Vec::new();
         for (stretch, attribution) in self.stretches(client.address, days) {
@@ -75,28 +75,28 @@ impl Holders for DrawnAtlas {
         days: DayRange,
     ) -> (Vec<Tenure>, Address) {
         // What is drawn is drawn for a range of the index.
-        (self.tenures(client, days), self.atlas.range_end(client.address))
+        (self.tenures(client, days), self.map.range_end(client.address))
     }
 
     fn standing(&self, client: &Client, day: Day) -> Standing {
-        self.atlas.standing(client, day)
+        self.map.standing(client, day)
     }
 
     fn organisation(&self, id: &OrgId) -> Option<Organisation> {
-        self.atlas.organisation(id)
+        self.map.organisation(id)
     }
 }
 
-impl DrawnAtlas {
+impl DrawnMap {
     /// Stretches that cover `days`, with what was drawn for them.
     fn stretches(
         &self,
         address: Address,
         days: DayRange,
     ) -> Vec<(DayRange, Attribution)> {
-        let range = self.atlas.range_start(address);
+        let range = self.map.range_start(address);
         let mut drawn = Vec::new();
-        for stretch in self.atlas.stretches(address, days) {
+        for stretch in self.map.stretches(address, days) {
             let sure =
                 self.undisputed(&stretch.attribution, stretch.disputed.is_some());
             let earlier = self.decided(range, sure, &stretch.attribution);
@@ -105,7 +105,7 @@ impl DrawnAtlas {
                 continue;
             };
             let change = self.change(range, gap);
-            let later = self.atlas.held(address, gap.last().plus(1)).attribution();
+            let later = self.map.held(address, gap.last().plus(1)).attribution();
             let later = self.decided(range, later.confidence, &later);
             let (first, last) = (stretch.days.first(), stretch.days.last());
             let before = DayRange::new(first, last.min(change.plus(-1)));
@@ -118,7 +118,7 @@ impl DrawnAtlas {
 
     /// The confidence without what the rule for gaps took: the gap is drawn itself.
     fn undisputed(&self, attribution: &Attribution, disputed: bool) -> f32 {
-        if disputed && self.atlas.gap == Gap::Disputed {
+        if disputed && self.map.gap == Gap::Disputed {
             attribution.confidence / DISPUTED_SHARE
         } else {
             attribution.confidence

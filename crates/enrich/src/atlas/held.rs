@@ -1,4 +1,4 @@
-//! Every answer of the atlas, made once: the index that all counting looks up in.
+//! Every answer of the atlas, made once: the index that [`HolderMap`](super::HolderMap) looks up in.
 //!
 //! ```text
 //! tables ─► pieces (the same segment of each table) ─► RangeIndex ─► stretches of days
@@ -12,11 +12,11 @@
 //! day; a test holds it against a scan over observations.
 
 use std::collections::{BTreeSet, HashMap};
-use std::ops::Range;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tidegauge_model::{
     Address, Asn, Attribution, Country, Day, DayRange, NetworkKind, OrgId, Shared,
-    Standing, Tenure,
+    Standing,
 };
 
 use super::build::{Atlas, Edition, Layers};
@@ -30,30 +30,31 @@ const FEW: &str = "fewer than 2^28 answers fit into memory";
 static NOBODY: Attribution = Attribution::UNATTRIBUTED;
 
 /// The index.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct HeldIndex {
     /// To the number of a lone stretch, doubled; or, odd, of a history.
-    index: RangeIndex,
+    pub(super) index: RangeIndex,
     /// Stretches of addresses with the same answer on every day.
     lone: Vec<Stretch>,
     /// Where the stretches of each history begin, and at last where all end.
     histories: Vec<u32>,
     /// The stretches of one history follow each other; the first also holds before it.
     stretches: Vec<Stretch>,
-    attributions: Vec<Attribution>,
+    pub(super) attributions: Vec<Attribution>,
     calendars: Vec<Calendar>,
 }
 
 /// Days with one answer, up to the next stretch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Stretch {
+    #[serde(serialize_with = "number_of", deserialize_with = "day_of")]
     from: Day,
     attribution: u32,
     proof: Proof,
 }
 
 /// How an answer is proven, as far as it does not depend on the day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Proof {
     Nobody,
     Dated,
@@ -64,7 +65,7 @@ enum Proof {
 }
 
 /// The snapshots of a source.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Calendar {
     snapshots: Vec<Day>,
     /// Whether what it says loses confidence with its age.
@@ -78,14 +79,6 @@ pub struct Held<'a> {
     proof: Proof,
     calendar: Option<&'a Calendar>,
     day: Day,
-}
-
-/// A stretch of days with one answer.
-pub(super) struct Span {
-    pub(super) days: DayRange,
-    pub(super) attribution: Attribution,
-    /// The whole gap it lies in, if two snapshots around it differ.
-    pub(super) disputed: Option<DayRange>,
 }
 
 impl<'a> Held<'a> {
@@ -108,6 +101,11 @@ impl<'a> Held<'a> {
     /// How sure it is: see the page on attribution.
     pub fn confidence(&self) -> f32 {
         self.attribution.confidence * self.age()
+    }
+
+    /// Whether two snapshots around the day differ.
+    pub(super) fn is_disputed(&self) -> bool {
+        self.proof == Proof::Disputed
     }
 
     /// What the age of the snapshot leaves of the confidence.
@@ -162,130 +160,9 @@ impl Calendar {
     }
 }
 
-impl Atlas {
-    /// Who held a global `address` on `day`. The first question makes the index.
-    #[inline]
-    pub fn held(&self, address: Address, day: Day) -> Held<'_> {
-        let held = self.index();
-        held.on(held.index.find(address), day)
-    }
-
-    /// The same for many addresses, one answer each, appended to `found`. Faster than one
-    /// by one where the addresses are far from each other.
-    pub fn held_each<'a>(
-        &'a self,
-        addresses: &[Address],
-        day: Day,
-        found: &mut Vec<Held<'a>>,
-    ) {
-        let held = self.index();
-        let mut values = Vec::new();
-        held.index.find_each(addresses, &mut values);
-        found.extend(values.into_iter().map(|value| held.on(value, day)));
-    }
-
-    /// The same for sorted addresses, by merging them with the ranges of the atlas: runs
-    /// of places in `addresses`, in order, that cover them all.
-    pub fn join<'a>(
-        &'a self,
-        addresses: &'a [Address],
-        day: Day,
-    ) -> impl Iterator<Item = (Range<usize>, Held<'a>)> {
-        let held = self.index();
-        let runs = held.index.join(addresses);
-        runs.map(move |(run, value)| (run, held.on(value, day)))
-    }
-
-    /// Bytes of the index that look-ups use, and how many ranges it has.
-    pub fn index_size(&self) -> (usize, usize) {
-        let held = self.index();
-        let bytes = held.index.bytes()
-            + held.histories.len() * size_of::<u32>()
-            + (held.lone.len() + held.stretches.len()) * size_of::<Stretch>()
-            + held.attributions.len() * size_of::<Attribution>();
-        (bytes, held.index.len())
-    }
-
-    /// The tenures of a global address that cover `days`.
-    pub(super) fn tenures_of(&self, address: Address, days: DayRange) -> Vec<Tenure> {
-        let mut tenures: Vec<Tenure> = Vec::new();
-        for Span { days, attribution, .. } in self.stretches(address, days) {
-            match tenures.last_mut() {
-                Some(last) if last.attribution == attribution => {
-                    last.days = DayRange::new(last.days.first(), days.last())
-                        .expect("stretches are in order");
-                }
-                _ => tenures.push(Tenure { days, attribution }),
-            }
-        }
-        tenures
-    }
-
-    /// Stretches that cover `days`, in order, within which nothing changes.
-    pub(super) fn stretches(&self, address: Address, days: DayRange) -> Vec<Span> {
-        let held = self.index();
-        let value = held.index.find(address);
-        let starts = held.starts(value, days);
-        let stretch = |(at, first): (usize, &Day)| {
-            let last = starts.get(at + 1).map_or(days.last(), |next| next.plus(-1));
-            let on = held.on(value, *first);
-            let disputed = on.proof == Proof::Disputed;
-            Span {
-                days: DayRange::new(*first, last).expect("starts are in order"),
-                attribution: on.attribution(),
-                disputed: disputed.then(|| held.disputed(value, *first)).flatten(),
-            }
-        };
-        starts.iter().enumerate().map(stretch).collect()
-    }
-
-    /// The first address of the range of the index that `address` lies in.
-    pub(super) fn range_start(&self, address: Address) -> u128 {
-        self.index().index.start(address)
-    }
-
-    /// The last address of the range of the index that `address` lies in.
-    pub(super) fn range_end(&self, address: Address) -> Address {
-        Address::from_bits(self.index().index.end(address))
-    }
-
-    /// Every range of addresses that a table names, in order, but blocks of pseudonyms: its
-    /// first and last address, and its tenures that cover `days`.
-    pub fn ranges(
-        &self,
-        days: DayRange,
-    ) -> impl Iterator<Item = (Address, Address, Vec<Tenure>)> {
-        let ranges = self.index().index.ranges();
-        let ranges = ranges.map(|(first, last, _)| (Address::from_bits(first), last));
-        ranges.filter(|(first, _)| !first.is_pseudonym()).map(move |(first, last)| {
-            (first, Address::from_bits(last), self.tenures_of(first, days))
-        })
-    }
-
-    /// Every range of the index, in order, with what is held there on two days.
-    pub(super) fn ranges_on(
-        &self,
-        a: Day,
-        b: Day,
-    ) -> impl Iterator<Item = (u128, u128, Held<'_>, Held<'_>)> {
-        let held = self.index();
-        let ranges = held.index.ranges();
-        let of_addresses = |(first, _, _): &(u128, u128, u32)| {
-            !Address::from_bits(*first).is_pseudonym()
-        };
-        ranges.filter(of_addresses).map(move |(first, last, value)| {
-            (first, last, held.on(Some(value), a), held.on(Some(value), b))
-        })
-    }
-
-    fn index(&self) -> &HeldIndex {
-        self.held.get_or_init(|| HeldIndex::build(self))
-    }
-}
-
 impl HeldIndex {
     #[inline]
-    fn on(&self, value: Option<u32>, day: Day) -> Held<'_> {
+    pub(super) fn on(&self, value: Option<u32>, day: Day) -> Held<'_> {
         let stretch = value.and_then(|value| self.stretch(value, day));
         let attribution =
             stretch.and_then(|s| self.attributions.get(at(s.attribution)));
@@ -317,7 +194,7 @@ impl HeldIndex {
 
     /// All days of the dispute that `day` lies in: up to the next answer that is not
     /// disputed.
-    fn disputed(&self, value: Option<u32>, day: Day) -> Option<DayRange> {
+    pub(super) fn dispute(&self, value: Option<u32>, day: Day) -> Option<DayRange> {
         let history = self.history(value.filter(|value| value & 1 == 1)? >> 1);
         let after = history.iter().position(|s| s.from > day)?;
         let disputed = |s: &&Stretch| s.proof == Proof::Disputed;
@@ -327,7 +204,7 @@ impl HeldIndex {
     }
 
     /// The first days of the stretches within which no answer can change.
-    fn starts(&self, value: Option<u32>, days: DayRange) -> Vec<Day> {
+    pub(super) fn starts(&self, value: Option<u32>, days: DayRange) -> Vec<Day> {
         let history = match value {
             Some(value) if value & 1 == 1 => self.history(value >> 1),
             Some(value) => {
@@ -349,7 +226,15 @@ impl HeldIndex {
         starts
     }
 
-    fn build(atlas: &Atlas) -> Self {
+    /// Bytes of what look-ups use.
+    pub(super) fn bytes(&self) -> usize {
+        self.index.bytes()
+            + self.histories.len() * size_of::<u32>()
+            + (self.lone.len() + self.stretches.len()) * size_of::<Stretch>()
+            + self.attributions.len() * size_of::<Attribution>()
+    }
+
+    pub(super) fn build(atlas: &Atlas) -> Self {
         let mut making = Making::new(atlas);
         let v6 = making.family(true);
         let v4 = making.family(false);
@@ -369,6 +254,15 @@ fn at(number: u32) -> usize {
 
 fn number(count: usize) -> u32 {
     u32::try_from(count).expect(FEW)
+}
+
+/// A day as its number: the first of all has no date.
+fn number_of<S: Serializer>(day: &Day, to: S) -> Result<S::Ok, S::Error> {
+    day.0.serialize(to)
+}
+
+fn day_of<'de, D: Deserializer<'de>>(from: D) -> Result<Day, D::Error> {
+    i32::deserialize(from).map(Day)
 }
 
 /// First and last address, and the value in the index.
@@ -621,7 +515,7 @@ mod tests {
     use tidegauge_model::observation::Field;
     use tidegauge_model::{Gap, Observation};
 
-    use super::super::Rules;
+    use super::super::{HolderMap, Rules};
     use super::*;
 
     /// Addresses from which tables are made: few, so that ranges meet.
@@ -718,6 +612,8 @@ mod tests {
                 registered(1, 50), registered(2, 150),
             ];
             let atlas = Atlas::build(ranges.into_iter().chain(names), &rules);
+            let kept = HolderMap::from_bytes(&atlas.map().to_bytes());
+            let map = &kept.expect("what was written is read");
             let mut addresses: Vec<_> = (0..60)
                 .flat_map(|n| [V4 - 2 + n, V6 - 2 + n])
                 .map(Address::from_bits)
@@ -726,8 +622,8 @@ mod tests {
             let snapshots = (0..4).flat_map(|n| [-1, 0, 1].map(|d| 20_000 + 100 * n + d));
             for day in days.into_iter().chain(snapshots).map(Day) {
                 let mut each = Vec::new();
-                atlas.held_each(&addresses, day, &mut each);
-                let joined: Vec<_> = atlas
+                map.held_each(&addresses, day, &mut each);
+                let joined: Vec<_> = map
                     .join(&addresses, day)
                     .flat_map(|(run, held)| run.map(move |_| held))
                     .collect();
@@ -736,7 +632,7 @@ mod tests {
                     let locate = |e: &Edition| e.ranges.segment(address.bits());
                     let asked = atlas.ask(!address.is_v4(), &locate, day);
                     let decision = atlas.decide(&asked, &locate, day);
-                    let held = atlas.held(*address, day);
+                    let held = map.held(*address, day);
                     prop_assert_eq!(held.unaged(), &decision.attribution);
                     prop_assert_eq!(held.standing(), asked.deciding().standing);
                     prop_assert!((0.0..=1.0).contains(&held.confidence()));
@@ -745,7 +641,7 @@ mod tests {
                         prop_assert_eq!(other.standing(), held.standing());
                     }
                     let one = DayRange::new(day, day).unwrap();
-                    let tenures = atlas.tenures_of(*address, one);
+                    let tenures = map.tenures_of(*address, one);
                     let attributed: Vec<_> = tenures.iter().map(|t| &t.attribution).collect();
                     prop_assert_eq!(attributed, [&held.attribution()]);
                 }

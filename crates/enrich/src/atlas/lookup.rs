@@ -7,7 +7,7 @@ use std::fmt;
 
 use tidegauge_model::{
     Address, Attribution, Client, Day, DayRange, Gap, Holders, NetworkKind,
-    Observation, OrgId, Organisation, Shared, SourceId, Standing, Tenure,
+    Observation, OrgId, Organisation, Shared, SiteId, SourceId, Standing, Tenure,
 };
 
 use super::ask::Answer;
@@ -136,7 +136,7 @@ impl Atlas {
         let locate = |edition: &Edition| edition.ranges.segment(address.bits());
         let asked = self.ask(v6, &locate, day);
         let decision = self.decide(&asked, &locate, day);
-        let held = self.held(address, day);
+        let held = self.map().held(address, day);
         let registration = self.answer(&self.registrations, v6, &locate, day);
         let delegation = self.answer(&self.delegations, v6, &locate, day);
         let answers = [
@@ -168,7 +168,7 @@ impl Atlas {
                 .and_then(|o| self.organisation(o)),
             why: decision.why,
             confidence: Confidence { age: held.age(), ..decision.confidence },
-            standing: self.standing_of(address, day),
+            standing: self.map().standing_of(address, day),
             gap: self.gap,
             attribution,
             observations,
@@ -180,25 +180,19 @@ impl Atlas {
 
     /// Who a client was on a day: the same as its tenure there, without a list.
     pub fn attribute(&self, client: &Client, day: Day) -> Attribution {
-        match &client.site {
-            Some(_) => self.at_site(client),
-            None => self.held(client.address, day).attribution(),
-        }
+        self.map().attribute(client, day)
     }
 
-    fn standing_of(&self, address: Address, day: Day) -> Standing {
-        match self.held(address, day).standing() {
-            Standing::Nobody => Standing::Nobody,
-            _ if address.is_pseudonym() => Standing::Frozen,
-            standing => standing,
-        }
+    /// What is known of an organisation.
+    pub fn organisation(&self, id: &OrgId) -> Option<Organisation> {
+        let told = self.organisations.get(id).cloned();
+        self.identity.describe(id, told.or_else(|| self.networks.organisation(id)))
     }
 
-    fn at_site(&self, client: &Client) -> Attribution {
-        let holder = client.site.as_ref().and_then(|site| self.sites.get(site));
-        let Some(holder) = holder.and_then(|id| self.organisations.get(id)) else {
-            return Attribution::UNATTRIBUTED;
-        };
+    /// Whose a site's private clients are.
+    pub(super) fn at_site(&self, site: &SiteId) -> Attribution {
+        let holder = self.sites.get(site).and_then(|id| self.organisations.get(id));
+        let Some(holder) = holder else { return Attribution::UNATTRIBUTED };
         Attribution {
             organisation: Some(holder.id.clone()),
             asn: None,
@@ -220,7 +214,7 @@ impl Atlas {
     ) -> [Option<Tenure>; 2] {
         let always = DayRange::new(Day(i32::MIN), Day(i32::MAX));
         let tenures =
-            always.map_or_else(Vec::new, |days| self.tenures_of(address, days));
+            always.map_or_else(Vec::new, |days| self.map().tenures_of(address, days));
         let other = |t: &&Tenure| t.attribution.organisation != now.organisation;
         let before = tenures.iter().rev().filter(|t| t.days.last() < day).find(other);
         let after = tenures.iter().filter(|t| day < t.days.first()).find(other);
@@ -310,10 +304,7 @@ impl Atlas {
 
 impl Holders for Atlas {
     fn tenures(&self, client: &Client, days: DayRange) -> Vec<Tenure> {
-        if client.site.is_some() {
-            return vec![Tenure { days, attribution: self.at_site(client) }];
-        }
-        self.tenures_of(client.address, days)
+        self.map().tenures(client, days)
     }
 
     fn tenures_of_run(
@@ -321,21 +312,14 @@ impl Holders for Atlas {
         client: &Client,
         days: DayRange,
     ) -> (Vec<Tenure>, Address) {
-        (self.tenures(client, days), self.range_end(client.address))
+        self.map().tenures_of_run(client, days)
     }
 
-    /// A vantage's holder is as good as dated: its file says whom private addresses belong
-    /// to.
     fn standing(&self, client: &Client, day: Day) -> Standing {
-        match &client.site {
-            Some(site) if self.sites.contains_key(site) => Standing::Dated,
-            Some(_) => Standing::Nobody,
-            None => self.standing_of(client.address, day),
-        }
+        self.map().standing(client, day)
     }
 
     fn organisation(&self, id: &OrgId) -> Option<Organisation> {
-        let told = self.organisations.get(id).cloned();
-        self.identity.describe(id, told.or_else(|| self.networks.organisation(id)))
+        self.organisation(id)
     }
 }

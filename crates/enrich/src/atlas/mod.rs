@@ -1,8 +1,9 @@
 //! The atlas: who held an address on a day.
 //!
 //! ```text
-//! table ─► load ─► Observation (stored) ─► Atlas::build ─► tenures, lookup, diff
-//!           └ Loss                          ▲ Rules: tags, sectors, identity, known, gap
+//! table ─► load ─► Observation (stored) ─► Atlas::build ─► HolderMap ─► tenures, diff
+//!           └ Loss                          ▲      └─► look-up
+//!                                           Rules: tags, sectors, identity, known, gap
 //! ```
 //!
 //! What is stored is what each table said on the day of its snapshot. Everything else is
@@ -45,6 +46,7 @@ mod held;
 mod identity;
 mod load;
 mod lookup;
+mod map;
 mod networks;
 mod ranges;
 mod row;
@@ -58,12 +60,13 @@ use tidegauge_model::{Day, Gap, SectorId, Sectors, SourceId};
 pub use build::{Atlas, Notes, Table};
 pub use confidence::Confidence;
 pub use diff::{Cause, Change, Diff, Move, Place, Reattribution, Share, Turnover};
-pub use draw::{DrawnAtlas, Draws};
+pub use draw::{DrawnMap, Draws};
 pub use grounds::{Ground, grounds};
 pub use held::Held;
 pub use identity::{BadIdentity, Identity, normal_name};
 pub use load::{Cloud, Loaded, Mapping, SourceKind, load};
 pub use lookup::{Explained, Opinion, Relation, Why};
+pub use map::{BadMap, HolderMap};
 pub use tags::Tags;
 
 /// The list of sectors, in `sectors/`.

@@ -367,7 +367,7 @@ fn a_private_client_belongs_to_the_holder_of_its_vantage() {
 fn a_diff_names_who_lost_and_who_won_addresses() {
     let atlas = build(two_snapshots(), Gap::Carry);
     let clients = ["192.0.2.1", "192.0.2.2", "198.51.100.1"].map(client);
-    let diff = atlas.diff(day("2025-01-01"), day("2026-01-01"), clients);
+    let diff = atlas.map().diff(day("2025-01-01"), day("2026-01-01"), clients);
     assert_eq!((diff.clients, diff.asn, diff.organisation), (3, 2, 2));
     let moved = (Some("as:64496".into()), Some("as:64498".into()));
     assert_eq!(diff.moves, BTreeMap::from([(moved, 2)]));

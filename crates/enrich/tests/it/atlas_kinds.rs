@@ -4,7 +4,7 @@
 #![cfg(test)]
 
 use tidegauge_enrich::atlas::{Atlas, Ground, Identity, Rules, grounds};
-use tidegauge_model::{Holders, NetworkKind, Observation, OrgId, Shared};
+use tidegauge_model::{NetworkKind, Observation, OrgId, Shared};
 
 use crate::atlas::{address, day, table};
 

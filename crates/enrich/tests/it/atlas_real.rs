@@ -13,7 +13,7 @@ use flate2::bufread::GzDecoder;
 use tidegauge_enrich::atlas::{Atlas, Loaded, Rules, SourceKind, load};
 use tidegauge_model::observation::Field;
 use tidegauge_model::{
-    Address, Client, Day, Holders, NetworkKind, Observation, Reason, Standing,
+    Address, Client, Day, NetworkKind, Observation, Reason, Standing,
 };
 
 use crate::atlas::{address, day};
@@ -186,7 +186,7 @@ fn one_address_in_eight_changed_its_as_between_the_dates() {
             Client { address, site: None }
         })
         .collect();
-    let diff = atlas.diff(day(DATES[0]), day(DATES[1]), clients);
+    let diff = atlas.map().diff(day(DATES[0]), day(DATES[1]), clients);
     println!("{} of {} addresses changed their AS", diff.asn, diff.clients);
     assert!((2_000..=3_000).contains(&diff.asn), "{}", diff.asn);
 }

@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use tidegauge_enrich::atlas::{Atlas, Cause, Draws, Place, Relation, Rules, Why};
+use tidegauge_enrich::atlas::{
+    Atlas, Cause, Draws, HolderMap, Place, Relation, Rules, Why,
+};
 use tidegauge_model::{
     Client, Day, DayRange, Gap, Holders, NetworkKind, Observation, Standing,
 };
@@ -142,29 +144,29 @@ fn many(on: &str, shift: u32) -> Vec<Observation> {
     table("ip2asn", "a", on, &rows.join("\n"))
 }
 
-fn drawn(atlas: &Arc<Atlas>, seed: u64, number: u32) -> impl Holders + use<> {
-    Draws { seed, sure: 1.0 }.draw(Arc::clone(atlas), number)
+fn drawn(map: &Arc<HolderMap>, seed: u64, number: u32) -> impl Holders + use<> {
+    Draws { seed, sure: 1.0 }.draw(Arc::clone(map), number)
 }
 
 #[test]
 fn draws_keep_an_organisation_as_often_as_its_confidence_says() {
-    let atlas = Arc::new(build([many("2025-01-01", 0)], Gap::Carry));
+    let map = Arc::new(build([many("2025-01-01", 0)], Gap::Carry).into_map());
     let on = DayRange::new(day("2025-01-01"), day("2025-01-01")).unwrap();
     let mut kept = 0u32;
     for number in 0..20 {
-        let draw = drawn(&atlas, 1, number);
+        let draw = drawn(&map, 1, number);
         for n in 0..256 {
             let client = client(&format!("198.18.{n}.7"));
             let tenures = draw.tenures(&client, on);
             let [tenure] = tenures.as_slice() else { panic!("{tenures:?}") };
             kept += u32::from(tenure.attribution.organisation.is_some());
-            assert_eq!(tenures, drawn(&atlas, 1, number).tenures(&client, on));
+            assert_eq!(tenures, drawn(&map, 1, number).tenures(&client, on));
         }
     }
     // 5,120 draws with confidence 0.5: four standard errors are 0.028.
     let share = f64::from(kept) / 5_120.0;
     assert!((share - 0.5).abs() < 0.028, "{share}");
-    let certain = Draws { seed: 1, sure: 0.5 }.draw(Arc::clone(&atlas), 0);
+    let certain = Draws { seed: 1, sure: 0.5 }.draw(Arc::clone(&map), 0);
     let tenures = certain.tenures(&client("198.18.3.7"), on);
     assert!(tenures[0].attribution.organisation.is_some(), "sure enough to be kept");
 }
@@ -172,17 +174,17 @@ fn draws_keep_an_organisation_as_often_as_its_confidence_says() {
 #[test]
 fn a_draw_changes_hands_once_and_on_any_day_of_the_gap() {
     let tables = [many("2025-01-01", 0), many("2025-12-31", 1_000)];
-    let atlas = Arc::new(build(tables, Gap::Unattributed));
+    let map = Arc::new(build(tables, Gap::Unattributed).into_map());
     let undoubted = Draws { seed: 5, sure: 0.0 };
     let days = DayRange::new(day("2024-12-01"), day("2026-01-31")).unwrap();
     // With the rule `unattributed` nobody is named in the gap; a draw names neither.
     let nobody =
-        undoubted.draw(Arc::clone(&atlas), 0).tenures(&client("198.18.9.9"), days);
+        undoubted.draw(Arc::clone(&map), 0).tenures(&client("198.18.9.9"), days);
     assert!(nobody.iter().any(|t| t.attribution.organisation.is_none()));
 
     let carried = [many("2025-01-01", 0), many("2025-12-31", 1_000)];
-    let atlas = Arc::new(build(carried, Gap::Carry));
-    let draw = undoubted.draw(Arc::clone(&atlas), 0);
+    let map = Arc::new(build(carried, Gap::Carry).into_map());
+    let draw = undoubted.draw(Arc::clone(&map), 0);
     let mut changes = Vec::new();
     for n in 0..256 {
         let tenures = draw.tenures(&client(&format!("198.18.{n}.9")), days);
@@ -208,12 +210,12 @@ fn a_draw_changes_hands_once_and_on_any_day_of_the_gap() {
 
 #[test]
 fn an_organisation_that_a_draw_drops_with_age_does_not_return() {
-    let atlas = Arc::new(build([many("2025-01-01", 0)], Gap::Carry));
+    let map = Arc::new(build([many("2025-01-01", 0)], Gap::Carry).into_map());
     let days =
         DayRange::new(day("2025-01-01"), Day(day("2025-01-01").0 + 2_000)).unwrap();
     let mut dropped = 0;
     for n in 0..256 {
-        let draw = drawn(&atlas, 3, 0);
+        let draw = drawn(&map, 3, 0);
         let named: Vec<_> = draw
             .tenures(&client(&format!("198.18.{n}.9")), days)
             .iter()
@@ -239,7 +241,7 @@ fn the_turnover_counts_the_whole_space_and_names_who_moved() {
         ],
         Gap::Carry,
     );
-    let turnover = atlas.turnover(day("2025-01-01"), day("2026-01-01"));
+    let turnover = atlas.map().turnover(day("2025-01-01"), day("2026-01-01"));
     assert_eq!((turnover.v4.held, turnover.v4.moved), (272, 144));
     assert_eq!((turnover.v6.held, turnover.v6.moved), (4, 1));
     let id = |asn: u32| Some(format!("as:{asn}").as_str().into());
@@ -286,7 +288,7 @@ fn a_change_of_maps_is_explained_cell_by_cell_and_the_books_close() {
         "100.0.0.1",
     ];
     let (a, b) = (day("2025-01-01"), day("2026-01-01"));
-    let told = atlas.reattribution(a, b, clients.map(client));
+    let told = atlas.map().reattribution(a, b, clients.map(client));
     let causes: Vec<_> = told
         .changes
         .iter()

@@ -51,7 +51,7 @@ async fn false_chances(
 ) -> anyhow::Result<BTreeMap<OrgId, f64>> {
     let mut surest: HashMap<(OrgId, u128), f32> = HashMap::new();
     let mut hold = |client: &Client, on: Day| {
-        let said = opened.atlas.attribute(client, on);
+        let said = opened.map.attribute(client, on);
         if !query.organisation_kinds.contains(&said.kind) {
             return;
         }

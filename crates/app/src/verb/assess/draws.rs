@@ -32,9 +32,9 @@ pub(super) async fn add(
     let draws = Draws { seed: inquiry.compared.seed, sure: SURE };
     let mut drawn = Vec::new();
     for number in 0..inquiry.draws {
-        let atlas = draws.draw(Arc::clone(&opened.atlas), number);
+        let map = draws.draw(Arc::clone(&opened.map), number);
         let counter =
-            opened.counter.clone().with_holders(Arc::new(atlas) as Arc<dyn Holders>);
+            opened.counter.clone().with_holders(Arc::new(map) as Arc<dyn Holders>);
         let panel = counter.panel(product, query).await?;
         let of = |stratify| {
             estimates_by(

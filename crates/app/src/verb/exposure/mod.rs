@@ -155,7 +155,7 @@ async fn evidence(
         if !counts {
             continue;
         }
-        let held = opened.atlas.attribute(&sighting.client, sighting.day);
+        let held = opened.map.attribute(&sighting.client, sighting.day);
         // Most of a lake is nobody's of the portfolio; it must not be held in memory.
         if index.matches(&sighting.client, &held) == Matches::default() {
             continue;
