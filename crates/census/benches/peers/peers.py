@@ -10,6 +10,7 @@ by the months, of April and November, in which they were seen (1, 2, or 3 for bo
 seconds, seconds of processor, peak memory in KiB, rows of the answer, and a digest of it; what is
 prepared before (`prepare`, `keep`) is not in the time. The peer `tidegauge` is the binary that
 the variable TIDEGAUGE names; its time has its start in it, and it answers both questions at once.
+The peer `pyarrow` answers nothing: it decodes all columns of state, one file after the other.
 """
 
 import csv
@@ -366,6 +367,19 @@ def ask_tidegauge():
     return [row for row in found if any(row[3:])]
 
 
+def decode_pyarrow():
+    import pyarrow
+    import pyarrow.parquet
+
+    pyarrow.set_cpu_count(threads)
+    rows = 0
+    for path in sorted(Path(lake).glob("state/1/*/*.parquet")):
+        names = ["site", "endpoint", "vantage", "signal"]
+        read = pyarrow.parquet.ParquetFile(path, read_dictionary=names)
+        rows += sum(batch.num_rows for batch in read.iter_batches(batch_size=8192))
+    return [(rows,)]
+
+
 if peer in ("prepare", "keep"):
     prepare() if peer == "prepare" else keep()
     sys.exit()
@@ -374,6 +388,7 @@ who = resource.RUSAGE_CHILDREN if peer == "tidegauge" else resource.RUSAGE_SELF
 before, begun = used(who), time.perf_counter()
 asked = {
     "duckdb": ask_duckdb, "chdb": ask_chdb, "polars": ask_polars, "tidegauge": ask_tidegauge,
+    "pyarrow": decode_pyarrow,
 }
 if mode == "added":
     asked |= {"duckdb": added_duckdb, "chdb": added_chdb}
