@@ -207,3 +207,53 @@ fn draws_give_the_error_of_attribution_an_interval() {
     let one = house.run(&["assess", "--policy", "US-BIS-2024-updates", "--draws", "1"]);
     assert_eq!(one.code, 1, "{}", one.words);
 }
+
+#[test]
+fn a_map_is_found_again_until_it_is_damaged_or_a_table_comes() {
+    let house = moved();
+    let mut csv = "prefix,organisation,name,country,sector,kind\n".to_owned();
+    for network in 0..12_000u32 {
+        // Names that no compression makes small.
+        let name = network.wrapping_mul(2_654_435_769);
+        let (a, b) = (network / 256, network % 256);
+        writeln!(csv, "100.{}.{b}.0/24,big-{name},{name:x},US,finance,own", 64 + a)
+            .unwrap();
+    }
+    house.file("big.csv", csv);
+    let import = ["atlas", "import", "--source", "holders", "--name", "big"];
+    house.done(&[&import[..], &["--snapshot", "2024-01-01", "big.csv"]].concat());
+    let export = ["atlas", "export", "--from", "2024-04-01", "--to", "2025-02-01"];
+    let export = [&export[..], &["--format", "csv"]].concat();
+    let made = house.done(&export);
+    assert!(made.lines().count() > 12_000);
+
+    let lake = house.path("lake");
+    let files = |folder: &str| -> Vec<_> {
+        let entries = std::fs::read_dir(lake.join(folder)).unwrap();
+        entries.map(|e| e.unwrap().path()).filter(|p| p.is_file()).collect()
+    };
+    let tables = files("atlas");
+    let aside: Vec<_> = tables.iter().map(|t| t.with_extension("aside")).collect();
+    let rename = |from: &[std::path::PathBuf], to: &[std::path::PathBuf]| {
+        for (from, to) in from.iter().zip(to) {
+            std::fs::rename(from, to).unwrap();
+        }
+    };
+    rename(&tables, &aside);
+    assert_eq!(house.done(&export), made, "found again: nothing is left to make it of");
+    let other = [&export[..], &["--gap", "unattributed"]].concat();
+    assert_eq!(house.run(&other).code, 1, "another map");
+
+    let [kept] = files("kept").try_into().unwrap();
+    let mut bytes = std::fs::read(&kept).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&kept, bytes).unwrap();
+    assert_eq!(house.run(&export).code, 1, "what is damaged is not believed");
+    rename(&aside, &tables);
+    assert_eq!(house.done(&export), made, "and is made again");
+
+    house.file("more.csv", "prefix,organisation\n203.0.113.0/24,somebody\n");
+    house.done(&[&import[..], &["--snapshot", "2024-01-02", "more.csv"]].concat());
+    assert!(house.done(&export).contains("somebody"));
+}
