@@ -6,14 +6,14 @@
 //! file ─► rows of the evidence ─┘                 with what its holder is on their days
 //! ```
 //!
+//! The merge goes by stretches of addresses: what every file has below an address that none
+//! of them has passed is put together and sorted, which is a merge where it was sorted before.
+//!
 //! **Invariant:** a client comes once, with all its sightings. Files are decoded beside the
 //! merge, a bounded number of rows ahead, so that memory does not grow with the lake but
 //! with the number of its files. Days of one endpoint stay together, as bits, for as long as
 //! the holder is the same.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::collections::binary_heap::PeekMut;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
@@ -138,12 +138,9 @@ struct Names {
 /// The clients of a question.
 pub(crate) struct Clients {
     runs: Vec<Run>,
-    /// The next address of each run that has one.
-    next: BinaryHeap<Reverse<((i64, i64), usize)>>,
     names: Arc<Mutex<Names>>,
-    /// Of the address at hand.
-    rows: Vec<Row>,
-    contacts: Vec<u64>,
+    /// Of the stretch of addresses at hand, by address, site and month.
+    stretch: Decoded,
     seen: Vec<Seen>,
     /// Rows of a file that are decoded at once.
     at_once: usize,
@@ -151,11 +148,13 @@ pub(crate) struct Clients {
     _decoding: JoinSet<()>,
 }
 
-/// The rows of one file.
+/// The rows of one file, from the first that was not taken.
 struct Run {
     decoded: Decoded,
     at: usize,
+    /// Closed after the last.
     more: Receiver<Result<Decoded>>,
+    ended: bool,
 }
 
 /// Rows, and the contacts of the days of all of them.
@@ -220,14 +219,12 @@ impl Clients {
             };
             let batches = by_address::read_within(snapshot, file, at_once, addresses);
             decoding.spawn(decoder.run(batches, give));
-            runs.push(Run { decoded: Decoded::default(), at: 0, more });
+            runs.push(Run { decoded: Decoded::default(), at: 0, more, ended: false });
         }
         Self {
             runs,
-            next: BinaryHeap::new(),
             names,
-            rows: Vec::new(),
-            contacts: Vec::new(),
+            stretch: Decoded::default(),
             seen: Vec::new(),
             at_once,
             _decoding: decoding,
@@ -240,21 +237,19 @@ impl Clients {
         holding: &mut Holding<'h>,
         mut take: impl FnMut(Group<'_>, &mut Holding<'h>) -> Result<()>,
     ) -> Result<()> {
-        for (at, run) in self.runs.iter_mut().enumerate() {
-            let first = run.first().await?;
-            self.next.extend(first.map(|first| Reverse((first, at))));
-        }
-        while let Some(address) = self.gather().await? {
-            let Self { rows, contacts, seen, names, .. } = self;
-            let address = Address::from_halves(address.0, address.1);
-            for of_site in rows.chunk_by(|a, b| a.site == b.site) {
-                let site = of_site.first().map_or(0, |row| row.site);
+        while self.gather().await? {
+            let Self { stretch: Decoded { rows, contacts }, seen, names, .. } = self;
+            for of_client in rows.chunk_by(|a, b| a.client() == b.client()) {
+                let Some(Row { address, site, .. }) = of_client.first().copied() else {
+                    continue;
+                };
                 let of = site.checked_sub(1);
                 let of = of.and_then(|code| lock(names).sites.value(code).cloned());
+                let address = Address::from_halves(address.0, address.1);
                 let client = Client { address, site: of };
                 holding.turn_to(&client);
                 seen.clear();
-                for row in of_site {
+                for row in of_client {
                     row.held(holding, seen);
                 }
                 take(Group { client: &client, site, seen, contacts }, holding)?;
@@ -275,41 +270,38 @@ impl Clients {
 
     /// What reading takes of memory at most, beside the decoder's own.
     pub(crate) fn bytes(&self) -> usize {
-        // Of each file: rows at hand, in the channel, and being made.
+        // Of each file: rows of the stretch, at hand, in the channel, and being made.
         let row = size_of::<Row>() + MONTH_DAYS_MAX * size_of::<u64>();
-        3 * self.runs.len() * self.at_once * row
+        4 * self.runs.len() * self.at_once * row
     }
 
-    /// Gathers all rows of the next address, by site and month.
-    async fn gather(&mut self) -> Result<Option<(i64, i64)>> {
-        let Self { runs, next, rows, contacts, .. } = self;
-        rows.clear();
-        contacts.clear();
-        let Some(Reverse((address, _))) = next.peek().copied() else {
-            return Ok(None);
-        };
-        let mut files = 0;
-        while let Some(mut top) = next.peek_mut() {
-            let Reverse((of, at)) = *top;
-            if of != address {
-                break;
-            }
-            files += 1;
-            let Some(run) = runs.get_mut(at) else { break };
-            match run.take(address, rows, contacts).await? {
-                Some(following) => *top = Reverse((following, at)),
-                None => _ = PeekMut::pop(top),
-            }
+    /// Gathers all rows of the next stretch of addresses; false if none are left.
+    async fn gather(&mut self) -> Result<bool> {
+        let Self { runs, stretch, .. } = self;
+        stretch.rows.clear();
+        stretch.contacts.clear();
+        for run in runs.iter_mut() {
+            run.look_ahead().await?;
         }
-        let order = |row: &Row| (row.site, row.days.from);
-        if files > 1 || !rows.is_sorted_by_key(order) {
-            rows.sort_by_key(order);
+        // More may come of the last address of a file that has not ended.
+        let open = runs.iter().filter(|run| !run.ended);
+        let end = open.filter_map(|run| run.rest().last()).map(|row| row.address).min();
+        for run in runs {
+            run.take_below(end, stretch);
         }
-        Ok(Some(address))
+        let order = |row: &Row| (row.address, row.site, row.days.from);
+        if !stretch.rows.is_sorted_by_key(order) {
+            stretch.rows.sort_by_key(order);
+        }
+        Ok(!stretch.rows.is_empty())
     }
 }
 
 impl Row {
+    fn client(&self) -> ((i64, i64), u32) {
+        (self.address, self.site)
+    }
+
     /// Adds it for each holder of its days.
     fn held(&self, holding: &Holding<'_>, seen: &mut Vec<Seen>) {
         let (mut rest, mut contacts, mut span) = (self.days, self.contacts, 0);
@@ -333,38 +325,47 @@ impl Row {
 }
 
 impl Run {
-    /// Its first address, if it has any.
-    async fn first(&mut self) -> Result<Option<(i64, i64)>> {
-        loop {
-            if let Some(row) = self.decoded.rows.get(self.at) {
-                return Ok(Some(row.address));
-            }
-            let Some(decoded) = self.more.recv().await else { return Ok(None) };
-            self.decoded = decoded?;
-            self.at = 0;
-        }
+    /// The rows that were not taken.
+    fn rest(&self) -> &[Row] {
+        self.decoded.rows.get(self.at..).unwrap_or(&[])
     }
 
-    /// Moves the rows of `address` out, and says which comes next.
-    async fn take(
-        &mut self,
-        address: (i64, i64),
-        rows: &mut Vec<Row>,
-        contacts: &mut Vec<u64>,
-    ) -> Result<Option<(i64, i64)>> {
-        loop {
-            let rest = self.decoded.rows.get(self.at..).unwrap_or(&[]);
-            for row in rest.iter().take_while(|row| row.address == address) {
-                rows.push(Row { contacts: contacts.len(), ..*row });
-                let of_row = row.days.contacts(&self.decoded.contacts, row.contacts);
-                contacts.extend_from_slice(of_row);
-                self.at += 1;
-            }
-            let next = self.first().await?;
-            if next != Some(address) {
-                return Ok(next);
+    /// Reads on until two addresses are at hand, or the file has ended.
+    async fn look_ahead(&mut self) -> Result<()> {
+        let address = |row: Option<&Row>| row.map(|row| row.address);
+        while !self.ended && address(self.rest().first()) == address(self.rest().last())
+        {
+            match self.more.recv().await {
+                Some(decoded) => self.append(decoded?),
+                None => self.ended = true,
             }
         }
+        Ok(())
+    }
+
+    /// Puts rows after the rest, which are few.
+    fn append(&mut self, mut decoded: Decoded) {
+        let mut rest = Decoded::default();
+        self.take_below(None, &mut rest);
+        let from = decoded.contacts.len();
+        decoded.contacts.append(&mut rest.contacts);
+        let rest = rest.rows.into_iter();
+        let rest = rest.map(|row| Row { contacts: from + row.contacts, ..row });
+        decoded.rows.splice(0..0, rest);
+        (self.decoded, self.at) = (decoded, 0);
+    }
+
+    /// Moves the rows of all addresses below `end` out; all, if there is none.
+    fn take_below(&mut self, end: Option<(i64, i64)>, into: &mut Decoded) {
+        let rest = self.rest();
+        let below = |end| rest.partition_point(|row| row.address < end);
+        let count = end.map_or(rest.len(), below);
+        for row in rest.iter().take(count) {
+            into.rows.push(Row { contacts: into.contacts.len(), ..*row });
+            let of_row = row.days.contacts(&self.decoded.contacts, row.contacts);
+            into.contacts.extend_from_slice(of_row);
+        }
+        self.at += count;
     }
 }
 
@@ -406,19 +407,22 @@ impl<D: Fn(&dyn std::fmt::Display) -> tidegauge_store::Error> Decoder<D> {
         let contacts = contacts.as_primitive::<Int64Type>().values();
         let each = each.as_binary::<i32>();
         let names = &mut *lock(&self.names);
-        let endpoints = Numbers::new(endpoints, |id| self.finder.endpoint(id));
+        let evidence = |id: &str| self.finder.month(id, self.month, self.days);
+        let endpoints = Looked::new(endpoints, evidence);
         let vantages =
-            Numbers::new(vantages, |id| Some(names.vantages.code(&VantageId::new(id))));
+            Looked::new(vantages, |id| Some(names.vantages.code(&VantageId::new(id))));
         let signals =
-            Numbers::new(signals, |word| Some(names.signals.code(&word.to_owned())));
-        let sites = Numbers::new(sites, |id| {
+            Looked::new(signals, |word| Some(names.signals.code(&word.to_owned())));
+        let sites = Looked::new(sites, |id| {
             (!id.is_empty()).then(|| names.sites.code(&SiteId::new(id)) + 1)
         });
         let mut decoded = Decoded::default();
         let mut of_each_day = Vec::new();
         for at in 0..batch.num_rows() {
             let names = (endpoints.get(at), vantages.get(at), signals.get(at));
-            let (Some(endpoint), Some(vantage), Some(signal)) = names else { continue };
+            let (Some(evidence), Some(&vantage), Some(&signal)) = names else {
+                continue;
+            };
             let address = (value(hi, at), value(lo, at));
             if !self.addresses.contains(address) {
                 continue;
@@ -432,48 +436,28 @@ impl<D: Fn(&dyn std::fmt::Display) -> tidegauge_store::Error> Decoder<D> {
                 let reason = format!("row {at} of a batch has not a number a day");
                 return Err((self.damaged)(&reason).into());
             }
-            let site = sites.get(at).unwrap_or(0);
-            let none = Days { bits: 0, ..days };
-            let row = Row {
-                address,
-                days: none,
-                contacts: 0,
-                entry: 0,
-                site,
-                vantage,
-                signal,
-            };
-            self.add(row, endpoint, days, &of_each_day, &mut decoded);
+            let site = sites.get(at).copied().unwrap_or(0);
+            for (held, entry) in evidence.iter().copied() {
+                let (contacts, some) =
+                    (decoded.contacts.len(), Days { bits: days.bits & held, ..days });
+                if some.bits == 0 {
+                    continue;
+                }
+                decoded.rows.push(Row {
+                    address,
+                    days: some,
+                    contacts,
+                    entry,
+                    site,
+                    vantage,
+                    signal,
+                });
+                let each = days.each().zip(&of_each_day);
+                let each = each.filter(|(day, _)| day.bits & held != 0);
+                decoded.contacts.extend(each.map(|(_, contacts)| *contacts));
+            }
         }
         Ok(decoded)
-    }
-
-    /// Adds `row` for those of `days` that are evidence: once, if one row of the evidence
-    /// holds on all of them.
-    fn add(
-        &self,
-        row: Row,
-        endpoint: u32,
-        days: Days,
-        contacts: &[u64],
-        into: &mut Decoded,
-    ) {
-        let mut last = None;
-        for (day, contacts) in days.each().zip(contacts) {
-            let on = self.days.first().plus(day.first());
-            let Some(entry) = self.finder.entry(endpoint, on) else { continue };
-            if !self.days.contains(on) {
-                continue;
-            }
-            if last != Some(entry) {
-                last = Some(entry);
-                into.rows.push(Row { entry, contacts: into.contacts.len(), ..row });
-            }
-            if let Some(row) = into.rows.last_mut() {
-                row.days.bits |= day.bits;
-            }
-            into.contacts.push(*contacts);
-        }
     }
 }
 
@@ -483,23 +467,23 @@ fn value<T: Copy + Default>(column: &[T], at: usize) -> T {
 }
 
 /// A column of names, each looked at once.
-struct Numbers<'a> {
+struct Looked<'a, T> {
     keys: &'a datafusion::arrow::array::Int32Array,
-    numbers: Vec<Option<u32>>,
+    values: Vec<Option<T>>,
 }
 
-impl<'a> Numbers<'a> {
-    fn new(column: &'a dyn Array, number: impl FnMut(&str) -> Option<u32>) -> Self {
+impl<'a, T> Looked<'a, T> {
+    fn new(column: &'a dyn Array, look: impl FnMut(&str) -> Option<T>) -> Self {
         let names = column.as_dictionary::<Int32Type>();
-        let numbers = names.values().as_string::<i32>().iter().map(|n| n.unwrap_or(""));
-        Self { keys: names.keys(), numbers: numbers.map(number).collect() }
+        let values = names.values().as_string::<i32>().iter().map(|n| n.unwrap_or(""));
+        Self { keys: names.keys(), values: values.map(look).collect() }
     }
 
-    fn get(&self, row: usize) -> Option<u32> {
+    fn get(&self, row: usize) -> Option<&T> {
         if self.keys.is_null(row) {
             return None;
         }
-        *self.numbers.get(usize::try_from(self.keys.value(row)).ok()?)?
+        self.values.get(usize::try_from(self.keys.value(row)).ok()?)?.as_ref()
     }
 }
 

@@ -57,16 +57,24 @@ struct Found {
 }
 
 impl Finder {
-    /// The number of an endpoint that counts.
-    pub(crate) fn endpoint(&self, id: &str) -> Option<u32> {
-        self.0.ids.get(id).copied()
-    }
-
-    /// The row that holds for it on a day.
-    pub(crate) fn entry(&self, endpoint: u32, day: Day) -> Option<u32> {
-        let entries = self.0.entries.get(usize::try_from(endpoint).ok()?)?;
-        let holds = entries.iter().find(|(days, _)| days.contains(day))?;
-        Some(holds.1)
+    /// The rows that hold for an endpoint in a month, each with its days as bits, from the
+    /// first of the month; of `days` alone. `None` if it does not count.
+    pub(crate) fn month(
+        &self,
+        id: &str,
+        first: Day,
+        days: DayRange,
+    ) -> Option<Vec<(u32, u32)>> {
+        let at = usize::try_from(*self.0.ids.get(id)?).ok()?;
+        let bits = |valid: &DayRange| {
+            let holds = |bit: &u8| {
+                let on = first.plus(i32::from(*bit));
+                valid.contains(on) && days.contains(on)
+            };
+            (0..32u8).filter(holds).fold(0u32, |all, bit| all | 1 << bit)
+        };
+        let entries = self.0.entries.get(at)?.iter();
+        Some(entries.map(|(valid, entry)| (bits(valid), *entry)).collect())
     }
 }
 

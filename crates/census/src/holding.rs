@@ -185,22 +185,23 @@ impl<'a> Holding<'a> {
     }
 
     fn facts(&mut self, attribution: &Attribution) -> Facts {
+        let Self { query, holders, organisations, places, known, .. } = self;
         let organisation = attribution.organisation.as_ref().and_then(|id| {
-            let find = || self.holders.organisation(id);
-            self.known.entry(id.clone()).or_insert_with(find).clone()
+            let find = || holders.organisation(id);
+            known.entry_ref(id).or_insert_with(find).as_ref()
         });
         let org_country = attribution
             .org_country
-            .or(organisation.as_ref().and_then(|o| o.country))
+            .or(organisation.and_then(|o| o.country))
             .filter(|_| attribution.organisation.is_some());
-        let sector = organisation.as_ref().and_then(|o| o.sector.as_ref());
-        let others = organisation.as_ref().map_or(&[][..], |o| &o.other_sectors);
-        let (countries, sectors) = (&self.query.countries, &self.query.sectors);
+        let sector = organisation.and_then(|o| o.sector.as_ref());
+        let others = organisation.map_or(&[][..], |o| &o.other_sectors);
+        let (countries, sectors) = (&query.countries, &query.sectors);
         let passes = (countries.is_empty()
             || org_country.is_some_and(|c| countries.contains(&c)))
             && (sectors.is_empty()
                 || sector.into_iter().chain(others).any(|s| sectors.contains(s)));
-        let by = |dimension| self.query.by.contains(&dimension);
+        let by = |dimension| query.by.contains(&dimension);
         let kind = attribution.kind;
         let place = Place {
             country: org_country
@@ -210,11 +211,11 @@ impl<'a> Holding<'a> {
             kind: Some(kind)
                 .filter(|kind| by(Dimension::Kind) && *kind != NetworkKind::Unknown),
         };
-        let stands = stands_for_organisation(attribution, self.query);
+        let stands = stands_for_organisation(attribution, query);
         let stands_for = attribution.organisation.as_ref().filter(|_| stands);
         Facts {
-            organisation: stands_for.map(|id| self.organisations.code(id)),
-            place: self.places.code(&place),
+            organisation: stands_for.map(|id| organisations.code(id)),
+            place: places.code(&place),
             consumer: matches!(kind, NetworkKind::Eyeball | NetworkKind::Mobile),
             passes,
             unattributed: attribution.organisation.is_none(),
