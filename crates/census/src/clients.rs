@@ -504,6 +504,83 @@ mod tests {
     /// Each case writes a lake.
     const CASES: u32 = 24;
 
+    /// A file of rows, of which each batch is sent as it is asked for.
+    fn run(rows: Vec<Row>, lengths: &[usize], decoding: &mut JoinSet<()>) -> Run {
+        let (give, more) = channel(1);
+        let lengths: Vec<usize> = lengths.to_vec();
+        decoding.spawn(async move {
+            let mut rest = rows.as_slice();
+            let mut lengths = lengths.iter().copied().cycle();
+            while !rest.is_empty() {
+                let (some, after) =
+                    rest.split_at(lengths.next().unwrap().min(rest.len()));
+                let mut decoded = Decoded::default();
+                for row in some {
+                    let contacts = decoded.contacts.len();
+                    decoded.rows.push(Row { contacts, ..*row });
+                    decoded.contacts.push(row.contacts as u64);
+                }
+                give.send(Ok(decoded)).await.unwrap();
+                rest = after;
+            }
+        });
+        Run { decoded: Decoded::default(), at: 0, more, ended: false }
+    }
+
+    proptest! {
+        #[test]
+        fn stretches_are_all_rows_in_order_and_cut_no_address(
+            files in prop::collection::vec(
+                (prop::collection::vec((0i64..12, 0u32..2, 0i32..2), 0..40),
+                 prop::collection::vec(1usize..9, 1..4)),
+                0..5,
+            ),
+        ) {
+            let row = |number: usize, (lo, site, from): (i64, u32, i32)| Row {
+                address: (0, lo),
+                days: Days { from, bits: 1 },
+                contacts: number,
+                entry: 0,
+                site,
+                vantage: 0,
+                signal: 0,
+            };
+            let told = |row: &Row, contacts: u64| (row.address, row.site, row.days.from, contacts);
+            crate::world::block_on(async {
+                let mut clients = Clients {
+                    runs: Vec::new(),
+                    names: Arc::default(),
+                    stretch: Decoded::default(),
+                    seen: Vec::new(),
+                    at_once: 1,
+                    _decoding: JoinSet::new(),
+                };
+                let (mut number, mut expected) = (0, Vec::new());
+                for (mut rows, lengths) in files {
+                    rows.sort_by_key(|row| row.0);
+                    let rows: Vec<Row> = rows.into_iter().map(|of| {
+                        number += 1;
+                        row(number, of)
+                    }).collect();
+                    expected.extend(rows.iter().map(|r| told(r, r.contacts as u64)));
+                    clients.runs.push(run(rows, &lengths, &mut clients._decoding));
+                }
+                expected.sort_unstable();
+                let mut found: Vec<((i64, i64), u32, i32, u64)> = Vec::new();
+                while clients.gather().await.unwrap() {
+                    let Decoded { rows, contacts } = &clients.stretch;
+                    let begins = rows[0].address;
+                    prop_assert!(found.last().is_none_or(|last| last.0 < begins));
+                    found.extend(rows.iter().map(|r| told(r, contacts[r.contacts])));
+                }
+                prop_assert!(found.is_sorted_by_key(|row| (row.0, row.1, row.2)));
+                found.sort_unstable();
+                prop_assert_eq!(found, expected);
+                Ok(())
+            })?;
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(CASES))]
 
