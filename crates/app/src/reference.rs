@@ -109,9 +109,9 @@ fn lake() -> anyhow::Result<String> {
     columns(&mut page, &state::schema())?;
     writeln!(
         page,
-        "\n## Kept counts\n\nNo table: `kept/` has what a census counted of at least {} \
-         sightings, a file for each question and month. Each says what it is the answer to, and \
-         is read by nothing else.",
+        "\n## Kept\n\nNo table: `kept/` has what a census counted of at least {} sightings, a \
+         file for each question and month, and the map of holders. Each says what it was made \
+         of, and is read by nothing else.",
         tidegauge_census::Settings::default().kept_rows_min
     )?;
     Ok(page)
