@@ -547,14 +547,7 @@ mod tests {
             };
             let told = |row: &Row, contacts: u64| (row.address, row.site, row.days.from, contacts);
             crate::world::block_on(async {
-                let mut clients = Clients {
-                    runs: Vec::new(),
-                    names: Arc::default(),
-                    stretch: Decoded::default(),
-                    seen: Vec::new(),
-                    at_once: 1,
-                    _decoding: JoinSet::new(),
-                };
+                let (mut runs, mut decoding) = (Vec::new(), JoinSet::new());
                 let (mut number, mut expected) = (0, Vec::new());
                 for (mut rows, lengths) in files {
                     rows.sort_by_key(|row| row.0);
@@ -563,8 +556,16 @@ mod tests {
                         row(number, of)
                     }).collect();
                     expected.extend(rows.iter().map(|r| told(r, r.contacts as u64)));
-                    clients.runs.push(run(rows, &lengths, &mut clients._decoding));
+                    runs.push(run(rows, &lengths, &mut decoding));
                 }
+                let mut clients = Clients {
+                    runs,
+                    names: Arc::default(),
+                    stretch: Decoded::default(),
+                    seen: Vec::new(),
+                    at_once: 1,
+                    _decoding: decoding,
+                };
                 expected.sort_unstable();
                 let mut found: Vec<((i64, i64), u32, i32, u64)> = Vec::new();
                 while clients.gather().await.unwrap() {
