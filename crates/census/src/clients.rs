@@ -26,9 +26,9 @@ use tidegauge_store::{DataFile, Snapshot, state};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
 
-use crate::Result;
 use crate::evidence::{Evidence, Finder};
 use crate::holding::{Codes, Facts, Holding};
+use crate::{Error, Result};
 
 /// Rows that are decoded ahead of the merge, of all files together.
 const ROWS_AHEAD: usize = 1 << 17;
@@ -152,9 +152,11 @@ pub(crate) struct Clients {
 struct Run {
     decoded: Decoded,
     at: usize,
-    /// Closed after the last.
+    /// Without rows at the end of the file.
     more: Receiver<Result<Decoded>>,
     ended: bool,
+    /// What it means if nothing more comes before the end.
+    stopped: Option<Error>,
 }
 
 /// Rows, and the contacts of the days of all of them.
@@ -208,18 +210,20 @@ impl Clients {
         let mut runs = Vec::new();
         for file in files {
             let (give, more) = channel(1);
+            let damaged = by_address::damaged(snapshot, file);
+            let stopped = damaged(&"decoding it stopped before its end").into();
             let decoder = Decoder {
                 finder: finder.clone(),
                 days,
                 // Without one, reading says so.
                 month: state::month_of(file).map_or(days.first(), Month::first),
-                damaged: by_address::damaged(snapshot, file),
+                damaged,
                 addresses,
                 names: Arc::clone(&names),
             };
             let batches = by_address::read_within(snapshot, file, at_once, addresses);
             decoding.spawn(decoder.run(batches, give));
-            runs.push(Run { decoded: Decoded::default(), at: 0, more, ended: false });
+            runs.push(Run::new(more, stopped));
         }
         Self {
             runs,
@@ -325,6 +329,11 @@ impl Row {
 }
 
 impl Run {
+    fn new(more: Receiver<Result<Decoded>>, stopped: Error) -> Self {
+        let (decoded, at, ended) = (Decoded::default(), 0, false);
+        Self { decoded, at, more, ended, stopped: Some(stopped) }
+    }
+
     /// The rows that were not taken.
     fn rest(&self) -> &[Row] {
         self.decoded.rows.get(self.at..).unwrap_or(&[])
@@ -335,10 +344,13 @@ impl Run {
         let address = |row: Option<&Row>| row.map(|row| row.address);
         while !self.ended && address(self.rest().first()) == address(self.rest().last())
         {
-            match self.more.recv().await {
-                Some(decoded) => self.append(decoded?),
-                None => self.ended = true,
-            }
+            let decoded = match self.more.recv().await {
+                Some(decoded) => decoded?,
+                // Whoever decoded it is gone: its rows would be missing.
+                None => self.stopped.take().map_or(Ok(Decoded::default()), Err)?,
+            };
+            self.ended = decoded.rows.is_empty();
+            self.append(decoded);
         }
         Ok(())
     }
@@ -378,16 +390,16 @@ impl<D: Fn(&dyn std::fmt::Display) -> tidegauge_store::Error> Decoder<D> {
         give: Sender<Result<Decoded>>,
     ) {
         loop {
-            let decoded = match batches.try_next().await {
-                Ok(Some(batch)) => self.decode(&batch),
-                Ok(None) => return,
-                Err(error) => Err(error.into()),
+            let (decoded, last) = match batches.try_next().await {
+                Ok(Some(batch)) => match self.decode(&batch) {
+                    Ok(decoded) if decoded.rows.is_empty() => continue,
+                    decoded => (decoded, false),
+                },
+                Ok(None) => (Ok(Decoded::default()), true),
+                Err(error) => (Err(error.into()), true),
             };
-            let failed = decoded.is_err();
-            if matches!(&decoded, Ok(decoded) if decoded.rows.is_empty()) {
-                continue;
-            }
-            if give.send(decoded).await.is_err() || failed {
+            let last = last || decoded.is_err();
+            if give.send(decoded).await.is_err() || last {
                 return;
             }
         }
@@ -504,8 +516,14 @@ mod tests {
     /// Each case writes a lake.
     const CASES: u32 = 24;
 
-    /// A file of rows, of which each batch is sent as it is asked for.
-    fn run(rows: Vec<Row>, lengths: &[usize], decoding: &mut JoinSet<()>) -> Run {
+    /// A file of rows, of which each batch is sent as it is asked for; the end of it, if it
+    /// is `whole`.
+    fn run(
+        rows: Vec<Row>,
+        lengths: &[usize],
+        whole: bool,
+        decoding: &mut JoinSet<()>,
+    ) -> Run {
         let (give, more) = channel(1);
         let lengths: Vec<usize> = lengths.to_vec();
         decoding.spawn(async move {
@@ -523,8 +541,53 @@ mod tests {
                 give.send(Ok(decoded)).await.unwrap();
                 rest = after;
             }
+            if whole {
+                give.send(Ok(Decoded::default())).await.unwrap();
+            }
         });
-        Run { decoded: Decoded::default(), at: 0, more, ended: false }
+        Run::new(more, Error::Plan { reason: "stopped".to_owned() })
+    }
+
+    /// Its number stands for its contacts.
+    fn row(number: usize, (lo, site, from): (i64, u32, i32)) -> Row {
+        Row {
+            address: (0, lo),
+            days: Days { from, bits: 1 },
+            contacts: number,
+            entry: 0,
+            site,
+            vantage: 0,
+            signal: 0,
+        }
+    }
+
+    fn of_runs(runs: Vec<Run>, decoding: JoinSet<()>) -> Clients {
+        Clients {
+            runs,
+            names: Arc::default(),
+            stretch: Decoded::default(),
+            seen: Vec::new(),
+            at_once: 1,
+            _decoding: decoding,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_whose_decoding_stops_is_an_error_and_not_its_end() {
+        for (whole, ended) in [(true, true), (false, false)] {
+            let mut decoding = JoinSet::new();
+            let rows = (1..4).map(|n| row(1, (n, 0, 0))).collect();
+            let runs = vec![run(rows, &[2], whole, &mut decoding)];
+            let mut clients = of_runs(runs, decoding);
+            let mut counted = 0;
+            let said = loop {
+                match clients.gather().await {
+                    Ok(true) => counted += clients.stretch.rows.len(),
+                    said => break said.is_ok(),
+                }
+            };
+            assert_eq!((said, counted == 3), (ended, whole));
+        }
     }
 
     proptest! {
@@ -536,15 +599,6 @@ mod tests {
                 0..5,
             ),
         ) {
-            let row = |number: usize, (lo, site, from): (i64, u32, i32)| Row {
-                address: (0, lo),
-                days: Days { from, bits: 1 },
-                contacts: number,
-                entry: 0,
-                site,
-                vantage: 0,
-                signal: 0,
-            };
             let told = |row: &Row, contacts: u64| (row.address, row.site, row.days.from, contacts);
             crate::world::block_on(async {
                 let (mut runs, mut decoding) = (Vec::new(), JoinSet::new());
@@ -556,16 +610,9 @@ mod tests {
                         row(number, of)
                     }).collect();
                     expected.extend(rows.iter().map(|r| told(r, r.contacts as u64)));
-                    runs.push(run(rows, &lengths, &mut decoding));
+                    runs.push(run(rows, &lengths, true, &mut decoding));
                 }
-                let mut clients = Clients {
-                    runs,
-                    names: Arc::default(),
-                    stretch: Decoded::default(),
-                    seen: Vec::new(),
-                    at_once: 1,
-                    _decoding: decoding,
-                };
+                let mut clients = of_runs(runs, decoding);
                 expected.sort_unstable();
                 let mut found: Vec<((i64, i64), u32, i32, u64)> = Vec::new();
                 while clients.gather().await.unwrap() {
