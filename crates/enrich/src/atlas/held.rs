@@ -72,7 +72,7 @@ struct Calendar {
     ages: bool,
 }
 
-/// Who held an address on a day, lent by the atlas.
+/// Who held an address on a day, lent by the map.
 #[derive(Clone, Copy, Debug)]
 pub struct Held<'a> {
     attribution: &'a Attribution,
