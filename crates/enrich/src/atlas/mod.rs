@@ -16,7 +16,7 @@
 //! * **Which row wins** where rows of one table overlap: the narrower.
 //! * **Between two snapshots** of a source the earlier holds until the later
 //!   ([`Gap::Carry`]), or [`Gap`] says otherwise where they differ. Before the first
-//!   snapshot the first holds, after the last the last; [`Atlas::standing`] tells how
+//!   snapshot the first holds, after the last the last; [`Held::standing`] tells how
 //!   directly a day is proven, so that the share decided like this can be printed.
 //! * **Whose a registered range is.** A registry's object names an organisation and what it
 //!   was given the range for: `sectors/tags.toml` says for which words the organisation
