@@ -176,7 +176,7 @@ impl<'a> Holding<'a> {
         match self.query.on {
             Dating::EachDay => ask(days),
             Dating::Frozen(day) => {
-                let on = DayRange::new(day, day).expect("a day is not before itself");
+                let on = DayRange::one(day);
                 let (held, last) = ask(on);
                 let held = held.into_iter().next();
                 (held.map(|t| Tenure { days, ..t }).into_iter().collect(), last)

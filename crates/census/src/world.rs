@@ -70,7 +70,7 @@ impl Holders for Table {
     fn tenures(&self, client: &Client, days: DayRange) -> Vec<Tenure> {
         days.days()
             .map(|day| Tenure {
-                days: DayRange::new(day, day).unwrap(),
+                days: DayRange::one(day),
                 attribution: self.on(client, day),
             })
             .collect()

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::word;
-use crate::{Confidence, Country, Day, PolicyId, ProductId};
+use crate::{Confidence, Country, Day, DayRange, PolicyId, ProductId};
 
 word! {
     /// What kind of act a policy is.
@@ -84,8 +84,10 @@ pub struct VendorEvent {
     pub product: ProductId,
     /// Where.
     pub country: Country,
-    /// When.
+    /// When; the first day that sources give.
     pub date: Day,
+    /// The last day that sources give, where they disagree.
+    pub latest: Option<Day>,
     /// What happened.
     pub event: String,
     /// Where this is known from.
@@ -95,6 +97,29 @@ pub struct VendorEvent {
     /// A few words for charts; empty if it is not drawn.
     #[serde(default)]
     pub label: String,
+}
+
+impl VendorEvent {
+    /// The days on which it may have been.
+    ///
+    /// ```
+    /// let text = r#"[vendor.V]
+    /// product = "p"
+    /// country = "US"
+    /// date = "2024-09-17"
+    /// latest = "2024-09-19"
+    /// event = "migration"
+    /// source = "two newspapers"
+    /// confidence = "medium"
+    /// "#;
+    /// let mut timeline = tidegauge_model::Timeline::default();
+    /// timeline.read(text).unwrap();
+    /// assert_eq!(timeline.vendor[0].days().length_days(), 3);
+    /// ```
+    pub fn days(&self) -> DayRange {
+        let latest = self.latest.and_then(|latest| DayRange::new(self.date, latest));
+        latest.unwrap_or(DayRange::one(self.date))
+    }
 }
 
 /// All acts and events, sorted by date and id.
@@ -124,6 +149,10 @@ impl Timeline {
             self.policies.push(PolicyEvent { id: PolicyId::new(id), ..event });
         }
         for (id, event) in file.vendor {
+            if event.latest.is_some_and(|latest| latest < event.date) {
+                let words = format!("event {id}: `latest` is before `date`");
+                return Err(serde::de::Error::custom(words));
+            }
             self.vendor.push(VendorEvent { id: PolicyId::new(id), ..event });
         }
         self.policies.sort_by(|a, b| (a.announced, &a.id).cmp(&(b.announced, &b.id)));

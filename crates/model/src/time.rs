@@ -213,6 +213,11 @@ impl DayRange {
         (first <= last).then_some(Self { first, last })
     }
 
+    /// One day.
+    pub fn one(day: Day) -> Self {
+        Self { first: day, last: day }
+    }
+
     /// All days of a calendar month.
     pub fn month(month: Month) -> Self {
         Self { first: month.first(), last: month.last() }

@@ -153,11 +153,25 @@ pub(crate) fn day_short(day: Day) -> String {
     format!("{} {}", day.date().day(), month_short(day.month()))
 }
 
-/// Days as a name: `April 2024` for a whole month, else both ends.
+/// `20 Jun`, or `17–19 Sep` where it is not known which of them.
+pub(crate) fn days_short(range: DayRange) -> String {
+    let (first, last) = (range.first(), range.last());
+    if first == last {
+        day_short(first)
+    } else if first.month() == last.month() {
+        format!("{}–{}", first.date().day(), day_short(last))
+    } else {
+        format!("{}–{}", day_short(first), day_short(last))
+    }
+}
+
+/// Days as a name: `April 2024` for a whole month, a day by itself, else both ends.
 pub(crate) fn days(range: DayRange) -> String {
     let month = range.first().month();
     if range == DayRange::month(month) {
         month_year(month)
+    } else if range.first() == range.last() {
+        day_long(range.first())
     } else {
         format!("{} to {}", day_long(range.first()), day_long(range.last()))
     }

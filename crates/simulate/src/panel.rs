@@ -236,7 +236,7 @@ mod tests {
                     let mut days = BTreeSet::new();
                     for day in 0..u32::from(length) {
                         let at = calendar::day(start).plus(i32::try_from(day).unwrap());
-                        let one = DayRange::new(at, at).unwrap();
+                        let one = DayRange::one(at);
                         if history.seen_days(replicate.panel.days, one) > 0 {
                             days.insert(day);
                         }

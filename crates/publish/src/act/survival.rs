@@ -94,7 +94,7 @@ fn in_use(curve: &SurvivalCurve, week: &SurvivalWeek) -> f64 {
 
 /// The instant that a point is of.
 fn at(day: Day) -> DayRange {
-    DayRange::new(day, day).expect("a day is in order with itself")
+    DayRange::one(day)
 }
 
 fn panel(curve: &SurvivalCurve) -> LinePanel {

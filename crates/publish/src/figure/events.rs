@@ -1,20 +1,26 @@
-//! Dotted lines at days, with their labels in rows above the panels of a figure.
+//! Dotted lines at days, with their labels in rows above the panels of a figure. Where
+//! sources give several days for an event, all of them are shaded, and the line stands at
+//! the first.
 //!
 //! **Invariant:** no label overlaps another, and no line is drawn over one.
 
-use tidegauge_model::Day;
+use tidegauge_model::DayRange;
 
 use super::canvas::{Anchor, Canvas};
 use super::scale::{Days, text_width, wrap};
-use crate::number::{day_short, place};
+use crate::number::{days_short, place};
 
 /// Height of the row of one event label.
 const EVENT_ROW: f64 = 18.0;
 
+/// Narrowest shade, in pixels: what is drawn must be seen.
+const SHADE_MIN: f64 = 4.0;
+
 /// A dotted line at a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EventMark {
-    pub(crate) day: Day,
+    /// One day, or all on which it may have been.
+    pub(crate) days: DayRange,
     pub(crate) label: String,
 }
 
@@ -29,6 +35,8 @@ pub(super) struct Events {
 
 struct Placed {
     x: f64,
+    /// Both ends of the shade of an event of several days.
+    shade: Option<(f64, f64)>,
     row: usize,
     left: bool,
     date: String,
@@ -61,15 +69,17 @@ impl Events {
         narrow: bool,
     ) -> Self {
         let mut sorted: Vec<&EventMark> =
-            events.iter().filter(|e| days.domain.contains(e.day)).collect();
-        sorted.sort_by(|a, b| (a.day, &a.label).cmp(&(b.day, &b.label)));
+            events.iter().filter(|e| days.domain.contains(e.days.first())).collect();
+        sorted.sort_by_key(|e| (e.days.first(), &e.label));
         let mut marks: Vec<Placed> = Vec::new();
         for (index, event) in sorted.into_iter().enumerate() {
-            let x = days.at(event.day);
-            let date = day_short(event.day);
+            let x = days.at(event.days.first());
+            let date = days_short(event.days);
             let label = event.label.clone();
+            let letter = letter(index);
+            let shade = shade(event.days, days);
             let mut mark =
-                Placed { x, row: 0, left: false, date, label, letter: letter(index) };
+                Placed { x, shade, row: 0, left: false, date, label, letter };
             mark.left = !narrow && x + mark.width(narrow) > width;
             marks.push(mark);
         }
@@ -86,6 +96,9 @@ impl Events {
         for mark in &self.marks {
             let from = if self.narrow { 4.0 } else { -9.0 };
             let y = Self::row_y(mark.row) + from;
+            if let Some((start, end)) = mark.shade {
+                canvas.rect((start, y), (end - start, bottom - y), "range");
+            }
             canvas.line((mark.x, y), (mark.x, bottom), "event");
         }
     }
@@ -129,6 +142,14 @@ impl Events {
         canvas.height = if self.marks.is_empty() { 0.0 } else { y + 8.0 };
         canvas
     }
+}
+
+/// Where the days of an event are shaded: from its line to the end of the last of them.
+fn shade(of: DayRange, days: &Days) -> Option<(f64, f64)> {
+    let last = of.last().min(days.domain.last());
+    let start = days.at(of.first());
+    (last > of.first())
+        .then(|| (start, days.start(last.plus(1)).max(start + SHADE_MIN)))
 }
 
 /// Gives each label the lowest row in which its box is free and its line crosses no
@@ -188,6 +209,7 @@ mod tests {
     fn mark(x: f64, text: &str) -> Placed {
         Placed {
             x,
+            shade: None,
             row: 0,
             left: false,
             date: "1 Jan".to_owned(),
@@ -203,6 +225,26 @@ mod tests {
         let rows = assign_rows(&mut marks, false);
         assert_eq!(rows, 2);
         assert_eq!(marks.map(|m| m.row), [0, 1, 1]);
+    }
+
+    #[test]
+    fn an_event_of_several_days_is_shaded_over_them() {
+        let range = |from: &str, to: &str| {
+            DayRange::new(from.parse().unwrap(), to.parse().unwrap()).unwrap()
+        };
+        let period = range("2024-09-01", "2024-09-30");
+        let days = Days { domain: period, pixels: (0.0, 300.0) };
+        let event = |days| EventMark { days, label: "x".to_owned() };
+        let all = [
+            event(range("2024-09-03", "2024-09-03")),
+            event(range("2024-09-17", "2024-09-19")),
+            event(range("2024-09-29", "2024-10-04")),
+        ];
+        let placed = Events::placed(&all, &days, 300.0, true);
+        let shades: Vec<_> = placed.marks.iter().map(|m| m.shade).collect();
+        assert_eq!(shades, [None, Some((165.0, 190.0)), Some((285.0, 300.0))]);
+        assert_eq!(placed.marks[1].date, "17–19 Sep");
+        assert_eq!(placed.marks[2].date, "29 Sep–4 Oct");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::events::EventMark;
 use super::is_narrow;
 use super::line::steps;
 use super::scale::{Days, Linear, fitted, spread, wrap};
-use crate::number::{day_long, place};
+use crate::number::{days as in_words, place};
 
 /// Two columns of panels.
 #[derive(Clone, Debug)]
@@ -82,7 +82,8 @@ impl RankGrid {
         let mut canvas = Canvas::new(width, HEAD + body + 22.0);
         let class = format!("t{}", column.tone);
         canvas.text((left, 13.0), Anchor::Start, &class, &column.name);
-        let wanted: Vec<f64> = self.events.iter().map(|e| days.at(e.day)).collect();
+        let wanted: Vec<f64> =
+            self.events.iter().map(|e| days.at(e.days.first())).collect();
         let placed = spread(&wanted, 11.0, (left, width));
         for (index, (x, label_x)) in wanted.iter().zip(placed).enumerate() {
             canvas.line((*x, HEAD - 2.0), (*x, HEAD + body), "event");
@@ -162,7 +163,7 @@ impl RankGrid {
         for (index, event) in self.events.iter().enumerate() {
             y += 17.0;
             canvas.text((0.0, y), Anchor::Start, "tb", &(index + 1).to_string());
-            let text = format!("{}: {}", day_long(event.day), event.label);
+            let text = format!("{}: {}", in_words(event.days), event.label);
             for (at, line) in wrap(&text, width - 20.0, 12.0, false).iter().enumerate()
             {
                 y += if at == 0 { 0.0 } else { 15.0 };

@@ -45,6 +45,7 @@ const RULES: &str = "\
 .halo{fill:none;stroke:$paper;stroke-width:5px;stroke-linejoin:round;font-family:'Public Sans',sans-serif;font-size:12px}
 .paper{fill:$paper}
 .band{fill:$band}
+.range{fill:$muted;fill-opacity:.16}
 .grid{fill:none;stroke:$grid;stroke-width:1px}
 .base{fill:none;stroke:$ink;stroke-width:1px}
 .event{fill:none;stroke:$muted;stroke-width:1px;stroke-dasharray:1.5 3}

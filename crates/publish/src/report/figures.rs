@@ -117,17 +117,18 @@ fn drawn_day(act: &PolicyEvent) -> Option<Day> {
 /// The events of a timeline that have a label, each day and label once.
 pub(crate) fn events(timeline: &Timeline, within: DayRange) -> Vec<EventMark> {
     let acts = timeline.policies.iter().filter_map(|p| {
-        drawn_day(p).map(|day| EventMark { day, label: p.label.trim().to_owned() })
+        let days = drawn_day(p).map(DayRange::one)?;
+        Some(EventMark { days, label: p.label.trim().to_owned() })
     });
     let vendor = timeline
         .vendor
         .iter()
-        .map(|v| EventMark { day: v.date, label: v.label.trim().to_owned() });
+        .map(|v| EventMark { days: v.days(), label: v.label.trim().to_owned() });
     let mut marks: Vec<EventMark> = acts
         .chain(vendor)
-        .filter(|e| !e.label.is_empty() && within.contains(e.day))
+        .filter(|e| !e.label.is_empty() && within.contains(e.days.first()))
         .collect();
-    marks.sort_by(|a, b| (a.day, &a.label).cmp(&(b.day, &b.label)));
+    marks.sort_by(|a, b| (a.days.first(), &a.label).cmp(&(b.days.first(), &b.label)));
     marks.dedup();
     marks
 }

@@ -123,7 +123,7 @@ fn drop_never_listed(hosts: &mut Vec<&RankSeries>) -> usize {
 fn pivot(report: &Report) -> Day {
     let between = DayRange::new(report.before.last(), report.after.first());
     between
-        .and_then(|days| events(&report.timeline, days).first().map(|e| e.day))
+        .and_then(|days| events(&report.timeline, days).first().map(|e| e.days.first()))
         .unwrap_or_else(|| report.before.last())
 }
 

@@ -161,9 +161,8 @@ fn between(report: &Report) -> Option<String> {
     )?;
     let found = events(&report.timeline, within);
     let (first, last) = (found.first()?, found.last()?);
-    let named = |e: &crate::figure::EventMark| {
-        format!("{} ({})", crate::number::day_long(e.day), e.label)
-    };
+    let named =
+        |e: &crate::figure::EventMark| format!("{} ({})", days(e.days), e.label);
     let span = if found.len() == 1 {
         format!("Between the two lies one dated event, {}", named(first))
     } else {

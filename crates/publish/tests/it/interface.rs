@@ -353,6 +353,8 @@ async fn annotations_are_what_grafana_asks_for() {
     let (_, days) =
         json("/api/v1/annotations?from=2024-07&to=2024-09-30&country=US").await;
     assert_eq!(days, body, "the same as days");
+    let ends: Vec<_> = marks.iter().filter_map(|m| m["timeEnd"].as_i64()).collect();
+    assert_eq!(ends, [1_726_704_000_000], "sources give three days, to 19 September");
 }
 
 #[tokio::test]

@@ -339,8 +339,10 @@ fn events_are_drawn_where_they_could_first_act_and_only_if_they_have_a_label() {
     let expected = [
         "20 Jun</tspan> US ban announced",
         "20 Jul</tspan> US sales end",
-        "19 Sep</tspan> US consumers moved to UltraAV",
+        "17–19 Sep</tspan> US consumers moved to UltraAV",
         "29 Sep</tspan> US updates end",
     ];
     assert_eq!(shown, expected);
+    let shades = svg.matches("class=\"range\"").count();
+    assert_eq!(shades, 1, "one of the events may have been on any of three days");
 }

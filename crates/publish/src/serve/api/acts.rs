@@ -61,8 +61,11 @@ impl Narrowed {
 
     fn vendor<'a>(&self, timeline: &'a Timeline) -> Vec<&'a VendorEvent> {
         let all = timeline.vendor.iter();
-        all.filter(|v| self.of(&v.product, v.country) && self.within(Some(v.date)))
-            .collect()
+        all.filter(|v| {
+            self.of(&v.product, v.country)
+                && (self.within(Some(v.date)) || self.within(v.latest))
+        })
+        .collect()
     }
 }
 
@@ -240,15 +243,16 @@ pub(crate) async fn annotations(
         if within(time) {
             let title =
                 if event.label.is_empty() { event.id.as_str() } else { &event.label };
-            marks.push((
-                time,
-                json!({
-                    "time": time,
-                    "title": title,
-                    "text": event.event,
-                    "tags": [event.product.as_str(), event.country.as_str(), "vendor"],
-                }),
-            ));
+            let mut mark = json!({
+                "time": time,
+                "title": title,
+                "text": event.event,
+                "tags": [event.product.as_str(), event.country.as_str(), "vendor"],
+            });
+            if let Some(latest) = event.latest {
+                mark["timeEnd"] = milliseconds(latest).into();
+            }
+            marks.push((time, mark));
         }
     }
     marks.sort_by_key(|(time, _)| *time);
