@@ -24,7 +24,7 @@ use parquet::schema::types::SchemaDescriptor;
 
 use crate::error::{Error, Result};
 use crate::schema::column as c;
-use crate::{DataFile, Snapshot, files, state};
+use crate::{DataFile, Snapshot, Table, files, state};
 
 /// Addresses from the first to the last, both in, as their stored halves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,10 +150,7 @@ async fn read_of(
 /// The spans of a sorted file's row groups, in order, with their rows: all that can be said
 /// of where its addresses lie without reading them. Empty for any other file.
 pub async fn spans(snapshot: &Snapshot, file: &DataFile) -> Result<Vec<(Span, u64)>> {
-    let mut reader = files::reader(snapshot, file);
-    let found = ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new())
-        .await
-        .map_err(|e| files::damaged(snapshot, file)(&e))?;
+    let found = footer(snapshot, file).await?;
     let metadata = found.metadata();
     if !says_sorted(metadata) {
         return Ok(Vec::new());
@@ -164,6 +161,25 @@ pub async fn spans(snapshot: &Snapshot, file: &DataFile) -> Result<Vec<(Span, u6
         Some((span_of(group, names)?, rows))
     };
     Ok(metadata.row_groups().iter().filter_map(span).collect())
+}
+
+/// Whether a file is one as this program writes them: with every column of its table, and
+/// sorted by address where it is of sightings.
+pub(crate) async fn is_current(snapshot: &Snapshot, file: &DataFile) -> Result<bool> {
+    let table = snapshot.table;
+    let found = footer(snapshot, file).await?;
+    let whole = table.schema().fields().iter().all(|field| {
+        table.partition_columns().contains(&field.name().as_str())
+            || found.schema().field_with_name(field.name()).is_ok()
+    });
+    Ok(whole && (table != Table::Sightings || says_sorted(found.metadata())))
+}
+
+async fn footer(snapshot: &Snapshot, file: &DataFile) -> Result<ArrowReaderMetadata> {
+    let mut reader = files::reader(snapshot, file);
+    ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new())
+        .await
+        .map_err(|error| files::damaged(snapshot, file)(&error))
 }
 
 /// The row groups that may have an address of `span`.

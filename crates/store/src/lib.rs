@@ -37,7 +37,7 @@ pub use fingerprint::Fingerprint;
 pub use forget::{Forgetting, Forgotten};
 pub use lake::Lake;
 pub use log::FORMAT_VERSION;
-pub use maintain::{Beside, Compacted, Vacuumed};
+pub use maintain::{Beside, Compacted, Upgraded, Vacuumed};
 pub use pseudonyms::{Pseudonymised, Pseudonyms};
 pub use schema::Table;
 pub use snapshot::{DataFile, Snapshot};

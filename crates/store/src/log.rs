@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use deltalake_core::kernel::transaction::{
     CommitBuilder, CommitProperties, TransactionError,
 };
-use deltalake_core::kernel::{Action, Transaction};
+use deltalake_core::kernel::{Action, MetadataExt, StructType, Transaction};
 use deltalake_core::logstore::{CommitOrBytes, LogStoreRef};
 use deltalake_core::protocol::{DeltaOperation, SaveMode, checkpoints};
 use deltalake_core::table::builder::DeltaTableBuilder;
@@ -250,6 +250,25 @@ impl Log {
             partition_by: Some(partition_by.iter().map(|c| (*c).to_owned()).collect()),
             predicate: None,
         }
+    }
+
+    /// What gives the table of `state` the columns of this program that its log lacks, and
+    /// how many those are; `None` if it has them all.
+    pub(crate) fn with_columns(&self, state: &State) -> Result<Option<(u64, Action)>> {
+        let there = state.delta.snapshot().schema();
+        let ours = columns(self.table).map_err(|e| log_error(self.table, e.into()))?;
+        let missing: Vec<_> =
+            ours.fields().filter(|field| !there.contains(field.name())).collect();
+        if missing.is_empty() {
+            return Ok(None);
+        }
+        let count = u64::try_from(missing.len()).unwrap_or(u64::MAX);
+        let all = there.fields().chain(missing).cloned();
+        let metadata = StructType::try_new(all)
+            .map_err(DeltaTableError::from)
+            .and_then(|all| Ok(state.delta.metadata().clone().with_schema(&all)?))
+            .map_err(|error| log_error(self.table, error))?;
+        Ok(Some((count, Action::Metadata(metadata))))
     }
 
     /// What a reader needs to scan the newest version.
@@ -547,7 +566,9 @@ impl Log {
 
     /// Writes version 0. If somebody else just did, theirs is as good.
     async fn create(&self) -> Result<()> {
-        let entry = CommitOrBytes::LogBytes(first_entry(self.table).into());
+        let entry =
+            first_entry(self.table).map_err(|e| log_error(self.table, e.into()))?;
+        let entry = CommitOrBytes::LogBytes(entry.into());
         let id = uuid::Uuid::new_v4();
         match self.store.write_commit_entry(0, entry, id).await {
             Ok(()) => self.sync_entry(0),
@@ -714,11 +735,12 @@ struct Txn {
     app_id: String,
 }
 
-/// Version 0 of a table: its protocol and columns (Delta protocol, "Change Metadata").
-fn first_entry(table: Table) -> String {
+/// The columns of a table as its log says them (Delta protocol, "Schema Serialization
+/// Format").
+fn columns(table: Table) -> serde_json::Result<StructType> {
     use arrow::datatypes::DataType;
-    let schema = table.schema();
-    let fields: Vec<_> = schema
+    let fields: Vec<_> = table
+        .schema()
         .fields()
         .iter()
         .map(|field| {
@@ -738,7 +760,12 @@ fn first_entry(table: Table) -> String {
             })
         })
         .collect();
-    let columns = serde_json::json!({ "type": "struct", "fields": fields }).to_string();
+    serde_json::from_value(serde_json::json!({ "type": "struct", "fields": fields }))
+}
+
+/// Version 0 of a table: its protocol and columns (Delta protocol, "Change Metadata").
+fn first_entry(table: Table) -> serde_json::Result<String> {
+    let columns = serde_json::to_string(&columns(table)?)?;
     let format_version = FORMAT_VERSION.to_string();
     let lines = [
         serde_json::json!({ "protocol": { "minReaderVersion": 1, "minWriterVersion": 2 } }),
@@ -755,5 +782,5 @@ fn first_entry(table: Table) -> String {
             },
         } }),
     ];
-    lines.map(|line| line.to_string()).join("\n")
+    Ok(lines.map(|line| line.to_string()).join("\n"))
 }

@@ -20,7 +20,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use tidegauge_model::Instant;
 
 use crate::error::{Error, Result, access};
-use crate::log::{Committed, Log};
+use crate::log::{Committed, Log, State};
 use crate::{DataFile, Lake, Snapshot, Table, by_address, files, kept, state};
 
 /// Files with fewer rows are worth merging; this is a full row group.
@@ -42,6 +42,17 @@ pub struct Compacted {
     /// Files they became.
     pub made: u64,
     /// Files of sightings that had no state, and have now.
+    pub folded: u64,
+}
+
+/// What an upgrade did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Upgraded {
+    /// Columns that the log did not have.
+    pub columns: u64,
+    /// Files that were written anew, state with them.
+    pub rewritten: u64,
+    /// Other files of sightings that had no state, and have now.
     pub folded: u64,
 }
 
@@ -72,6 +83,35 @@ impl Lake {
         Ok(Compacted { folded: self.fold(table).await?, ..merged })
     }
 
+    /// Makes what an older program wrote of `table` what this one writes: columns that the log
+    /// lacks, which other readers go by; files without one of them, or sightings that are
+    /// not sorted by address, which are slow to count; and missing state. No row changes.
+    /// Readers and writers need not wait. The old files stay until [`Lake::vacuum`].
+    pub async fn upgrade(&self, table: Table) -> Result<Upgraded> {
+        let log = self.log(table);
+        log.writable()?;
+        for _ in 0..ATTEMPTS_MAX {
+            let Some(state) = log.load().await? else {
+                return Ok(Upgraded::default());
+            };
+            let snapshot = log.snapshot_of(&state)?;
+            let mut older = Vec::new();
+            for file in &snapshot.files {
+                if !by_address::is_current(&snapshot, file).await? {
+                    older.push(vec![file.clone()]);
+                }
+            }
+            let (columns, metadata) = log.with_columns(&state)?.unzip();
+            let metadata = metadata.into_iter().collect();
+            if rewritten(log, &state, &older, metadata).await?.is_some() {
+                let folded = self.fold(table).await?;
+                let columns = columns.unwrap_or(0);
+                return Ok(Upgraded { columns, rewritten: count(older.len()), folded });
+            }
+        }
+        Err(Error::Conflict { table: table.name(), attempts: ATTEMPTS_MAX })
+    }
+
     async fn merge(&self, table: Table) -> Result<Compacted> {
         let log = self.log(table);
         log.writable()?;
@@ -79,31 +119,11 @@ impl Lake {
             let Some(state) = log.load().await? else {
                 return Ok(Compacted::default());
             };
-            let snapshot = log.snapshot_of(&state)?;
-            let groups = groups(&snapshot);
-            let mut actions = Vec::new();
-            let mut done = Compacted::default();
-            for group in &groups {
-                let rows = merged(&snapshot, group).await?;
-                let added = files::write(log, &rows).await?;
-                done.merged += count(group.len());
-                done.made += count(added.len());
-                actions.extend(added.into_iter().map(without_change));
+            let groups = groups(&log.snapshot_of(&state)?);
+            if let Some(made) = rewritten(log, &state, &groups, Vec::new()).await? {
+                let merged = count(groups.iter().flatten().count());
+                return Ok(Compacted { merged, made, folded: 0 });
             }
-            if actions.is_empty() {
-                return Ok(done);
-            }
-            let merged: HashSet<_> = groups.iter().flatten().map(|f| &f.path).collect();
-            let added = actions.clone();
-            actions.extend(
-                state.remove(false, |path| merged.contains(&log.absolute(path))),
-            );
-            let id = [TRANSACTION.to_owned()];
-            let commit = log.commit(&state, actions, &id, HashMap::new());
-            if let Committed::Version(_) = commit.await? {
-                return Ok(done);
-            }
-            log.discard(&added).await;
         }
         Err(Error::Conflict { table: table.name(), attempts: ATTEMPTS_MAX })
     }
@@ -268,6 +288,36 @@ impl Vacuumed {
         self.files += 1;
         self.bytes += file.size;
     }
+}
+
+/// Writes one run of sorted files in the place of each group, in one commit with
+/// `others`, and says how many files those are; `None` if a racing commit was in the way.
+async fn rewritten(
+    log: &Log,
+    state: &State,
+    groups: &[Vec<DataFile>],
+    others: Vec<Action>,
+) -> Result<Option<u64>> {
+    let snapshot = log.snapshot_of(state)?;
+    let mut added = Vec::new();
+    for group in groups {
+        let rows = merged(&snapshot, group).await?;
+        added.extend(files::write(log, &rows).await?.into_iter().map(without_change));
+    }
+    let made = count(added.len());
+    if groups.is_empty() && others.is_empty() {
+        return Ok(Some(made));
+    }
+    let gone: HashSet<_> = groups.iter().flatten().map(|f| &f.path).collect();
+    let removed = state.remove(false, |path| gone.contains(&log.absolute(path)));
+    let actions = [others, added.clone(), removed].concat();
+    let id = [TRANSACTION.to_owned()];
+    let commit = log.commit(state, actions, &id, HashMap::new());
+    if let Committed::Version(_) = commit.await? {
+        return Ok(Some(made));
+    }
+    log.discard(&added).await;
+    Ok(None)
 }
 
 /// Small files of one month that are worth merging, at least two in each group.

@@ -29,6 +29,7 @@ pub(crate) async fn run(
         args::Lake::Stat => stat(&lake).await?.print(settings.format)?,
         args::Lake::Check => return check(&lake, settings).await,
         args::Lake::Compact => compact(&lake).await?.print(settings.format)?,
+        args::Lake::Upgrade => upgrade(&lake).await?.print(settings.format)?,
         args::Lake::Backup { to } => backup(&lake, to).await?.print(settings.format)?,
         args::Lake::Forget { prefix, before } => {
             let what = Forgetting { prefixes: prefix.clone(), before: *before };
@@ -96,6 +97,17 @@ async fn compact(lake: &Lake) -> anyhow::Result<Rows> {
     for table in Table::ALL {
         let done = lake.compact(table).await?;
         let counts = [done.merged, done.made, done.folded].map(Value::Int);
+        rows.push([vec![Value::text(table.name())], counts.to_vec()].concat());
+    }
+    Ok(rows)
+}
+
+async fn upgrade(lake: &Lake) -> anyhow::Result<Rows> {
+    let columns = ["table", "columns_added", "files_rewritten", "states_made"];
+    let mut rows = Rows::new("lake_upgrade", columns);
+    for table in Table::ALL {
+        let done = lake.upgrade(table).await?;
+        let counts = [done.columns, done.rewritten, done.folded].map(Value::Int);
         rows.push([vec![Value::text(table.name())], counts.to_vec()].concat());
     }
     Ok(rows)

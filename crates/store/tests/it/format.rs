@@ -8,7 +8,7 @@ use std::path::Path;
 
 use futures::TryStreamExt;
 use tidegauge_model::{Observation, Vantage};
-use tidegauge_store::{Appended, Fingerprint};
+use tidegauge_store::{Appended, Fingerprint, Table, Upgraded};
 
 use crate::made;
 
@@ -31,10 +31,11 @@ fn copied(from: &Path) -> tempfile::TempDir {
     folder
 }
 
+const V1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/v1");
+
 #[tokio::test]
 async fn version_1_opens_and_can_be_appended_to() {
-    let dataset = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/v1"));
-    let folder = copied(dataset);
+    let folder = copied(Path::new(V1));
     let lake = made::open(&folder).await;
 
     let batch = made::batch(&["a"]);
@@ -61,4 +62,30 @@ async fn version_1_opens_and_can_be_appended_to() {
     let appended = lake.append(made::batch(&["b"])).await.unwrap();
     assert_eq!(appended, Appended::Stored { version: 2, rows: 4 });
     assert_eq!(lake.resolutions(Some(made::year())).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn an_upgrade_changes_no_row_and_leaves_nothing_to_do() {
+    let folder = copied(Path::new(V1));
+    let lake = made::open(&folder).await;
+    let before = made::sightings(&lake).await;
+    let coverage = lake.coverage(made::year()).await.unwrap();
+
+    let done = lake.upgrade(Table::Sightings).await.unwrap();
+    assert_eq!(done, Upgraded { columns: 0, rewritten: 2, folded: 0 });
+    let done = lake.upgrade(Table::Coverage).await.unwrap();
+    assert_eq!(done, Upgraded { columns: 1, rewritten: 2, folded: 0 });
+    for lake in [lake.clone(), made::open(&folder).await] {
+        assert_eq!(made::sightings(&lake).await, before);
+        assert_eq!(lake.coverage(made::year()).await.unwrap(), coverage);
+        assert!(lake.check().await.is_empty());
+        for table in Table::ALL {
+            let first = lake.upgrade(table).await.unwrap();
+            let again = lake.upgrade(table).await.unwrap();
+            assert_eq!(again, Upgraded::default(), "{table:?}, after {first:?}");
+        }
+    }
+    let version = lake.snapshot(Table::Sightings).await.unwrap().version;
+    let appended = lake.append(made::batch(&["b"])).await.unwrap();
+    assert_eq!(appended, Appended::Stored { version: version + 1, rows: 4 });
 }
