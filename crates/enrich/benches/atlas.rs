@@ -63,12 +63,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let begun = Instant::now();
     let found = clients
         .iter()
-        .filter(|c| black_box(atlas.attribute(c, day)).organisation.is_some())
+        .filter(|c| black_box(atlas.map().attribute(c, day)).organisation.is_some())
         .count();
     report("one day", clients.len(), begun, &format!("look-ups, {found} found"));
     let year = DayRange::new(Day(20_454), Day(20_818)).ok_or("a year has days")?;
     let begun = Instant::now();
-    let tenures: usize = clients.iter().map(|c| atlas.tenures(c, year).len()).sum();
+    let tenures: usize =
+        clients.iter().map(|c| atlas.map().tenures(c, year).len()).sum();
     report("one year", clients.len(), begun, &format!("clients, {tenures} tenures"));
     Ok(())
 }

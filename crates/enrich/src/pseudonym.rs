@@ -446,7 +446,7 @@ mod tests {
                     let client = Client { address, site: None };
                     let address = keys(1).pseudonym(&client, class(a));
                     let pseudonym = Client { address, site: None };
-                    let found = atlas.attribute(&pseudonym, Day(day));
+                    let found = atlas.map().attribute(&pseudonym, Day(day));
                     let known = |a: &Attribution| a.organisation.is_some();
                     let expected = if known(a) {
                         a.clone()

@@ -641,7 +641,7 @@ mod tests {
                         prop_assert_eq!(other.unaged(), held.unaged());
                         prop_assert_eq!(other.standing(), held.standing());
                     }
-                    let one = DayRange::new(day, day).unwrap();
+                    let one = DayRange::one(day);
                     let tenures = map.tenures_of(*address, one);
                     let attributed: Vec<_> = tenures.iter().map(|t| &t.attribution).collect();
                     prop_assert_eq!(attributed, [&held.attribution()]);

@@ -6,8 +6,8 @@
 use std::fmt;
 
 use tidegauge_model::{
-    Address, Attribution, Client, Day, DayRange, Gap, Holders, NetworkKind,
-    Observation, OrgId, Organisation, Shared, SiteId, SourceId, Standing, Tenure,
+    Address, Attribution, Day, DayRange, Gap, NetworkKind, Observation, OrgId,
+    Organisation, Shared, SiteId, SourceId, Standing, Tenure,
 };
 
 use super::ask::Answer;
@@ -178,11 +178,6 @@ impl Atlas {
         }
     }
 
-    /// Who a client was on a day: the same as its tenure there, without a list.
-    pub fn attribute(&self, client: &Client, day: Day) -> Attribution {
-        self.map().attribute(client, day)
-    }
-
     /// What is known of an organisation.
     pub fn organisation(&self, id: &OrgId) -> Option<Organisation> {
         let told = self.organisations.get(id).cloned();
@@ -299,27 +294,5 @@ impl Atlas {
             value: said.value.clone(),
             detail: said.detail.clone(),
         })
-    }
-}
-
-impl Holders for Atlas {
-    fn tenures(&self, client: &Client, days: DayRange) -> Vec<Tenure> {
-        self.map().tenures(client, days)
-    }
-
-    fn tenures_of_run(
-        &self,
-        client: &Client,
-        days: DayRange,
-    ) -> (Vec<Tenure>, Address) {
-        self.map().tenures_of_run(client, days)
-    }
-
-    fn standing(&self, client: &Client, day: Day) -> Standing {
-        self.map().standing(client, day)
-    }
-
-    fn organisation(&self, id: &OrgId) -> Option<Organisation> {
-        self.organisation(id)
     }
 }

@@ -109,7 +109,7 @@ fn tenures_cover_the_days_and_follow_the_gap_rule() {
     let days = DayRange::new(day("2024-01-01"), day("2026-12-31")).unwrap();
     let of = |gap| {
         let atlas = build(two_snapshots(), gap);
-        let tenures = atlas.tenures(&client("192.0.2.7"), days);
+        let tenures = atlas.map().tenures(&client("192.0.2.7"), days);
         assert_eq!(tenures.first().unwrap().days.first(), days.first());
         assert_eq!(tenures.last().unwrap().days.last(), days.last());
         for pair in tenures.windows(2) {
@@ -218,6 +218,7 @@ fn a_table_with_dates_is_a_history_and_its_newest_edition_corrects_the_older() {
         let atlas = Atlas::build(tables().into_iter().flatten(), &rules);
         let days = DayRange::new(day("2023-12-01"), day("2026-12-31")).unwrap();
         atlas
+            .map()
             .tenures(&client("192.0.2.70"), days)
             .iter()
             .map(|t| {
@@ -239,7 +240,7 @@ fn a_table_with_dates_is_a_history_and_its_newest_edition_corrects_the_older() {
     assert_eq!(tenures(Some(day("2025-01-01"))), ["2023-12-01 -", "2024-01-01 a"]);
     let atlas = build(tables(), Gap::Carry);
     assert_eq!(
-        atlas.standing(&client("192.0.2.1"), day("2024-02-01")),
+        atlas.map().standing(&client("192.0.2.1"), day("2024-02-01")),
         Standing::Dated
     );
 }
@@ -299,7 +300,7 @@ fn tags_class_and_names_make_the_network_and_a_list_is_closed() {
     assert_eq!(tagged.attribution.org_country, "DE".parse().ok());
     assert_eq!(tagged.observations.len(), 4, "origin, name, two tags");
     let days = DayRange::new(day("2025-01-01"), day("2025-12-31")).unwrap();
-    let tenures = atlas.tenures(&client("192.0.2.1"), days);
+    let tenures = atlas.map().tenures(&client("192.0.2.1"), days);
     let later = tenures.iter().find(|t| t.days.contains(day("2025-07-01"))).unwrap();
     assert_eq!(later.days.first(), day("2025-07-01"));
     assert_eq!(later.attribution.kind, NetworkKind::Hosting, "only vpn is left");
@@ -352,13 +353,13 @@ fn a_private_client_belongs_to_the_holder_of_its_vantage() {
     let [bgp, _] = two_snapshots();
     let atlas = build([bgp], Gap::Carry).with_vantages(&[vantage]);
     let days = DayRange::new(day("2024-01-01"), day("2024-12-31")).unwrap();
-    let tenures = atlas.tenures(&inside, days);
+    let tenures = atlas.map().tenures(&inside, days);
     let [tenure] = tenures.as_slice() else { panic!("{tenures:?}") };
     assert_eq!(tenure.attribution.kind, NetworkKind::Own);
     let holder = tenure.attribution.organisation.clone().unwrap();
     assert_eq!(atlas.organisation(&holder).unwrap().name, "Example AG");
     assert_eq!(
-        atlas.attribute(&elsewhere, day("2024-01-01")),
+        atlas.map().attribute(&elsewhere, day("2024-01-01")),
         Attribution::UNATTRIBUTED
     );
 }
@@ -416,8 +417,8 @@ proptest! {
         for octet in 0..90 {
             let client = Client { address: at(octet), site: None };
             let expected = scan(&rows, octet, Day(on)).map(Asn);
-            prop_assert_eq!(atlas.attribute(&client, Day(on)).asn, expected);
-            let tenures = atlas.tenures(&client, days);
+            prop_assert_eq!(atlas.map().attribute(&client, Day(on)).asn, expected);
+            let tenures = atlas.map().tenures(&client, days);
             let tenure = tenures.iter().find(|t| t.days.contains(Day(on))).unwrap();
             prop_assert_eq!(tenure.attribution.asn, expected);
         }
@@ -443,7 +444,7 @@ fn as_of_one_handle_are_one_organisation_with_its_name() {
     );
     let atlas = build([bgp, registered], Gap::Carry);
     let on = day("2025-01-01");
-    let of = |a: &str| atlas.attribute(&client(a), on);
+    let of = |a: &str| atlas.map().attribute(&client(a), on);
     let (a, b) = (of("192.0.2.1"), of("198.51.100.1"));
     assert_eq!((org(&a), org(&b)), (Some("org:EX-1"), Some("org:EX-1")));
     let organisation = atlas.organisation(&"org:EX-1".into()).unwrap();
@@ -469,7 +470,7 @@ fn a_holder_row_wins_over_a_provider_and_that_over_the_routing_table() {
     );
     let tags = table("range-tag:vpn", "vpn", on, "192.0.2.0/24\n");
     let atlas = build([bgp, cloud, own, tags], Gap::Carry);
-    let on_day = |a: &str, on: &str| atlas.attribute(&client(a), day(on));
+    let on_day = |a: &str, on: &str| atlas.map().attribute(&client(a), day(on));
     let of = |a: &str, on: &str| org(&on_day(a, on)).map(str::to_owned);
     let provider = Some("provider:ocean".to_owned());
     assert_eq!(of("192.0.2.1", "2025-01-31"), provider);

@@ -28,7 +28,7 @@ fn bgp(source: &str, on: &str, asn: u32) -> Vec<Observation> {
 }
 
 fn confidence(atlas: &Atlas, on: &str) -> f32 {
-    atlas.attribute(&client("192.0.2.1"), day(on)).confidence
+    atlas.map().attribute(&client("192.0.2.1"), day(on)).confidence
 }
 
 #[track_caller]
@@ -76,8 +76,8 @@ fn the_days_before_the_first_snapshot_follow_their_own_rule() {
     let on = |atlas: &Atlas| {
         let client = client("192.0.2.1");
         let before = day("2024-12-20");
-        let attribution = atlas.attribute(&client, before);
-        (attribution.asn.map(|a| a.0), atlas.standing(&client, before))
+        let attribution = atlas.map().attribute(&client, before);
+        (attribution.asn.map(|a| a.0), atlas.map().standing(&client, before))
     };
     let carried = with(Gap::Carry);
     assert_eq!(on(&carried), (Some(64496), Standing::BeforeFirst));
