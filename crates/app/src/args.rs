@@ -523,10 +523,8 @@ pub(crate) struct Exposure {
     /// Last day [default: the last in the lake]
     #[arg(long, value_name = "DATE")]
     pub(crate) to: Option<Day>,
-    /// Chance, 0 to 1, that a user whose network is looked at for a whole week is seen in
-    /// it; without it silence never becomes `verified_removed`
-    #[arg(long, value_name = "SHARE", value_parser = share)]
-    pub(crate) detection: Option<f64>,
+    #[command(flatten)]
+    pub(crate) detection: Detection,
     /// Only show; keep nothing in the ledger or the lake
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -539,6 +537,19 @@ pub(crate) struct Exposure {
     /// Where answers to letters go
     #[arg(long, default_value = "", value_name = "ADDRESS")]
     pub(crate) reply_to: String,
+}
+
+/// How likely a user is seen; without it silence never becomes `verified_removed`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Detection {
+    /// Chance, 0 to 1, that a user whose network is looked at for a whole week is seen in
+    /// it; without it or --assessment silence never becomes `verified_removed`
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) detection: Option<f64>,
+    /// That chance for each week and vantage, from the visibility curve of what `tidegauge
+    /// assess --format json` wrote (the low ends of its intervals); once for each product
+    #[arg(long, value_name = "FILE", conflicts_with = "detection")]
+    pub(crate) assessment: Vec<PathBuf>,
 }
 
 /// Where findings are kept.
@@ -809,6 +820,9 @@ pub(crate) enum Lake {
     Check,
     /// Merge small files; old ones stay until `vacuum`
     Compact,
+    /// Write what an older program wrote as this one does: sorted, with every column and with
+    /// state; old files stay until `vacuum`
+    Upgrade,
     /// Copy the newest version of every table to an empty folder or URL: a lake of its own
     Backup {
         /// Where to

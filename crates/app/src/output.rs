@@ -22,6 +22,9 @@ pub(crate) const SCHEMA: &str = include_str!("../assets/output.schema.json");
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     Text(String),
+    /// Several texts; a table, which has one line for a row, shows the first and counts
+    /// the others.
+    Several(Vec<String>),
     Int(u64),
     /// With the decimals shown in tables and CSV.
     Float(f64, usize),
@@ -50,6 +53,7 @@ impl Value {
     pub(crate) fn plain(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
+            Self::Several(texts) => texts.join("; "),
             Self::Int(count) => count.to_string(),
             Self::Float(value, decimals) => format!("{value:.decimals$}"),
             Self::Unknown => "unknown".to_owned(),
@@ -58,11 +62,24 @@ impl Value {
         }
     }
 
+    /// As a cell of a table.
+    fn line(&self) -> String {
+        match self {
+            Self::Several(texts) => match texts.as_slice() {
+                [first, others @ ..] if !others.is_empty() => {
+                    format!("{first}; and {} more", others.len())
+                }
+                _ => self.plain(),
+            },
+            _ => self.plain(),
+        }
+    }
+
     /// As a field of CSV. Spreadsheets run text that begins like a formula, and names come
     /// from strangers: such text gets an apostrophe in front (OWASP, CSV injection).
     fn cell(&self) -> String {
         let plain = self.plain();
-        let formula = matches!(self, Self::Text(_))
+        let formula = matches!(self, Self::Text(_) | Self::Several(_))
             && plain.starts_with(['=', '+', '-', '@', '\t', '\r']);
         if formula { format!("'{plain}") } else { plain }
     }
@@ -70,6 +87,7 @@ impl Value {
     fn json(&self) -> serde_json::Value {
         match self {
             Self::Text(text) => text.as_str().into(),
+            Self::Several(_) => self.plain().into(),
             Self::Int(count) => (*count).into(),
             Self::Float(value, _) => (*value).into(),
             Self::Unknown | Self::Unattributed => serde_json::Value::Null,
@@ -130,7 +148,7 @@ impl Rows {
         table.set_header(&self.columns);
         for row in &self.rows {
             table.add_row(row.iter().map(|value| {
-                let cell = comfy_table::Cell::new(value.plain());
+                let cell = comfy_table::Cell::new(value.line());
                 match value {
                     Value::Int(_) | Value::Float(..) => {
                         cell.set_alignment(comfy_table::CellAlignment::Right)

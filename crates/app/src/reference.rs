@@ -205,7 +205,11 @@ fn policies() -> anyhow::Result<String> {
         "\n## Events\n\n| id | country | date | event |\n|---|---|---|---|"
     )?;
     for v in &timeline.vendor {
-        writeln!(page, "| {} | {} | {} | {} |", v.id, v.country, v.date, v.event)?;
+        let days = match v.latest {
+            Some(latest) => format!("{} to {latest}", v.date),
+            None => v.date.to_string(),
+        };
+        writeln!(page, "| {} | {} | {days} | {} |", v.id, v.country, v.event)?;
     }
     Ok(page)
 }

@@ -72,6 +72,7 @@ fn documents() -> Vec<String> {
         vec!["releases", "list"],
         vec!["lake", "stat"],
         vec!["lake", "check"],
+        vec!["lake", "upgrade"],
         vec!["lake", "compact"],
         vec!["lake", "retention", "--before", "2024-05-01", "--key", "keys"],
         vec!["lake", "forget", "--before", "2024-02-01"],
@@ -104,7 +105,7 @@ assert not kind(schema).is_valid({**documents[0], "policy": None})
 print(len(documents), "fit")
 "##;
     let Some(told) = python("jsonschema", code, &[&schema, &documents]) else { return };
-    assert_eq!(told, "19 fit\n");
+    assert_eq!(told, "20 fit\n");
 }
 
 #[test]

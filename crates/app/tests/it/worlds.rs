@@ -166,10 +166,33 @@ fn a_world_gone_dark_is_judged_by_its_truth() {
     assert_eq!(text(&naive["verdict"]), "not covered");
     let corrected = whole("removal_corrected");
     assert_ne!(text(&corrected["verdict"]), "refused, needlessly", "{corrected}");
+    silence_in_the_dark_proves_nothing(&house);
     let table = house.run(&judge);
     assert_eq!(table.code, 0);
     assert!(table.out.contains("cohort_removal") && table.words.contains("world C"));
     let other =
         house.run(&["simulate", "score", "--truth", "w", "--assess", "said.json"]);
     assert_eq!(other.code, 1, "{}", other.words);
+}
+
+/// Of networks that went dark no finding becomes `verified_removed`, whatever the chance to see
+/// a user where there is light.
+fn silence_in_the_dark_proves_nothing(house: &House) {
+    let mut truth =
+        csv::Reader::from_path(house.path("w/truth/organisations.csv")).unwrap();
+    let rows: Vec<BTreeMap<String, String>> =
+        truth.deserialize().map(Result::unwrap).collect();
+    let listed = rows.iter().filter(|r| !r["prefixes"].is_empty()).map(|r| {
+        format!("{0},{0},{1}\n", r["organisation"], r["prefixes"].replace(' ', ";"))
+    });
+    let listed: String = listed.collect();
+    let ours = house.file("ours.csv", format!("id,name,prefixes\n{listed}"));
+    let asked =
+        ["exposure", "--portfolio", &ours, "--product", "kaspersky", "--dry-run"];
+    let rows = house.rows(&[&asked[..], &["--assessment", "said.json"]].concat());
+    let of = |state: &str| rows.iter().filter(|r| text(&r["state"]) == state).count();
+    assert!(of("quiet") > 50 && of("verified_removed") == 0, "{} quiet", of("quiet"));
+    let why =
+        |r: &&serde_json::Value| text(&r["why"]).contains("silence may be darkness");
+    assert!(rows.iter().filter(why).count() > 50);
 }

@@ -5,8 +5,14 @@
 //! shown once [`WEEKS_MIN`] weeks count and the chance that all of them missed a user is at
 //! most [`MISSED_MAX`].
 //!
+//! The chance that is known is that of many users. A row that was seen in few of its own weeks
+//! while it was in contact is seen no more often afterwards, so its own chance is the most
+//! that counts ([`own_chance`]).
+//!
 //! **Invariant:** a week nobody looked at, or whose chance is not known, shows nothing; of
 //! two facts about one week that differ the one that claims less counts.
+
+use std::collections::BTreeSet;
 
 use tidegauge_model::Day;
 
@@ -30,6 +36,8 @@ pub struct Silence {
     pub looked: usize,
     /// Those of them that count.
     pub counting: usize,
+    /// The most that a week's chance is, by the row's own weeks.
+    pub own: f64,
     /// Chance that a user was missed in every week whose chance is known.
     pub missed: f64,
     /// Why the chance of the latest week without one is not known.
@@ -39,7 +47,7 @@ pub struct Silence {
 impl Silence {
     /// Of everything after `last`.
     pub(super) fn since(facts: &Facts<'_>, last: Day) -> Self {
-        let mut silence = Self { looked: 0, counting: 0, missed: 1.0, unknown: None };
+        let mut silence = Self::begun(own_chance(facts, last));
         for (_, quiet) in facts.quiet.range(last.plus(1)..) {
             silence.add(quiet);
         }
@@ -50,11 +58,12 @@ impl Silence {
     /// on say nothing about it: a contact that comes to light later takes silence back.
     pub(super) fn shown_on(facts: &Facts<'_>, last: Day) -> Option<Day> {
         let next = facts.days.range(last.plus(1)..).next();
-        let mut silence = Self { looked: 0, counting: 0, missed: 1.0, unknown: None };
-        for (week, quiet) in facts.quiet.range(last.plus(1)..) {
-            if next.is_some_and(|next| next <= week) {
-                break;
-            }
+        let weeks = facts.quiet.range(last.plus(1)..);
+        let weeks =
+            || weeks.clone().take_while(|(week, _)| next.is_none_or(|n| n > *week));
+        weeks().nth(WEEKS_MIN - 1)?;
+        let mut silence = Self::begun(own_chance(facts, last));
+        for (week, quiet) in weeks() {
             silence.add(quiet);
             if silence.shows() {
                 return Some(week.plus(6));
@@ -63,9 +72,15 @@ impl Silence {
         None
     }
 
+    /// Of no week yet.
+    fn begun(own: f64) -> Self {
+        Self { looked: 0, counting: 0, own, missed: 1.0, unknown: None }
+    }
+
     fn add(&mut self, quiet: &Quiet) {
         self.looked += 1;
         if let Some(chance) = quiet.detection.map(Chance::value) {
+            let chance = chance.min(self.own);
             self.missed *= 1.0 - chance;
             self.counting += usize::from(chance >= DETECTION_MIN);
         } else {
@@ -88,6 +103,14 @@ impl Silence {
             return format!(
                 "{looked} looked at since, but the chance of seeing a user in them is not \
                  known: {why}"
+            );
+        }
+        if self.own < DETECTION_MIN {
+            return format!(
+                "{looked} looked at since, but while it was in contact it was seen in so few of \
+                 its weeks that the chance of seeing it in one is {:.2}; {DETECTION_MIN} is \
+                 needed",
+                self.own
             );
         }
         format!(
@@ -114,6 +137,26 @@ impl Silence {
 
 fn weeks(count: usize) -> String {
     if count == 1 { "1 week was".to_owned() } else { format!("{count} weeks were") }
+}
+
+/// The chance that a row with these facts is seen in a week of use, by its own weeks from the
+/// first contact to that on `last`: the share of those with a contact. The two at the ends
+/// are left out, since the stretch was made to begin and end with a contact, and one week of
+/// either kind is added (the rule of succession): a half where nothing lies between.
+fn own_chance(facts: &Facts<'_>, last: Day) -> f64 {
+    let monday = |day: &Day| day.week().monday();
+    let seen: BTreeSet<Day> = facts.days.range(..=last).map(monday).collect();
+    let silent = match (seen.first(), seen.last()) {
+        (Some(first), Some(last)) => facts
+            .quiet
+            .range(first..last)
+            .filter(|(week, _)| !seen.contains(week))
+            .count(),
+        _ => 0,
+    };
+    let between = seen.len().saturating_sub(2);
+    let real = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+    real(between + 1) / real(between + silent + 2)
 }
 
 /// Of two facts about one week: the one that looked at more days; then one with a known

@@ -52,6 +52,12 @@ fn quiet_on(week: Day, looked_days: u8, detection: Option<f64>) -> Fact {
     })
 }
 
+/// A contact in each of twenty weeks up to 3 January 2024: the row's own chance is 0.95.
+fn often() -> Vec<Fact> {
+    let last: Day = "2024-01-03".parse().unwrap();
+    (0..20).map(|week| seen_on(last.plus(-7 * week), 0.8)).collect()
+}
+
 fn said(day: &str, verdict: Verdict) -> Fact {
     said_on(day.parse().unwrap(), verdict)
 }
@@ -94,7 +100,7 @@ fn silence_without_a_chance_of_detection_stays_quiet_and_says_why() {
 fn removal_is_verified_by_enough_weeks_that_would_have_seen_it() {
     let weeks = |chance: f64, count: usize| -> Vec<Fact> {
         let quiet = MONDAYS.iter().take(count).map(|m| quiet(m, Some(chance)));
-        [seen("2024-01-03")].into_iter().chain(quiet).collect()
+        often().into_iter().chain(quiet).collect()
     };
     let state = |chance, count| at(&weeks(chance, count), "2024-03-01").state;
     assert_eq!(state(0.9, 2), FindingState::Quiet, "two weeks are a holiday");
@@ -113,9 +119,32 @@ fn removal_is_verified_by_enough_weeks_that_would_have_seen_it() {
 }
 
 #[test]
+fn a_row_that_was_seldom_seen_is_missed_in_few_weeks_by_chance() {
+    let state = |mut before: Vec<Fact>, count: usize| {
+        before.extend(MONDAYS.iter().take(count).map(|m| quiet(m, Some(0.9))));
+        at(&before, "2024-03-01")
+    };
+    // Nothing is known of its own weeks: a half each.
+    let once = || vec![seen("2024-01-03")];
+    assert_eq!(state(once(), 4).state, FindingState::Quiet, "0.5⁴ is over 0.05");
+    assert_eq!(state(once(), 5).state, FindingState::VerifiedRemoved);
+    // In two of six weeks before the last.
+    let seldom = || {
+        let weeks = ["2023-11-27", "2023-12-04", "2023-12-18", "2023-12-25"];
+        let silent = weeks.map(|m| quiet(m, Some(0.9)));
+        let seen = ["2023-11-21", "2023-12-13", "2024-01-03"].map(seen);
+        silent.into_iter().chain(seen).collect::<Vec<_>>()
+    };
+    let found = state(seldom(), 6);
+    assert_eq!(found.state, FindingState::Quiet);
+    assert!(found.why.contains("chance of seeing it in one is 0.29"), "{}", found.why);
+}
+
+#[test]
 fn what_comes_back_has_reappeared_and_what_was_told_stays() {
     use FindingState as S;
-    let mut facts = vec![seen("2024-01-03"), seen("2024-05-01"), seen("2024-05-20")];
+    let mut facts = often();
+    facts.extend([seen("2024-05-01"), seen("2024-05-20")]);
     facts.extend(MONDAYS.map(|m| quiet(m, Some(0.9))));
     facts.push(Fact::Told(Told {
         as_of: "2024-02-20".parse().unwrap(),
@@ -154,7 +183,7 @@ fn a_dispute_hides_no_evidence() {
 
 #[test]
 fn a_contact_that_comes_to_light_takes_the_silence_back() {
-    let mut facts = vec![seen("2024-01-03")];
+    let mut facts = often();
     facts.extend(MONDAYS.map(|m| quiet(m, Some(0.9))));
     assert_eq!(at(&facts, "2024-02-20").state, FindingState::VerifiedRemoved);
     facts.push(seen("2024-01-24"));
@@ -169,8 +198,8 @@ fn confidence_halves_by_its_half_life_and_falls_faster_where_it_was_looked() {
     let of = |facts: &[Fact], day| at(facts, day).confidence.value();
     assert!((of(&one, "2024-01-01") - 0.8).abs() < 1e-4);
     assert!((of(&one, "2024-03-01") - 0.4).abs() < 1e-4, "60 days later");
-    let looked = [seen("2024-01-01"), quiet("2024-01-08", Some(0.9))];
-    assert!(of(&looked, "2024-03-01") < 0.07, "0.04 / 0.64");
+    let looked = [often(), vec![quiet("2024-01-08", Some(0.9))]].concat();
+    assert!(of(&looked, "2024-03-03") < 0.07, "0.04 / 0.64, 60 days later");
     let again = [seen("2024-01-01"), seen("2024-03-01")];
     assert!((of(&again, "2024-03-01") - 0.8).abs() < 1e-4, "it starts anew");
 }

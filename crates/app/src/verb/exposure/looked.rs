@@ -7,8 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidegauge_exposure::{Looked, Subject};
-use tidegauge_model::{Coverage, Day, DayRange, Footprint, SiteId, VantageId, Week};
+use tidegauge_model::{
+    Coverage, Day, DayRange, Footprint, ProductId, SiteId, VantageId, Week,
+};
 
+use super::chance::Chances;
 use crate::opened::Opened;
 
 /// What every vantage saw on every day.
@@ -33,13 +36,14 @@ impl Sights {
         Ok(Self { by_day, all, site_of })
     }
 
-    /// The days of a week on which a row was looked at, and who looked. The chance of
-    /// detection is the one that was given, or it is not known.
+    /// The days of a week on which a row was looked at, who looked, and how likely a user of
+    /// the product would have been seen.
     pub(super) fn looked(
         &self,
         subject: &Subject,
+        product: &ProductId,
         week: Week,
-        detection: Option<f64>,
+        chances: &Chances,
     ) -> Looked {
         let mut days: BTreeSet<Day> = BTreeSet::new();
         let mut vantages: BTreeSet<VantageId> = BTreeSet::new();
@@ -50,11 +54,10 @@ impl Sights {
                 vantages.insert(coverage.vantage.clone());
             }
         }
-        let unknown = || "no chance of detection was given (--detection)".to_owned();
         Looked {
             days: u8::try_from(days.len()).unwrap_or(7),
+            detection: chances.of(product, week, vantages.iter().cloned()),
             vantages: vantages.into_iter().collect(),
-            detection: detection.ok_or_else(unknown),
         }
     }
 

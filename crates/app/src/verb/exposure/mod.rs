@@ -3,6 +3,7 @@
 //! Evidence of the lake, matched with a portfolio, becomes facts in the ledger; what is
 //! shown and written follows from the ledger alone.
 
+mod chance;
 mod looked;
 pub(crate) mod write;
 
@@ -29,6 +30,7 @@ use crate::output::{Rows, Value};
 use crate::settings::Settings;
 use crate::{Outcome, args, clock};
 
+use chance::Chances;
 use looked::Sights;
 
 /// Matches the portfolio and prints the findings, or notes what somebody says of one.
@@ -45,6 +47,7 @@ pub(crate) async fn run(
     );
     let path = verb.portfolio.as_deref().context("--portfolio FILE is missing")?;
     let portfolio = portfolio(path)?;
+    let chances = Chances::read(&verb.detection)?;
     let opened = Opened::open(settings, verb.evidence.map).await?;
     let days = opened.days(verb.from, verb.to)?;
     let products = products(&opened, verb)?;
@@ -61,7 +64,9 @@ pub(crate) async fn run(
             products: &products,
             days,
             recorded: clock::now(),
-            looked: &|subject, _, week| sights.looked(subject, week, verb.detection),
+            looked: &|subject, product, week| {
+                sights.looked(subject, product, week, &chances)
+            },
             combine: &combine,
         },
     );
@@ -288,7 +293,7 @@ fn rows(findings: &[Finding], dossiers: &[Dossier]) -> Rows {
             Value::Int(f.days.into()),
             Value::Int(f.addresses),
             Value::Float(f64::from(f.confidence), 2),
-            Value::Text(f.evidence.join("; ")),
+            Value::Several(f.evidence.clone()),
             Value::optional(why.get(&f.id)),
         ]);
     }
