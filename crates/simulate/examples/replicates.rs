@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Words: how many of each world, their share of the full size, worlds (all six if none is
-//! named). `--from=SEED` begins elsewhere than at the first of their range, to look into one; with
+//! named). `--params=FILE` draws one world of that file in their place. `--from=SEED` begins elsewhere than at the first of their range, to look into one; with
 //! `--write` the table goes into `docs/explanation/validation.md`, where that has
 //! a place for this share.
 //!
@@ -46,9 +46,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "{count} replicates of each world at {share} of full size, seeds from \
          {first}.\n\n{HEAD}\n"
     );
-    let all = Story::ALL.into_iter();
-    for story in all.filter(|s| named.is_empty() || named.contains(s.letter())) {
-        let row = tried(story, first..first + count, share)?.row(story);
+    let params = words.iter().find_map(|w| w.strip_prefix("--params="));
+    for (name, text) in worlds(params, &named, share)? {
+        let row = tried(&name, &text, first..first + count)?.row(&name);
         tell(&row);
         writeln!(table, "{row}")?;
     }
@@ -63,6 +63,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         std::fs::write(&docs, format!("{head}{begin}{table}{END}{tail}"))?;
     }
     Ok(())
+}
+
+/// The parameters of each world asked for, with its name.
+fn worlds(
+    params: Option<&str>,
+    named: &str,
+    share: f64,
+) -> Result<Vec<(String, String)>, Box<dyn std::error::Error>> {
+    if let Some(path) = params {
+        return Ok(vec![(path.to_owned(), std::fs::read_to_string(path)?)]);
+    }
+    let asked = |s: &Story| named.is_empty() || named.contains(s.letter());
+    let text = |s: Story| {
+        let letter = s.letter();
+        (letter.to_string(), format!("world = \"{letter}\"\norganisations = {share}\n"))
+    };
+    Ok(Story::ALL.into_iter().filter(asked).map(text).collect())
 }
 
 #[expect(clippy::print_stderr, reason = "worlds take minutes each")]
@@ -82,12 +99,11 @@ and with attribution | US and DE told apart |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|";
 
 fn tried(
-    story: Story,
+    name: &str,
+    params: &str,
     seeds: Range<u64>,
-    share: f64,
 ) -> Result<Sums, Box<dyn std::error::Error>> {
-    let text = format!("world = \"{}\"\norganisations = {share}\n", story.letter());
-    let replicates = Replicates::new(&Params::read(&text)?)?;
+    let replicates = Replicates::new(&Params::read(params)?)?;
     let mut sums = Sums::default();
     for seed in seeds {
         let began = Instant::now();
@@ -95,12 +111,12 @@ fn tried(
         let found = estimated(&replicate, seed)?;
         let whole = found.corrected.strata.first().map(|whole| &whole.identified);
         if let Some(Identification::NotIdentified(rule)) = whole {
-            tell(&format!("{} {seed}: {rule}", story.letter()));
+            tell(&format!("{} {seed}: {rule}", name));
         }
         sums.add(&replicate, &found);
         let took = began.elapsed();
         if took > LONG {
-            tell(&format!("{} {seed}: took {} s", story.letter(), took.as_secs()));
+            tell(&format!("{} {seed}: took {} s", name, took.as_secs()));
         }
     }
     Ok(sums)
@@ -194,7 +210,7 @@ impl Sums {
         }
     }
 
-    fn row(&self, story: Story) -> String {
+    fn row(&self, name: &str) -> String {
         let n = self.identified;
         let mean = |sum: f64| 100.0 * sum / n.max(1.0);
         let share = |k: f64, n: f64| {
@@ -205,7 +221,7 @@ impl Sums {
         format!(
             "| {} | {} of {} | {:+.2} | {} | {} | {:.1}, {:.1} | {:+.1} | {} | {:.0}, {:.0} \
              of {} | {} of {} |",
-            story.letter(),
+            name,
             n,
             self.replicates,
             mean(self.bias),

@@ -2,10 +2,11 @@
 //!
 //! A state is a number of bits: bit 0 says that the organisation uses the product, bit
 //! 1 + j that view j sees its networks. Each bit turns on its own, so a week's turn is
-//! made bit by bit. A week in which every view saw the product has one state only; what
-//! lies between two such weeks is summed alone, and they themselves are sums of
-//! logarithms, once for each class of the product and of controls instead of each pair.
-//! Between them all pairs of classes go side by side, a lane each ([`super::lanes`]).
+//! made bit by bit; then all views may go dark at once, since one partner may be behind
+//! several, and two that fall silent together are else taken for removal. A week in which
+//! every view saw the product has one state only; what lies between two such weeks is
+//! summed alone, and they themselves are sums of logarithms, once for each class of the
+//! product and of controls instead of each pair. Between them all pairs of classes go side by side, a lane each ([`super::lanes`]).
 //!
 //! **Invariant:** sums are scaled to one each week, so that no length underflows; what is
 //! added to [`Sums`] is the expectation of the complete data given the history (Fisher's
@@ -67,6 +68,8 @@ pub(crate) struct Sums {
     pub(crate) back: [f64; 2],
     /// By vantage, period: weeks after which sight was lost, or kept.
     pub(crate) sight: Vec<[f64; 2]>,
+    /// By period: weeks after which all sight was lost at once, or was not.
+    pub(crate) blackout: Vec<[f64; 2]>,
     /// By vantage: weeks after which sight came back, or did not.
     pub(crate) relight: Vec<[f64; 2]>,
     /// By pair of classes: organisations.
@@ -84,6 +87,7 @@ impl Sums {
             using: vec![[0.0; 2]; layout.groups * layout.periods],
             back: [0.0; 2],
             sight: vec![[0.0; 2]; layout.vantages * layout.periods],
+            blackout: vec![[0.0; 2]; layout.periods],
             relight: vec![[0.0; 2]; layout.vantages],
             class: vec![0.0; layout.products * layout.controls],
             lit: vec![[0.0; 2]; weeks],
@@ -96,6 +100,7 @@ impl Sums {
         self.using.fill([0.0; 2]);
         self.back = [0.0; 2];
         self.sight.fill([0.0; 2]);
+        self.blackout.fill([0.0; 2]);
         self.relight.fill([0.0; 2]);
         self.class.fill(0.0);
         self.lit.fill([0.0; 2]);
@@ -120,6 +125,7 @@ impl Sums {
         each(&mut self.using, &other.using);
         each(std::slice::from_mut(&mut self.back), &[other.back]);
         each(&mut self.sight, &other.sight);
+        each(&mut self.blackout, &other.blackout);
         each(&mut self.relight, &other.relight);
         each(&mut self.lit, &other.lit);
         for (into, from) in self.class.iter_mut().zip(&other.class) {
@@ -231,14 +237,16 @@ impl<'a> Chain<'a> {
 
     /// Logarithm of the turns from sure week to sure week.
     fn sure_turns(&self, unit: &Unit) -> f64 {
-        let periods = self.layout.periods;
         let kept = |(period, count): (usize, &f64)| {
-            let using = self.rates.using[unit.group * periods + period];
+            let using = self.rates.using[self.layout.use_cell(unit.group, period)];
             let sight = |view: &View| {
-                (-self.rates.sight[view.vantage * periods + period].down).ln_1p()
+                let at = self.layout.sight_cell(view.vantage, period);
+                (-self.rates.sight[at].down).ln_1p()
             };
-            let log = (-using.down).ln_1p() + unit.views.iter().map(sight).sum::<f64>();
-            count * log
+            let blackout =
+                self.rates.blackout_of(self.layout, unit, period).unwrap_or(0.0);
+            let own = unit.views.iter().map(sight).sum::<f64>();
+            count * ((-using.down).ln_1p() + own + (-blackout).ln_1p())
         };
         unit.sure_turns.iter().enumerate().map(kept).sum()
     }
@@ -319,11 +327,14 @@ impl<'a> Chain<'a> {
 
     /// Adds what sure weeks say whatever the class: turns between them, and sight.
     fn add_sure(&self, unit: &Unit, weight: f64, sums: &mut Sums) {
-        let periods = self.layout.periods;
         for (period, count) in unit.sure_turns.iter().enumerate() {
-            sums.using[unit.group * periods + period][1] += weight * count;
+            sums.using[self.layout.use_cell(unit.group, period)][1] += weight * count;
             for view in &unit.views {
-                sums.sight[view.vantage * periods + period][1] += weight * count;
+                let at = self.layout.sight_cell(view.vantage, period);
+                sums.sight[at][1] += weight * count;
+            }
+            if self.rates.blackout_of(self.layout, unit, period).is_some() {
+                sums.blackout[period][1] += weight * count;
             }
         }
         for (view, week) in self.sure_weeks(unit) {

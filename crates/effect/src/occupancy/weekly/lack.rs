@@ -161,14 +161,19 @@ fn draw(
     let mut weeks = vec![Vec::with_capacity(evidence.weeks); unit.views.len()];
     for (week, period) in evidence.period.iter().enumerate().take(evidence.weeks) {
         if week > member {
-            let turn = rates.using[unit.group * layout.periods + period];
+            for (lit, view) in lit.iter_mut().zip(&unit.views) {
+                let at = layout.sight_cell(view.vantage, *period);
+                let turn = rates.sight[at];
+                *lit = turned(*lit, turn.down, turn.up, random);
+            }
+            let blackout = rates.blackout_of(layout, unit, *period);
+            if blackout.is_some_and(|chance| random.random::<f64>() < chance) {
+                lit.fill(false);
+            }
+            let turn = rates.using[layout.use_cell(unit.group, *period)];
             using = turned(using, turn.down, turn.up, random);
         }
         for (j, view) in unit.views.iter().enumerate() {
-            if week > member {
-                let turn = rates.sight[view.vantage * layout.periods + period];
-                lit[j] = turned(lit[j], turn.down, turn.up, random);
-            }
             let shown = week <= member || (using && lit[j]);
             let seen = if !shown {
                 if lit[j] {

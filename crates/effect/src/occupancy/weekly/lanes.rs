@@ -39,6 +39,10 @@ pub(super) struct Lanes {
 
 /// Lost, kept, came back, stayed out: of one bit, for each pair.
 type Turned<const L: usize> = [Lane<L>; 4];
+/// What turns: use, up to three views, all views at once.
+const TURNS: usize = 5;
+/// The last of them.
+const BLACKOUT: usize = 4;
 
 impl Chain<'_> {
     /// Logarithm of what lies between sure weeks, for each pair of classes.
@@ -112,6 +116,9 @@ impl Chain<'_> {
             for bit in 0..=V {
                 turn_forward(&mut state, bit, self.turn(unit, bit, week));
             }
+            if let Some(chance) = self.blackout(unit, week) {
+                black_out(&mut state, chance);
+            }
             self.weigh::<V, S, L>(unit, week, gone, &mut state);
             let mut sum = [0.0; L];
             for state in &state {
@@ -156,7 +163,7 @@ impl Chain<'_> {
         weight.iter_mut().zip(weights).for_each(|(into, from)| *into = *from);
         let forward = states_of::<S, L>(&room.forward);
         let scale = room.scale.as_chunks::<L>().0;
-        let mut turned = [[[0.0; L]; 4]; 4];
+        let mut turned = [[[0.0; L]; 4]; TURNS];
         let mut later = [weight; S];
         let mut period = self.layout.periods - 1;
         for week in (unit.entry_week + 1..self.layout.weeks).rev() {
@@ -178,7 +185,7 @@ impl Chain<'_> {
                 if unit.sure[week - 1] { &sure_state() } else { &forward[week - 1] };
             if self.evidence.period[week] != period {
                 self.add_turns::<V, L>(unit, period, &turned, sums);
-                turned = [[[0.0; L]; 4]; 4];
+                turned = [[[0.0; L]; 4]; TURNS];
                 period = self.evidence.period[week];
             }
             self.back_turns::<V, S, L>(unit, week, earlier, &mut later, &mut turned);
@@ -245,11 +252,18 @@ impl Chain<'_> {
         (dark, shown)
     }
 
+    fn blackout(&self, unit: &Unit, week: usize) -> Option<f64> {
+        self.rates.blackout_of(self.layout, unit, self.evidence.period[week])
+    }
+
     fn turn(&self, unit: &Unit, bit: usize, week: usize) -> Turn {
-        let (period, periods) = (self.evidence.period[week], self.layout.periods);
+        let (period, layout) = (self.evidence.period[week], self.layout);
         match bit.checked_sub(1) {
-            None => self.rates.using[unit.group * periods + period],
-            Some(view) => self.rates.sight[unit.views[view].vantage * periods + period],
+            None => self.rates.using[layout.use_cell(unit.group, period)],
+            Some(view) => {
+                let vantage = unit.views[view].vantage;
+                self.rates.sight[layout.sight_cell(vantage, period)]
+            }
         }
     }
 
@@ -261,13 +275,18 @@ impl Chain<'_> {
         week: usize,
         earlier: &States<S, L>,
         later: &mut States<S, L>,
-        turned: &mut [Turned<L>; 4],
+        turned: &mut [Turned<L>; TURNS],
     ) {
         let mut before = [[[0.0; L]; S]; V];
         let mut state = *earlier;
         for (bit, before) in before.iter_mut().enumerate() {
             *before = state;
             turn_forward(&mut state, bit, self.turn(unit, bit, week));
+        }
+        if let Some(chance) = self.blackout(unit, week) {
+            let mut lit = state;
+            turn_forward(&mut lit, V, self.turn(unit, V, week));
+            black_back(&lit, later, chance, &mut turned[BLACKOUT]);
         }
         turn_back(&state, later, V, self.turn(unit, V, week), &mut turned[V]);
         for (bit, before) in before.iter().enumerate().rev() {
@@ -279,21 +298,23 @@ impl Chain<'_> {
         &self,
         unit: &Unit,
         period: usize,
-        turned: &[Turned<L>; 4],
+        turned: &[Turned<L>; TURNS],
         sums: &mut Sums,
     ) {
-        let periods = self.layout.periods;
+        let layout = self.layout;
+        let [lost, kept, ..] = turned[BLACKOUT].map(|lane| lane.iter().sum::<f64>());
+        let into = &mut sums.blackout[period];
+        *into = [into[0] + lost, into[1] + kept];
         for (bit, turned) in turned.iter().enumerate().take(V + 1) {
             let (down, up) = match bit.checked_sub(1) {
                 None => {
-                    (&mut sums.using[unit.group * periods + period], &mut sums.back)
+                    let at = layout.use_cell(unit.group, period);
+                    (&mut sums.using[at], &mut sums.back)
                 }
                 Some(view) => {
                     let vantage = unit.views[view].vantage;
-                    (
-                        &mut sums.sight[vantage * periods + period],
-                        &mut sums.relight[vantage],
-                    )
+                    let at = layout.sight_cell(vantage, period);
+                    (&mut sums.sight[at], &mut sums.relight[vantage])
                 }
             };
             let [lost, kept, back, out] = turned.map(|lane| lane.iter().sum::<f64>());
@@ -414,6 +435,35 @@ fn turn_back<const S: usize, const L: usize>(
             turned[3][l] += off * (1.0 - up) * low;
             later[s][l] = (1.0 - up) * low + up * high;
             later[t][l] = down * low + (1.0 - down) * high;
+        }
+    }
+}
+
+/// All views go dark at once, or do not.
+#[inline(always)]
+fn black_out<const S: usize, const L: usize>(state: &mut States<S, L>, chance: f64) {
+    for s in 2..S {
+        for l in 0..L {
+            state[s & 1][l] += chance * state[s][l];
+            state[s][l] *= 1.0 - chance;
+        }
+    }
+}
+
+/// The same backwards, and what turned.
+#[inline(always)]
+fn black_back<const S: usize, const L: usize>(
+    before: &States<S, L>,
+    later: &mut States<S, L>,
+    chance: f64,
+    turned: &mut Turned<L>,
+) {
+    for s in 2..S {
+        for l in 0..L {
+            let (dark, lit) = (later[s & 1][l], later[s][l]);
+            turned[0][l] += before[s][l] * chance * dark;
+            turned[1][l] += before[s][l] * (1.0 - chance) * lit;
+            later[s][l] = chance * dark + (1.0 - chance) * lit;
         }
     }
 }

@@ -61,6 +61,9 @@ pub(crate) struct Layout {
     departure: usize,
     back: usize,
     dark: usize,
+    /// Where going dark at all vantages at once begins; none where one alone has a sight
+    /// state.
+    blackout: Option<usize>,
     relight: usize,
     /// How many parameters there are.
     pub(crate) count: usize,
@@ -98,6 +101,8 @@ impl Layout {
         let departure = take(if g > 1 { g * r } else { 0 });
         let back = take(1);
         let dark = take(v * r);
+        let lit = evidence.controlled.iter().filter(|controlled| **controlled).count();
+        let blackout = (lit > 1).then(|| take(r));
         let relight = take(v);
         Self {
             products,
@@ -120,6 +125,7 @@ impl Layout {
             departure,
             back,
             dark,
+            blackout,
             relight,
             count: next,
         }
@@ -183,7 +189,7 @@ impl Layout {
 
     /// A group's departure from it, if there are groups.
     pub(crate) fn departure(&self, group: usize, period: usize) -> Option<usize> {
-        (self.groups > 1).then_some(self.departure + group * self.periods + period)
+        (self.groups > 1).then_some(self.departure + self.use_cell(group, period))
     }
 
     /// The group whose departure a parameter is.
@@ -191,6 +197,16 @@ impl Layout {
         let last = self.departure + self.groups * self.periods;
         (self.groups > 1 && (self.departure..last).contains(&place))
             .then(|| (place - self.departure) / self.periods)
+    }
+
+    /// The index of a group's use in a period.
+    pub(crate) fn use_cell(&self, group: usize, period: usize) -> usize {
+        group * self.periods + period
+    }
+
+    /// The index of a vantage's sight in a period.
+    pub(crate) fn sight_cell(&self, vantage: usize, period: usize) -> usize {
+        vantage * self.periods + period
     }
 
     /// Logit of return in a week.
@@ -201,6 +217,11 @@ impl Layout {
     /// Logit of going dark at a vantage in a period.
     pub(crate) fn dark(&self, vantage: usize, period: usize) -> usize {
         self.dark + vantage * self.periods + period
+    }
+
+    /// Logit of going dark at all vantages at once: one partner may be behind several.
+    pub(crate) fn blackout(&self, period: usize) -> Option<usize> {
+        Some(self.blackout? + period)
     }
 
     /// Logit of becoming visible again at a vantage.
@@ -260,6 +281,9 @@ impl Layout {
         }
         add(Some(self.together), None, TOGETHER);
         for period in 0..self.periods {
+            if let Some(place) = self.blackout(period) {
+                add(Some(place), None, DARK);
+            }
             add(Some(self.removal(period)), None, REMOVAL);
             for group in 0..self.groups {
                 if let Some(place) = self.departure(group, period) {
@@ -310,6 +334,9 @@ impl Layout {
         }
         for period in 0..self.periods {
             at[self.removal(period)] = REMOVAL.0;
+            if let Some(place) = self.blackout(period) {
+                at[place] = DARK.0;
+            }
         }
         at[self.back] = RETURN.0;
         at

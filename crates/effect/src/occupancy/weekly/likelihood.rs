@@ -228,28 +228,32 @@ pub(crate) fn gradient(
 fn add_turns(layout: &Layout, rates: &Rates, sums: &Sums, gradient: &mut [f64]) {
     for period in 0..layout.periods {
         for group in 0..layout.groups {
-            let at = group * layout.periods + period;
-            let [lost, kept] = sums.using[at];
-            let down = rates.using[at].down;
-            let by = lost * (1.0 - down) - kept * down;
+            let at = layout.use_cell(group, period);
+            let by = slope(sums.using[at], rates.using[at].down);
             gradient[layout.removal(period)] += by;
             if let Some(place) = layout.departure(group, period) {
                 gradient[place] += by;
             }
         }
         for v in 0..layout.vantages {
-            let at = v * layout.periods + period;
-            let [lost, kept] = sums.sight[at];
-            let down = rates.sight[at].down;
-            gradient[layout.dark(v, period)] = lost * (1.0 - down) - kept * down;
+            let at = layout.sight_cell(v, period);
+            gradient[layout.dark(v, period)] =
+                slope(sums.sight[at], rates.sight[at].down);
+        }
+        if let Some(place) = layout.blackout(period) {
+            gradient[place] = slope(sums.blackout[period], rates.blackout[period]);
         }
     }
     let up = rates.using[0].up;
-    gradient[layout.back()] = sums.back[0] * (1.0 - up) - sums.back[1] * up;
+    gradient[layout.back()] = slope(sums.back, up);
     for v in 0..layout.vantages {
-        let up = rates.sight[v * layout.periods].up;
-        let [back, out] = sums.relight[v];
+        let up = rates.sight[layout.sight_cell(v, 0)].up;
         gradient[layout.relight(v)] =
-            if layout.controlled[v] { back * (1.0 - up) - out * up } else { 0.0 };
+            if layout.controlled[v] { slope(sums.relight[v], up) } else { 0.0 };
     }
+}
+
+/// The slope by a turn's logit, of how often it was taken and how often not.
+fn slope([taken, not]: [f64; 2], chance: f64) -> f64 {
+    taken * (1.0 - chance) - not * chance
 }

@@ -9,7 +9,7 @@
 //! **Invariant:** no chance is 0 or 1 by rounding; all are finite for every list of
 //! parameters.
 
-use super::evidence::{Evidence, PATTERNS, Pattern, pattern_days};
+use super::evidence::{Evidence, PATTERNS, Pattern, Unit, View, pattern_days};
 use super::layout::Layout;
 use crate::occupancy::optimum::logistic;
 
@@ -73,19 +73,19 @@ pub(crate) struct Rates {
     pub(crate) using: Vec<Turn>,
     /// By vantage, period.
     pub(crate) sight: Vec<Turn>,
+    /// Chance of going dark at all vantages at once, by period.
+    pub(crate) blackout: Vec<f64>,
 }
 
 impl Rates {
     /// The chances that `at` stands for.
     pub(crate) fn new(layout: &Layout, evidence: &Evidence, at: &[f64]) -> Self {
         let chance = |x: f64| logistic(x.clamp(-LOGIT_MAX, LOGIT_MAX));
+        let of = |place: Option<usize>| place.map_or(0.0, |p| at[p]);
         let using = (0..layout.groups).flat_map(|g| {
-            (0..layout.periods).map(move |r| {
-                let departure = layout.departure(g, r).map_or(0.0, |p| at[p]);
-                Turn {
-                    down: chance(at[layout.removal(r)] + departure),
-                    up: chance(at[layout.back()]),
-                }
+            (0..layout.periods).map(move |r| Turn {
+                down: chance(at[layout.removal(r)] + of(layout.departure(g, r))),
+                up: chance(at[layout.back()]),
             })
         });
         let sight = (0..layout.vantages).flat_map(|v| {
@@ -98,6 +98,8 @@ impl Rates {
                 }
             })
         });
+        let blackout = (0..layout.periods)
+            .map(|r| layout.blackout(r).map_or(0.0, |place| chance(at[place])));
         let [product, control] = intensities(layout, evidence, at);
         Self {
             weights: weights(layout, at),
@@ -105,7 +107,21 @@ impl Rates {
             control: detection(control, layout.controls, layout.weeks),
             using: using.collect(),
             sight: sight.collect(),
+            blackout: blackout.collect(),
         }
+    }
+
+    /// The chance that all views of a unit go dark at once; `None` where there is one alone,
+    /// or one without a sight state.
+    pub(crate) fn blackout_of(
+        &self,
+        layout: &Layout,
+        unit: &Unit,
+        period: usize,
+    ) -> Option<f64> {
+        let lit = |view: &View| layout.controlled[view.vantage];
+        (unit.views.len() > 1 && unit.views.iter().all(lit))
+            .then(|| self.blackout[period])
     }
 }
 

@@ -10,7 +10,7 @@ use tidegauge_model::{DayRange, OrgId};
 
 use super::chain::{Chain, Room};
 use super::entry::Entries;
-use super::evidence::{Evidence, Unit, silent_patterns};
+use super::evidence::{Evidence, Unit, View, silent_patterns};
 use super::layout::Layout;
 use super::likelihood::Likelihood;
 use super::rates::{Rates, Turn};
@@ -38,6 +38,8 @@ pub(super) struct World {
     pub(super) footprint: bool,
     /// Share of organisations with controls.
     pub(super) controls: f64,
+    /// Logarithm of contacts with controls seen a day, of the middle one.
+    pub(super) control: f64,
     /// Chance a week of a lone day at an organisation, whether it uses the product or not.
     pub(super) noise: f64,
     /// Organisations that never use it; `b` in front of their numbers.
@@ -50,6 +52,8 @@ pub(super) struct World {
     pub(super) family: usize,
     /// Vantages: the second sees half of the organisations, at half the rate.
     pub(super) vantages: usize,
+    /// Whether an organisation that goes dark does so at both.
+    pub(super) together: bool,
 }
 
 pub(super) const NOTHING: World = World {
@@ -60,12 +64,14 @@ pub(super) const NOTHING: World = World {
     dark: 0.0,
     footprint: true,
     controls: 1.0,
+    control: -0.3,
     noise: 0.0,
     bystanders: 0,
     wrong: 0.0,
     stale: 0.0,
     family: 1,
     vantages: 1,
+    together: false,
 };
 pub(super) const A: World = World { leave: [0.004, 0.05, 0.09], ..NOTHING };
 pub(super) const B: World = World { thin: 0.25, ..NOTHING };
@@ -142,14 +148,17 @@ impl World {
             let own = 0.5 * size + 0.85 * normal(&mut random);
             let product = (-0.9 + 0.6 * size).exp();
             let control = (random.random::<f64>() < self.controls)
-                .then_some((-0.3 + 0.5 * own).exp());
+                .then_some((self.control + 0.5 * own).exp());
+            let dark_from = self.dark_from(&mut random);
             for vantage in 0..self.vantages {
                 if vantage == 1 && i % 2 == 0 {
                     continue;
                 }
                 let part = if vantage == 1 { 0.5 } else { 1.0 };
+                let dark_from =
+                    if vantage == 0 || self.together { dark_from } else { WEEKS };
                 let weeks =
-                    self.weeks(&using, product * part, control, vantage, &mut random);
+                    self.weeks(&using, product * part, control, dark_from, &mut random);
                 histories.push(History {
                     organisation: OrgId::new(format!("o{i:06}")),
                     family: OrgId::new(format!("o{:06}", i - i % self.family)),
@@ -212,19 +221,23 @@ impl World {
         }
     }
 
+    /// The week in which an organisation goes dark, if it does.
+    fn dark_from(self, random: &mut Pcg64Mcg) -> usize {
+        if random.random::<f64>() < self.dark {
+            10 + usize::from(random.random::<u8>() % 8)
+        } else {
+            WEEKS
+        }
+    }
+
     fn weeks(
         self,
         using: &[bool; WEEKS],
         product: f64,
         control: Option<f64>,
-        vantage: usize,
+        dark_from: usize,
         random: &mut Pcg64Mcg,
     ) -> Vec<WeekCell> {
-        let dark_from = if vantage == 0 && random.random::<f64>() < self.dark {
-            10 + usize::from(random.random::<u8>() % 8)
-        } else {
-            WEEKS
-        };
         (0..WEEKS)
             .map(|week| {
                 let late = week >= WEEKS / 2;
@@ -301,52 +314,73 @@ fn the_gradient_is_that_of_the_likelihood() {
     }
 }
 
-/// The chances of a history at one view over eight weeks, entry in the first, summed over
-/// all paths of use and sight; and over those without use in the last two weeks.
+/// The chances of a history from its entry in the first week, summed over all paths of use and
+/// sight; and over those without use in the last two weeks.
 fn walk(
     (evidence, layout, rates): (&Evidence, &Layout, &Rates),
     unit: &Unit,
     class: usize,
 ) -> [f64; 2] {
-    let (view, silent) = (&unit.views[0], silent_patterns());
+    let silent = silent_patterns();
+    let views = u32::try_from(unit.views.len()).unwrap();
     let shows =
         |chance: f64, can: bool, pattern: u8| match (can, silent[usize::from(pattern)])
         {
             (true, _) => chance,
             (false, silent) => f64::from(u8::from(silent)),
         };
+    // Bit 0 is use, the others are sight.
     let turned = |turn: Turn, from: bool, to: bool| match (from, to) {
         (true, true) => 1.0 - turn.down,
         (true, false) => turn.down,
         (false, true) => turn.up,
         (false, false) => 1.0 - turn.up,
     };
+    let bit = |state: u32, bit: u32| state >> bit & 1 == 1;
+    let alone = |from: u32, to: u32, period: usize| {
+        let of = |(j, view): (u32, &View)| {
+            let at = layout.sight_cell(view.vantage, period);
+            turned(rates.sight[at], bit(from, j), bit(to, j))
+        };
+        (1..).zip(&unit.views).map(of).product::<f64>()
+    };
+    let sight = |from: u32, to: u32, period: usize| {
+        let all = rates.blackout_of(layout, unit, period).unwrap_or(0.0);
+        if to >> 1 != 0 {
+            return alone(from, to, period) * (1.0 - all);
+        }
+        let lit = (1..1 << views).map(|lit| alone(from, lit << 1, period)).sum::<f64>();
+        alone(from, to, period) + lit * all
+    };
+    let states = views + 1;
+    let weeks = u32::try_from(evidence.weeks).unwrap();
     let (mut sum, mut gone) = (0.0, 0.0);
-    for path in 0..1u32 << 14 {
-        let state = |week: usize| match week.checked_sub(1) {
-            None => (true, true),
-            Some(w) => (path >> (2 * w) & 1 == 1, path >> (2 * w + 1) & 1 == 1),
+    for path in 0..1u32 << (states * (weeks - 1)) {
+        let state = |week: u32| match week.checked_sub(1) {
+            None => (1 << states) - 1,
+            Some(w) => path >> (states * w) & ((1 << states) - 1),
         };
         let mut chance = 1.0;
-        for week in 0..8 {
-            let (using, lit) = state(week);
-            let (v, days) = (view.vantage, view.cells[week]);
-            let product = rates.product.chances(v, week, days.product)[class / 3];
-            let control = rates.control.chances(v, week, days.control)[class % 3];
-            chance *= shows(product, using && lit, days.product);
-            if view.control {
-                chance *= shows(control, lit, days.control);
+        for week in 0..weeks {
+            let (here, at) = (state(week), usize::try_from(week).unwrap());
+            for (j, view) in (1..).zip(&unit.views) {
+                let (v, days) = (view.vantage, view.cells[at]);
+                let product = rates.product.chances(v, at, days.product)[class / 3];
+                let control = rates.control.chances(v, at, days.control)[class % 3];
+                chance *= shows(product, bit(here, 0) && bit(here, j), days.product);
+                if view.control {
+                    chance *= shows(control, bit(here, j), days.control);
+                }
             }
             if let Some(last) = week.checked_sub(1) {
-                let period = evidence.period[week];
-                let using_turn = rates.using[unit.group * layout.periods + period];
-                let sight_turn = rates.sight[v * layout.periods + period];
-                chance *= turned(using_turn, state(last).0, using)
-                    * turned(sight_turn, state(last).1, lit);
+                let period = evidence.period[at];
+                let using = rates.using[layout.use_cell(unit.group, period)];
+                chance *= turned(using, bit(state(last), 0), bit(here, 0))
+                    * sight(state(last), here, period);
             }
         }
         sum += chance;
-        if !state(6).0 && !state(7).0 {
+        if !bit(state(weeks - 2), 0) && !bit(state(weeks - 1), 0) {
             gone += chance;
         }
     }
@@ -355,38 +389,43 @@ fn walk(
 
 #[test]
 fn the_likelihood_is_the_sum_over_all_paths() {
-    let (mut evidence, _) = small();
-    evidence.weeks = 8;
-    evidence.after = 6..8;
-    evidence.set_sure();
-    let layout = Layout::new(&evidence, 2);
-    let at = place(&layout, 5);
-    let rates = Rates::new(&layout, &evidence, &at);
-    let entries = Entries::new(&layout, &evidence, &rates);
-    let chain = Chain::new(&layout, &evidence, &rates, &entries);
-    let mut room = Room::default();
-    let single = |u: &&Unit| u.views.len() == 1 && u.entry_week == 0;
-    let mut walked = 0;
-    for unit in evidence.units.iter().filter(single).take(4) {
-        let (mut sum, mut gone) = (0.0, 0.0);
-        for class in 0..6 {
-            let entry = entries.product[unit.entry * 2 + class / 3].log
-                + entries.control[unit.entry * 3 + class % 3].log;
-            let weight = rates.weights[class] / entry.exp();
-            let chances = walk((&evidence, &layout, &rates), unit, class);
-            sum += weight * chances[0];
-            gone += weight * chances[1];
+    for (views, weeks) in [(1, 8), (2, 6)] {
+        let (mut evidence, _) = small();
+        evidence.weeks = weeks;
+        evidence.after = weeks - 2..weeks;
+        evidence.set_sure();
+        let layout = Layout::new(&evidence, 2);
+        let at = place(&layout, 5);
+        let rates = Rates::new(&layout, &evidence, &at);
+        let entries = Entries::new(&layout, &evidence, &rates);
+        let chain = Chain::new(&layout, &evidence, &rates, &entries);
+        let mut room = Room::default();
+        let asked = |u: &&Unit| u.views.len() == views && u.entry_week == 0;
+        let mut walked = 0;
+        for unit in evidence.units.iter().filter(asked).take(4) {
+            assert_eq!(rates.blackout_of(&layout, unit, 0).is_some(), views > 1);
+            let (mut sum, mut gone) = (0.0, 0.0);
+            for class in 0..6 {
+                let entry = entries.product[unit.entry * 2 + class / 3].log
+                    + entries.control[unit.entry * 3 + class % 3].log;
+                let weight = rates.weights[class] / entry.exp();
+                let chances = walk((&evidence, &layout, &rates), unit, class);
+                sum += weight * chances[0];
+                gone += weight * chances[1];
+            }
+            let close = |found: f64, expected: f64| {
+                assert!((found - expected.ln()).abs() < 1e-8, "{found} {expected}");
+            };
+            close(chain.likelihood(unit, None, &mut room), sum);
+            if gone > 0.0 {
+                let found =
+                    chain.likelihood(unit, Some(evidence.after.start), &mut room);
+                close(found, gone);
+            }
+            walked += 1;
         }
-        let close = |found: f64, expected: f64| {
-            assert!((found - expected.ln()).abs() < 1e-8, "{found} {expected}");
-        };
-        close(chain.likelihood(unit, None, &mut room), sum);
-        if gone > 0.0 {
-            close(chain.likelihood(unit, Some(evidence.after.start), &mut room), gone);
-        }
-        walked += 1;
+        assert!(walked > 0);
     }
-    assert!(walked > 0);
 }
 
 /// What came out over many seeds.
@@ -486,6 +525,14 @@ fn a_sensor_that_goes_dark_removes_nobody() {
 fn two_vantages_of_which_one_goes_dark_are_joined() {
     let world = World { vantages: 2, dark: 0.5, leave: F.leave, ..NOTHING };
     assert_recovered(&score(world, 4), 3, 0.02);
+}
+
+#[test]
+fn a_partner_behind_two_vantages_goes_dark_at_both_and_removes_nobody() {
+    let dark = World { vantages: 2, dark: 0.25, together: true, ..NOTHING };
+    let dark = World { control: -2.0, organisations: 500, ..dark };
+    let world = World { footprint: false, leave: F.leave, ..dark };
+    assert_recovered(&score(world, 6), 5, 0.02);
 }
 
 #[test]
