@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use tidegauge_model::count::{Dating, Dimension};
 use tidegauge_model::{
-    Country, Day, DayRange, Gap, Instant, Month, NetworkKind, PolicyId, Prefix,
-    ProductId, Role, SectorId, VantageId, Weight,
+    Country, Day, DayRange, Gap, Instant, NetworkKind, PolicyId, Prefix, ProductId,
+    Role, SectorId, VantageId, Weight,
 };
 
 /// Measures how the use of a product rises and falls on the internet, against the dates
@@ -382,7 +382,12 @@ pub(crate) struct Evidence {
     #[arg(long, value_delimiter = ',', default_value = "own", value_name = "KIND")]
     pub(crate) kind: Vec<NetworkKind>,
     /// Days with a sighting from which an organisation is active
-    #[arg(long, default_value_t = 2, value_name = "DAYS")]
+    #[arg(
+        long,
+        default_value_t = 2,
+        value_name = "DAYS",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub(crate) active_days: u32,
     /// Lift the disclosure rule: for the operator's eyes, not for publication
     #[arg(long)]
@@ -462,12 +467,18 @@ pub(crate) struct Panel {
 /// Two windows of equal length.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Compared {
-    /// Month before [default: chosen from the policy's dates]
-    #[arg(long, value_name = "MONTH")]
-    pub(crate) before: Option<Month>,
-    /// Month after [default: chosen from the policy's dates]
-    #[arg(long, value_name = "MONTH")]
-    pub(crate) after: Option<Month>,
+    /// Window before, YYYY-MM or FIRST..LAST [default: chosen from the policy's dates]. Of two
+    /// months as many days are compared as the shorter has; other windows must be equally
+    /// long
+    #[arg(
+        long = "baseline",
+        visible_alias = "before",
+        value_name = "MONTH|FIRST..LAST"
+    )]
+    pub(crate) before: Option<DayRange>,
+    /// Window after, likewise [default: chosen from the policy's dates]
+    #[arg(long = "window", visible_alias = "after", value_name = "MONTH|FIRST..LAST")]
+    pub(crate) after: Option<DayRange>,
     /// The act whose dates choose the windows
     #[arg(long, default_value = "US-BIS-2024-updates", value_name = "ID")]
     pub(crate) policy: PolicyId,
@@ -475,7 +486,11 @@ pub(crate) struct Compared {
     #[arg(long = "bootstrap-seed", default_value_t = 2024)]
     pub(crate) seed: u64,
     /// Resamples of the bootstrap
-    #[arg(long, default_value_t = 999)]
+    #[arg(
+        long,
+        default_value_t = 999,
+        value_parser = clap::value_parser!(u32).range(199..)
+    )]
     pub(crate) replicates: u32,
 }
 

@@ -123,8 +123,8 @@ impl Opened {
                 coverage.iter().filter(|c| c.flows > 0).map(|c| c.day).collect();
             if days.is_empty() {
                 bail!(
-                    "no vantage covered {window}, so nothing can be said about it: not \
-                     identified (hint: choose other days)"
+                    "rule window-covered: no vantage covered {window}, so nothing can be said about \
+                     it: not identified (hint: choose other days)"
                 );
             }
             covered.push(days.len());

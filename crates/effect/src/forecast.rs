@@ -190,15 +190,11 @@ impl Forecast {
         if !(target > 0.0 && target < 1.0) {
             return Err(ForecastRefused::Invalid("a target lies between 0 and 1"));
         }
-        let allows = |(curve, weight): &(Curve, f64)| {
-            *weight > WEIGHT_SOME && curve.kind() == Kind::Cure
-        };
-        let floor = self.floor.filter(|_| self.curves.iter().any(allows));
         let most = count(self.periods * AHEAD_MAX);
         let mean = |after: f64| -> f64 {
             self.curves.iter().map(|(c, w)| w * c.left(after)).sum()
         };
-        if floor.is_some_and(|f| f.high >= target) || mean(most) > target {
+        if self.floor.is_some_and(|f| f.high >= target) || mean(most) > target {
             return Ok(Reached::NotReached);
         }
         let value = until(most, |after| mean(after) > target);
@@ -214,9 +210,6 @@ impl Forecast {
         Ok(Reached::After { value, low: low.min(value), high })
     }
 }
-
-/// A curve of less weight does not decide what cannot be reached.
-const WEIGHT_SOME: f64 = 0.05;
 
 fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     let mut values: Vec<f64> = values.collect();

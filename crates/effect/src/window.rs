@@ -18,7 +18,8 @@ pub struct Windows {
 pub enum UnequalWindows {
     /// Their lengths differ.
     #[error(
-        "{before} has {} days and {after} has {}: windows must be equally long",
+        "rule windows-equal: {before} has {} days and {after} has {}: windows must be equally \
+         long",
         before.length_days(), after.length_days()
     )]
     Length {
@@ -28,7 +29,7 @@ pub enum UnequalWindows {
         after: DayRange,
     },
     /// The second does not come after the first.
-    #[error("{after} does not come after {before}")]
+    #[error("rule windows-order: {after} does not come after {before}")]
     Order {
         /// The window before.
         before: DayRange,
@@ -86,7 +87,7 @@ mod tests {
         let error = Windows::new(month("2024-04"), month("2024-10")).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "2024-04-01 to 2024-04-30 has 30 days and 2024-10-01 to 2024-10-31 has 31: \
+            "rule windows-equal: 2024-04-01 to 2024-04-30 has 30 days and 2024-10-01 to 2024-10-31 has 31: \
              windows must be equally long"
         );
     }

@@ -157,7 +157,7 @@ fn draws_give_the_error_of_attribution_an_interval() {
             "--policy",
             "US-BIS-2024-updates",
             "--replicates",
-            "19",
+            "199",
             "--draws",
             "4",
         ]);

@@ -18,9 +18,10 @@ use crate::survival::turnbull::{Between, turnbull};
 
 pub(super) const HALF_LIFE: &str = "half-life";
 pub(super) const MEAN_TIME: &str = "mean time in use up to the window after";
-pub(super) const STILL: &str = "share in use at the window after";
+pub(super) const STILL: &str = "share not gone for good by the window after";
 pub(super) const RELAPSE: &str = "share of removals after which use was seen again";
-const STILL_BETWEEN: &str = "share in use at the window after, times between two looks";
+const STILL_BETWEEN: &str =
+    "share not gone for good by the window after, times between two looks";
 pub(super) const LOG_RANK: &str = "removals, observed by expected";
 
 /// Share of a group that may be unknown at the window after. Picked by hand, revisit.

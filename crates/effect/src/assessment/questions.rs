@@ -22,10 +22,12 @@ pub(super) fn checks(grounds: &Grounds<'_>, found: &Assessment) -> Vec<Check> {
     let addressed = grounds.addressed().to_string();
     let [series, hazard] = [&found.series, &found.hazard];
     let specifications = &found.specifications;
+    // With fewer than nineteen others the p of a rank cannot come down to .05: it can fail
+    // nothing.
     let by_chance = |reading: &Reading| {
-        Some(reading.p? > LEVEL.max(reading.p_floor.unwrap_or(0.0)))
+        let can = reading.p_floor.is_none_or(|floor| floor <= LEVEL);
+        reading.p.filter(|_| can).map(|p| p > LEVEL)
     };
-    // The floor of a rank's p lies above .05 with fewer than nineteen others.
     let rank = |reading: &Reading| Some(reading.value? <= 1.0);
     let sight = match &grounds.asked.sight {
         Sight::Steady => (Some(true), "controls moved as before".to_owned()),
@@ -172,7 +174,7 @@ fn followed(found: &Assessment, whom: &str, addressed: &str) -> String {
             format!("{whom}: cannot be told: {refused}")
         }
         Some(reading) => format!(
-            "{whom}: {} of {} in use at the end of the window before were still in use at \
+            "{whom}: {} of {} in use at the end of the window before had not left for good by \
              the window after",
             percent(reading),
             reading.n
@@ -267,7 +269,9 @@ fn effect(grounds: &Grounds<'_>, found: &Assessment) -> String {
             .push(format!("half-life {}", refusal(other, &found.survival, &addressed))),
     }
     parts.extend(ahead(found, &addressed));
-    let own = ratios(found).find(|r| r.of.starts_with(&addressed));
+    let act = grounds.asked.policy.id.as_str();
+    // Of an act with two dates the later one is when it held.
+    let own = ratios(found).filter(|r| names_act(&r.of, act)).last();
     parts.push(match own {
         Some(ratio) => {
             let (low, high) =
@@ -281,10 +285,9 @@ fn effect(grounds: &Grounds<'_>, found: &Assessment) -> String {
             };
             format!("{verdict} ({})", words(ratio))
         }
-        None => format!(
-            "whether the act did it {}",
-            refusal(None, &found.hazard, &addressed)
-        ),
+        None => {
+            format!("whether {act} did it {}", refusal(None, &found.hazard, &addressed))
+        }
     });
     parts.join("; ")
 }

@@ -489,6 +489,58 @@ fn a_change_of_sight_forbids_levels_and_not_contrasts() {
 }
 
 #[test]
+fn removals_in_weeks_that_nobody_looked_at_have_no_time() {
+    let mut panel = act_that_works().panel();
+    let [after_april, november] = ["2024-05-06", "2024-10-28"]
+        .map(|day| panel.week_index(day.parse().unwrap()).unwrap());
+    for history in &mut panel.histories {
+        for cell in &mut history.weeks[after_april..november] {
+            *cell = WeekCell { seen: 0, visible: 0, control: 0 };
+        }
+    }
+    let found = ask(&panel, &[act("ban", "US", Some("2024-06-20"), None)]);
+    for what in [lasting::HALF_LIFE, rest::FLOOR] {
+        assert_eq!(found.rule(what, "all"), "weeks-missing");
+    }
+    assert!(
+        found.questions[3].answer.contains("weeks-missing: 25 weeks"),
+        "{found:#?}"
+    );
+    // Two weeks are no longer than a silence that ends use.
+    let mut paused = act_that_works().panel();
+    for history in &mut paused.histories {
+        for cell in &mut history.weeks[after_april..after_april + 2] {
+            *cell = WeekCell { seen: 0, visible: 0, control: 0 };
+        }
+    }
+    let found = ask(&paused, &[act("ban", "US", Some("2024-06-20"), None)]);
+    assert!(found.get(lasting::STILL, "all").value.is_some());
+}
+
+#[test]
+fn of_two_acts_each_is_asked_about_its_own_ratio() {
+    let acts = [
+        act("sales", "US", Some("2024-06-20"), Some("2024-07-20")),
+        act("updates", "US", Some("2024-06-20"), Some("2024-09-29")),
+    ];
+    let panel = act_that_works().panel();
+    let asked = |policy: usize| {
+        ask_with(&panel, &acts, |asked| asked.policy = &acts[policy]).questions[3]
+            .answer
+            .clone()
+    };
+    let (sales, updates) = (asked(0), asked(1));
+    assert!(
+        sales.contains("from 2024-07-20") && !sales.contains("updates)"),
+        "{sales}"
+    );
+    assert!(
+        updates.contains("from 2024-09-29") && !updates.contains("sales)"),
+        "{updates}"
+    );
+}
+
+#[test]
 fn too_few_for_anything_are_refused_by_name() {
     let tiny = Drawn::new(vec![("US", 3, [0.0, 0.1]), ("DE", 3, [0.0, 0.0])]);
     let acts = [act("ban", "US", Some("2024-06-20"), None)];
@@ -599,9 +651,14 @@ fn what_came_instead_is_told_with_its_band() {
 fn the_rest_has_a_date_or_none() {
     let acts = [act("ban", "US", Some("2024-06-20"), None)];
     let found = ask(&act_that_works().panel(), &acts);
-    let half = found.get(rest::UNTIL[0].1, "rest");
-    // A hazard of 1 % a week halves in 69 weeks.
-    assert!(covers(half, 69.0), "{half:?}");
+    // From the end of April: 7 weeks at 1 %, then 3 %: half are left after 27.5 weeks.
+    let half = found.get(rest::UNTIL[0].1, "US");
+    assert!(covers(half, 27.5), "{half:?}");
+    // Of a hazard of 1 % a week, of which half a year was seen, nobody can tell whether it
+    // goes on to the last (69 weeks) or leaves some for ever.
+    let floor = found.get(rest::FLOOR, "rest");
+    assert!(floor.high.unwrap() > 0.5, "{floor:?}");
+    assert_eq!(found.rule(rest::UNTIL[0].1, "rest"), "not-reached");
     let mut stays = act_that_works().panel();
     // Half of all never leave, the others with a mean time of four weeks from May on.
     for (i, history) in stays.histories.iter_mut().enumerate() {

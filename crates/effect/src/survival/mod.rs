@@ -71,6 +71,12 @@ pub enum SurvivalRefused {
     /// Rule `at-risk-needed`.
     #[error("rule at-risk-needed: nobody is at risk {0}")]
     NobodyAtRisk(&'static str),
+    /// Rule `weeks-missing`.
+    #[error(
+        "rule weeks-missing: {0} weeks in a row were not looked at, and whoever left in them \
+         left at a time that nobody knows"
+    )]
+    WeeksMissing(usize),
     /// Rule `separation`.
     #[error(
         "rule separation: {0} tells events from others perfectly, so its effect has no \

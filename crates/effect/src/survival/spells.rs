@@ -22,6 +22,9 @@ use crate::regression::count;
 const SILENCE_CHANCE: f64 = 0.01;
 /// Shortest silence that is one, in weeks: clients warn after 3 days and alarm after 7.
 const SILENCE_MIN: usize = 2;
+/// Weeks in a row that nobody may have looked at: whoever leaves in longer ones leaves, by
+/// their latest time, all at once, and by their earliest too.
+const GAP_MAX: usize = SILENCE_MIN;
 
 /// No panel is longer: an organisation that needs more is never known to be gone.
 const SILENCE_MAX: usize = 10_000;
@@ -63,12 +66,36 @@ pub fn uses(
 ) -> Result<Vec<Use>, SurvivalRefused> {
     let refused = SurvivalRefused::NobodyAtRisk("in the weeks asked for");
     let Some(first) = panel.week_index(origin.first()) else { return Err(refused) };
+    let missing = longest_gap(panel, first);
+    if missing > GAP_MAX {
+        return Err(SurvivalRefused::WeeksMissing(missing));
+    }
     let found: Vec<Use> = organisations(panel)
         .into_iter()
         .filter(|h| active.holds(h, panel.days, origin))
         .filter_map(|h| follow(h, first))
         .collect();
     if found.is_empty() { Err(refused) } else { Ok(found) }
+}
+
+/// The most weeks in a row, from week `first` on and before the last that was looked at, in
+/// which nobody looked at anybody.
+fn longest_gap(panel: &Panel, first: usize) -> usize {
+    let weeks = panel.histories.iter().map(|h| h.weeks.len()).max().unwrap_or(0);
+    let looked = |week: usize| {
+        let mut of = panel.histories.iter().filter_map(|h| h.weeks.get(week));
+        of.any(|cell| cell.visible != 0)
+    };
+    let (mut longest, mut gap) = (0, 0);
+    for week in first..weeks {
+        if looked(week) {
+            longest = longest.max(gap);
+            gap = 0;
+        } else {
+            gap += 1;
+        }
+    }
+    longest
 }
 
 /// Whether a week was looked at, and the product seen.

@@ -84,6 +84,9 @@ impl Answer<'_> {
             self.windows.length_days()
         )];
         let addressed = vec![("country".to_owned(), self.policy.country.to_string())];
+        if groups.is_empty() {
+            words.push(format!("nothing is identified: {}", self.nobody()));
+        }
         for stratum in [Vec::new(), addressed] {
             if let Some(group) = groups.get(&stratum) {
                 words.extend(self.sentence(&stratum, group));
@@ -151,7 +154,29 @@ impl Answer<'_> {
             (stratum.len(), sector, stratum.clone())
         });
         let rule = estimates.iter().find_map(ReleasedEstimate::rule);
+        if groups.is_empty() {
+            return json!([self.of_nobody()]);
+        }
         groups.iter().map(|(stratum, group)| self.group(stratum, group, rule)).collect()
+    }
+
+    /// The whole, where nobody was active in the window before.
+    fn of_nobody(&self) -> Value {
+        let nothing = figure(None);
+        json!({
+            "country": null,
+            "sector": null,
+            "n_baseline": 0,
+            "cohort_removal": nothing,
+            "net_change": nothing,
+            "removal_corrected": nothing,
+            "identified": false,
+            "reason": self.nobody(),
+        })
+    }
+
+    fn nobody(&self) -> String {
+        format!("subjects-needed: nobody was active in {}", self.windows.before())
     }
 
     fn group(&self, stratum: &Stratum, group: &Group<'_>, rule: Option<&str>) -> Value {

@@ -75,6 +75,13 @@ impl Inquiry<'_> {
     ) -> anyhow::Result<Findings> {
         let (windows, evidence) = (self.windows, &self.evidence);
         let product = opened.one_product(&evidence.product)?;
+        let control =
+            opened.catalog.products().iter().any(|p| p.id == product && p.control);
+        anyhow::ensure!(
+            !control,
+            "rule control-product: {product} is a control, by which others are judged; what \
+             became of it cannot be told from itself"
+        );
         let days = DayRange::new(windows.before().first(), windows.after().last())
             .context("the window after ends before the one before begins")?;
         let query = opened.query(evidence, days)?;

@@ -28,11 +28,11 @@ use tidegauge_effect::occupancy::weekly::{
 use tidegauge_effect::removal::removal;
 use tidegauge_effect::window::window_from;
 use tidegauge_effect::{Active, Bootstrap, Stratify, Windows};
-use tidegauge_model::DayRange;
 use tidegauge_model::count::Dimension;
 use tidegauge_model::estimate::{Estimate, Interval, Quantity, ReleasedEstimate};
 use tidegauge_model::panel::Panel;
 use tidegauge_model::policy::{PolicyEvent, Timeline};
+use tidegauge_model::{DayRange, Month};
 
 pub(crate) use self::answer::not_identified;
 pub(crate) use self::doubt::doubted_estimates;
@@ -204,22 +204,41 @@ pub(crate) fn windows(
     let dates = [policy.announced, policy.effective, policy.deadline];
     let first = dates.iter().flatten().min();
     let last = dates.iter().flatten().max();
-    let no_dates =
-        || format!("policy {} has no dates (hint: --before, --after)", policy.id);
-    let before = if let Some(month) = compared.before {
-        month
-    } else {
+    let no_dates = || {
+        format!(
+            "rule date-needed: policy {} has no dates (hint: --baseline, --window)",
+            policy.id
+        )
+    };
+    let month_before = || -> anyhow::Result<Month> {
         let first = first.with_context(no_dates)?.month();
-        first.back(2).context("the policy's dates are out of range")?
+        first.back(2).context("the policy's dates are out of range")
     };
-    let after = match compared.after {
-        Some(month) => month,
-        None => last.with_context(no_dates)?.month().next().next(),
+    let month_after =
+        || Ok::<_, anyhow::Error>(last.with_context(no_dates)?.month().next().next());
+    let whole = |range: DayRange| range == DayRange::month(range.first().month());
+    // A window without the other: one of the same kind, from the day on that was chosen.
+    let like = |range: DayRange, month: Month| {
+        if whole(range) {
+            DayRange::month(month)
+        } else {
+            window_from(month.first(), range.length_days())
+        }
     };
-    let (before, after) = (DayRange::month(before), DayRange::month(after));
-    let length = before.length_days().min(after.length_days());
-    let cut = |range: DayRange| window_from(range.first(), length);
-    Ok(Windows::new(cut(before), cut(after))?)
+    let (before, after) = match (compared.before, compared.after) {
+        (Some(before), Some(after)) => (before, after),
+        (Some(before), None) => (before, like(before, month_after()?)),
+        (None, Some(after)) => (like(after, month_before()?), after),
+        (None, None) => {
+            (DayRange::month(month_before()?), DayRange::month(month_after()?))
+        }
+    };
+    if whole(before) && whole(after) {
+        let length = before.length_days().min(after.length_days());
+        let cut = |range: DayRange| window_from(range.first(), length);
+        return Ok(Windows::new(cut(before), cut(after))?);
+    }
+    Ok(Windows::new(before, after)?)
 }
 
 fn stratify(by: &[Dimension]) -> anyhow::Result<Stratify> {
@@ -258,8 +277,46 @@ mod tests {
             seed: 1,
             replicates: 99,
         };
-        let windows = windows(&compared, policy).unwrap();
-        assert_eq!(windows.before().to_string(), "2024-04-01 to 2024-04-30");
-        assert_eq!(windows.after().to_string(), "2024-11-01 to 2024-11-30");
+        let chosen = |before: Option<&str>, after: Option<&str>| {
+            let read = |text: Option<&str>| text.map(|text| text.parse().unwrap());
+            let (before, after) = (read(before), read(after));
+            let compared = args::Compared { before, after, ..compared.clone() };
+            match windows(&compared, policy) {
+                Ok(windows) => format!("{} and {}", windows.before(), windows.after()),
+                Err(error) => error.to_string(),
+            }
+        };
+        for (before, after, expected) in [
+            (None, None, "2024-04-01 to 2024-04-30 and 2024-11-01 to 2024-11-30"),
+            (
+                Some("2024-02"),
+                None,
+                "2024-02-01 to 2024-02-29 and 2024-11-01 to 2024-11-29",
+            ),
+            (
+                Some("2024-04-08..2024-04-21"),
+                None,
+                "2024-04-08 to 2024-04-21 and 2024-11-01 to 2024-11-14",
+            ),
+            (
+                None,
+                Some("2024-12-02..2024-12-08"),
+                "2024-04-01 to 2024-04-07 and 2024-12-02 to 2024-12-08",
+            ),
+            (
+                Some("2024-04"),
+                Some("2024-11-01..2024-11-14"),
+                "rule windows-equal: 2024-04-01 to 2024-04-30 has 30 days and 2024-11-01 to \
+                 2024-11-14 has 14: windows must be equally long",
+            ),
+            (
+                Some("2024-11"),
+                Some("2024-04"),
+                "rule windows-order: 2024-04-01 to 2024-04-30 does not come after 2024-11-01 to \
+                 2024-11-30",
+            ),
+        ] {
+            assert_eq!(chosen(before, after), expected);
+        }
     }
 }
