@@ -44,7 +44,7 @@ pub(crate) fn worlds(words: &[&str]) -> Outcome {
 }
 
 const HEAD: &str = "\
-| world | identified | covered | bias | width | bias as seen | alarm | strata covered | strata refused: rightly, needlessly |
+| world | identified | covered | bias | width | bias as seen | alarm | strata covered | strata without an answer: few, hidden or rightly refused; needlessly |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|";
 
 /// One world, from its flows to its score.

@@ -83,8 +83,6 @@ pub(crate) fn read(
              little.",
             "Snapshots are irregular. Weekends are left out, and so is everything after January \
              2026, when the list changed its make-up.",
-            "Hosts of products that no act addressed fell in the same months: a fall alone says \
-             nothing about the act.",
         ]
         .map(str::to_owned)
         .to_vec(),

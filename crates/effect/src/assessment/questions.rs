@@ -22,12 +22,6 @@ pub(super) fn checks(grounds: &Grounds<'_>, found: &Assessment) -> Vec<Check> {
     let addressed = grounds.addressed().to_string();
     let [series, hazard] = [&found.series, &found.hazard];
     let specifications = &found.specifications;
-    // With fewer than nineteen others the p of a rank cannot come down to .05: it can fail
-    // nothing.
-    let by_chance = |reading: &Reading| {
-        let can = reading.p_floor.is_none_or(|floor| floor <= LEVEL);
-        reading.p.filter(|_| can).map(|p| p > LEVEL)
-    };
     let rank = |reading: &Reading| Some(reading.value? <= 1.0);
     let sight = match &grounds.asked.sight {
         Sight::Steady => (Some(true), "controls moved as before".to_owned()),
@@ -89,6 +83,13 @@ pub(super) fn checks(grounds: &Grounds<'_>, found: &Assessment) -> Vec<Check> {
             sign,
         ),
     ]
+}
+
+/// Whether a figure is one of chance. With fewer than nineteen others the p of a rank cannot
+/// come down to .05: it can fail nothing.
+fn by_chance(reading: &Reading) -> Option<bool> {
+    let can = reading.p_floor.is_none_or(|floor| floor <= LEVEL);
+    reading.p.filter(|_| can).map(|p| p > LEVEL)
 }
 
 fn find<'a>(of: &'a [Reading], what: &str, whom: &str) -> Option<&'a Reading> {

@@ -97,7 +97,10 @@ fn notes(
             format_args!(" Left out, because in no tier at any snapshot: {never}."),
         );
     }
-    std::iter::once(note).chain(panel.caveats.iter().cloned()).collect()
+    let alone = "A host that fell beside hosts of products that no act addressed tells nothing of \
+                 the act; where they did not fall, other causes still fall into the same year.";
+    let caveats = panel.caveats.iter().cloned().chain([alone.to_owned()]);
+    std::iter::once(note).chain(caveats).collect()
 }
 
 /// The days in both ranges: only the events of the period are drawn.
@@ -134,13 +137,19 @@ fn title(
     others: &[&RankSeries],
     tiers: &[u32],
 ) -> String {
-    let tally = |hosts: &[&RankSeries]| {
-        let moves: Vec<f64> =
-            hosts.iter().filter_map(|h| shift(h, pivot, tiers)).collect();
-        (moves.iter().filter(|m| **m > 0.1).count(), moves.len())
-    };
-    let ((ours, our_total), (theirs, their_total)) = (tally(subject), tally(others));
-    if our_total == 0 || their_total == 0 {
+    let (ours, our_total) = lower(subject, pivot, tiers);
+    let beside = [
+        (RankPart::Comparator, "products that no act addressed"),
+        (RankPart::Control, "names that nearly every network asks for"),
+    ]
+    .map(|(part, what)| {
+        let of: Vec<&RankSeries> =
+            others.iter().copied().filter(|h| h.part == part).collect();
+        let (theirs, total) = lower(&of, pivot, tiers);
+        (total > 0).then(|| format!("{theirs} of {total} of {what}"))
+    });
+    let beside: Vec<String> = beside.into_iter().flatten().collect();
+    if our_total == 0 || beside.is_empty() {
         return format!(
             "Positions of {}’s hosts beside those of others",
             report.product_name
@@ -148,10 +157,18 @@ fn title(
     }
     format!(
         "{ours} of {our_total} hosts of {} stood lower in the year from {} than in the year \
-         before; so did {theirs} of {their_total} of others",
+         before; so did {}",
         report.product_name,
         crate::number::day_long(pivot),
+        beside.join(", and ")
     )
+}
+
+/// How many hosts stood lower in the year from `pivot` than in the year before, of how many
+/// that can be compared.
+fn lower(hosts: &[&RankSeries], pivot: Day, tiers: &[u32]) -> (usize, usize) {
+    let moves: Vec<f64> = hosts.iter().filter_map(|h| shift(h, pivot, tiers)).collect();
+    (moves.iter().filter(|m| **m > 0.1).count(), moves.len())
 }
 
 /// By how many tiers the mean position fell from the year before `pivot` to the year

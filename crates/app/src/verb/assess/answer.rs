@@ -268,15 +268,35 @@ impl Answer<'_> {
         let found = rules
             .into_iter()
             .map(|(rule, (reason, strata))| (rule, reason, Some(strata)));
-        let always = (
+        let always = Some((
             "effect-needs-comparison".to_owned(),
             "before and after alone do not tell what the act did from what else happened \
              in the same months"
                 .to_owned(),
             None,
-        );
-        found.chain([always]).collect()
+        ));
+        let both = [always, not_beside(estimates)];
+        found.chain(both.into_iter().flatten()).collect()
     }
+}
+
+/// Which groups do not stand beside the others, and why.
+fn not_beside(
+    estimates: &[ReleasedEstimate],
+) -> Option<(String, String, Option<usize>)> {
+    let of = |dimensions: usize| {
+        estimates.iter().any(|released| released.stratum().len() == dimensions)
+    };
+    let (missing, hint) = match (of(1), of(2)) {
+        (true, false) => ("country and sector at once", "--by country,sector"),
+        (false, true) => ("country, and by sector,", "--by country"),
+        _ => return None,
+    };
+    let reason = format!(
+        "groups by {missing} would give hidden ones of the others away (hint: {hint} in their \
+         place, or --internal beside them)"
+    );
+    Some(("margins-or-cells".to_owned(), reason, None))
 }
 
 fn refusal((rule, reason, strata): &(String, String, Option<usize>)) -> Value {
