@@ -468,8 +468,8 @@ pub(crate) struct Panel {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Compared {
     /// Window before, YYYY-MM or FIRST..LAST [default: chosen from the policy's dates]. Of two
-    /// months as many days are compared as the shorter has; other windows must be equally
-    /// long
+    /// whole months as many days are compared as the shorter has; other windows must be
+    /// equally long
     #[arg(
         long = "baseline",
         visible_alias = "before",

@@ -47,6 +47,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
          {first}.\n\n{HEAD}\n"
     );
     let params = words.iter().find_map(|w| w.strip_prefix("--params="));
+    if write && params.is_some() {
+        return Err(
+            "the table has the six worlds alone: --params is not written".into()
+        );
+    }
     for (name, text) in worlds(params, &named, share)? {
         let row = tried(&name, &text, first..first + count)?.row(&name);
         tell(&row);

@@ -163,8 +163,9 @@ pub async fn spans(snapshot: &Snapshot, file: &DataFile) -> Result<Vec<(Span, u6
     Ok(metadata.row_groups().iter().filter_map(span).collect())
 }
 
-/// Whether a file is one as this program writes them: with every column of its table, and
-/// sorted by address where it is of sightings.
+/// Whether a file may stay as it is: it has every column of its table, and is sorted by
+/// address where it is of sightings; or it has a column that this program does not know,
+/// which it could not write again.
 pub(crate) async fn is_current(snapshot: &Snapshot, file: &DataFile) -> Result<bool> {
     let table = snapshot.table;
     let found = footer(snapshot, file).await?;
@@ -172,6 +173,11 @@ pub(crate) async fn is_current(snapshot: &Snapshot, file: &DataFile) -> Result<b
         table.partition_columns().contains(&field.name().as_str())
             || found.schema().field_with_name(field.name()).is_ok()
     });
+    let known = table.schema();
+    let foreign = |name: &String| known.field_with_name(name).is_err();
+    if found.schema().fields().iter().any(|field| foreign(field.name())) {
+        return Ok(true);
+    }
     Ok(whole && (table != Table::Sightings || says_sorted(found.metadata())))
 }
 

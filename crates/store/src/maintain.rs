@@ -85,7 +85,8 @@ impl Lake {
 
     /// Makes what an older program wrote of `table` what this one writes: columns that the log
     /// lacks, which other readers go by; files without one of them, or sightings that are
-    /// not sorted by address, which are slow to count; and missing state. No row changes.
+    /// not sorted by address, which are slow to count; and missing state. No row changes, and
+    /// files with columns of others stay as they are.
     /// Readers and writers need not wait. The old files stay until [`Lake::vacuum`].
     pub async fn upgrade(&self, table: Table) -> Result<Upgraded> {
         let log = self.log(table);

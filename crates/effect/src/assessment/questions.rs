@@ -287,7 +287,10 @@ fn effect(grounds: &Grounds<'_>, found: &Assessment) -> String {
             format!("{verdict} ({})", words(ratio))
         }
         None => {
-            format!("whether {act} did it {}", refusal(None, &found.hazard, &addressed))
+            format!(
+                "whether {act} did it {}",
+                refusal(refused_ratio(found, act), &found.hazard, &addressed)
+            )
         }
     });
     parts.join("; ")
@@ -325,6 +328,12 @@ fn elsewhere(grounds: &Grounds<'_>, found: &Assessment) -> String {
 /// Ratios of acts that have a value.
 fn ratios(found: &Assessment) -> impl Iterator<Item = &Reading> {
     found.hazard.iter().filter(|r| r.what == periods::RATIO && r.value.is_some())
+}
+
+/// The ratio of an act that was refused.
+fn refused_ratio<'a>(found: &'a Assessment, act: &str) -> Option<&'a Reading> {
+    let mut of = found.hazard.iter().filter(|r| r.what == periods::RATIO);
+    of.find(|r| r.refused.is_some() && names_act(&r.of, act))
 }
 
 /// Whether the name of a ratio lists the act: `…: A, B)`.

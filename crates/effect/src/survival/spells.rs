@@ -84,10 +84,10 @@ fn longest_gap(panel: &Panel, first: usize) -> usize {
     let weeks = panel.histories.iter().map(|h| h.weeks.len()).max().unwrap_or(0);
     let looked = |week: usize| {
         let mut of = panel.histories.iter().filter_map(|h| h.weeks.get(week));
-        of.any(|cell| cell.visible != 0)
+        of.any(|cell| cell.visible | cell.seen | cell.control != 0)
     };
     let (mut longest, mut gap) = (0, 0);
-    for week in first..weeks {
+    for week in (first..weeks).skip_while(|week| !looked(*week)) {
         if looked(week) {
             longest = longest.max(gap);
             gap = 0;

@@ -80,7 +80,10 @@ impl Silence {
     fn add(&mut self, quiet: &Quiet) {
         self.looked += 1;
         if let Some(chance) = quiet.detection.map(Chance::value) {
-            let chance = chance.min(self.own);
+            // The chance is of the days that were looked at; so must the row's own be.
+            let days = f64::from(quiet.looked_days.min(7));
+            let own = 1.0 - (1.0 - self.own).powf(days / 7.0);
+            let chance = chance.min(own);
             self.missed *= 1.0 - chance;
             self.counting += usize::from(chance >= DETECTION_MIN);
         } else {
@@ -142,7 +145,8 @@ fn weeks(count: usize) -> String {
 /// The chance that a row with these facts is seen in a week of use, by its own weeks from the
 /// first contact to that on `last`: the share of those with a contact. The two at the ends
 /// are left out, since the stretch was made to begin and end with a contact, and one week of
-/// either kind is added (the rule of succession): a half where nothing lies between.
+/// either kind is added (the rule of succession): a half where nothing lies between. A week that
+/// was looked at on some days counts as a whole one, which claims less.
 fn own_chance(facts: &Facts<'_>, last: Day) -> f64 {
     let monday = |day: &Day| day.week().monday();
     let seen: BTreeSet<Day> = facts.days.range(..=last).map(monday).collect();

@@ -128,6 +128,12 @@ fn a_row_that_was_seldom_seen_is_missed_in_few_weeks_by_chance() {
     let once = || vec![seen("2024-01-03")];
     assert_eq!(state(once(), 4).state, FindingState::Quiet, "0.5⁴ is over 0.05");
     assert_eq!(state(once(), 5).state, FindingState::VerifiedRemoved);
+    // Weeks of which two days were looked at see less of a row too.
+    let mut short = often();
+    short.truncate(4);
+    short.extend(MONDAYS.map(|m| quiet_on(m.parse().unwrap(), 2, Some(0.6))));
+    let found = at(&short, "2024-03-01");
+    assert!(found.why.contains("of which 0 count"), "{}", found.why);
     // In two of six weeks before the last.
     let seldom = || {
         let weeks = ["2023-11-27", "2023-12-04", "2023-12-18", "2023-12-25"];

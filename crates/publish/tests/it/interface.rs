@@ -354,7 +354,11 @@ async fn annotations_are_what_grafana_asks_for() {
         json("/api/v1/annotations?from=2024-07&to=2024-09-30&country=US").await;
     assert_eq!(days, body, "the same as days");
     let ends: Vec<_> = marks.iter().filter_map(|m| m["timeEnd"].as_i64()).collect();
-    assert_eq!(ends, [1_726_704_000_000], "sources give three days, to 19 September");
+    assert_eq!(
+        ends,
+        [1_726_790_400_000],
+        "sources give three days, to the end of 19 September"
+    );
 }
 
 #[tokio::test]

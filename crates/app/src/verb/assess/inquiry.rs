@@ -54,6 +54,18 @@ pub(crate) fn of_product(
 }
 
 impl Inquiry<'_> {
+    /// Refuses what cannot be asked.
+    pub(crate) fn admit(&self, opened: &Opened) -> anyhow::Result<()> {
+        let product = opened.one_product(&self.evidence.product)?;
+        let mut controls = opened.catalog.products().iter().filter(|p| p.control);
+        anyhow::ensure!(
+            controls.all(|control| control.id != product),
+            "rule control-product: {product} is a control, by which others are judged; what \
+             became of it cannot be told from itself"
+        );
+        Ok(())
+    }
+
     /// Questions whose tables readers see beside the estimates: country and sector in each
     /// window.
     pub(crate) fn tables(&self, opened: &Opened) -> anyhow::Result<Vec<Query>> {
@@ -75,13 +87,6 @@ impl Inquiry<'_> {
     ) -> anyhow::Result<Findings> {
         let (windows, evidence) = (self.windows, &self.evidence);
         let product = opened.one_product(&evidence.product)?;
-        let control =
-            opened.catalog.products().iter().any(|p| p.id == product && p.control);
-        anyhow::ensure!(
-            !control,
-            "rule control-product: {product} is a control, by which others are judged; what \
-             became of it cannot be told from itself"
-        );
         let days = DayRange::new(windows.before().first(), windows.after().last())
             .context("the window after ends before the one before begins")?;
         let query = opened.query(evidence, days)?;

@@ -60,6 +60,7 @@ pub(crate) async fn run(
         asked,
         draws: verb.draws,
     };
+    inquiry.admit(&opened)?;
     opened.require_covered(&[windows.before(), windows.after()]).await?;
     let mut audience = Audience::new(verb.evidence.internal);
     let mut tables = Vec::new();
@@ -217,18 +218,25 @@ pub(crate) fn windows(
     let month_after =
         || Ok::<_, anyhow::Error>(last.with_context(no_dates)?.month().next().next());
     let whole = |range: DayRange| range == DayRange::month(range.first().month());
-    // A window without the other: one of the same kind, from the day on that was chosen.
-    let like = |range: DayRange, month: Month| {
-        if whole(range) {
-            DayRange::month(month)
-        } else {
-            window_from(month.first(), range.length_days())
-        }
-    };
+    // A window without the other: one of the same kind, that ends, or begins, with the month
+    // that was chosen, so that it stays clear of the act.
     let (before, after) = match (compared.before, compared.after) {
         (Some(before), Some(after)) => (before, after),
-        (Some(before), None) => (before, like(before, month_after()?)),
-        (None, Some(after)) => (like(after, month_before()?), after),
+        (Some(before), None) if whole(before) => {
+            (before, DayRange::month(month_after()?))
+        }
+        (Some(before), None) => {
+            let first = month_after()?.first();
+            (before, window_from(first, before.length_days()))
+        }
+        (None, Some(after)) if whole(after) => {
+            (DayRange::month(month_before()?), after)
+        }
+        (None, Some(after)) => {
+            let days = i32::try_from(after.length_days()).unwrap_or(i32::MAX);
+            let first = month_before()?.last().plus(1 - days);
+            (window_from(first, after.length_days()), after)
+        }
         (None, None) => {
             (DayRange::month(month_before()?), DayRange::month(month_after()?))
         }
@@ -301,7 +309,7 @@ mod tests {
             (
                 None,
                 Some("2024-12-02..2024-12-08"),
-                "2024-04-01 to 2024-04-07 and 2024-12-02 to 2024-12-08",
+                "2024-04-24 to 2024-04-30 and 2024-12-02 to 2024-12-08",
             ),
             (
                 Some("2024-04"),

@@ -37,8 +37,8 @@ pub(super) struct Chances {
 struct Curve {
     /// The chance in each ISO week.
     weeks: BTreeMap<String, f64>,
-    /// The least share of the cohort that was in sight in any.
-    in_sight: f64,
+    /// The least share of the cohort that was in sight in any; `None` if it is not known.
+    in_sight: Option<f64>,
 }
 
 /// What is read of `tidegauge assess --format json`.
@@ -110,20 +110,25 @@ impl Chances {
                 seen.product.low
             );
             let key = (found.product.clone(), seen.vantage);
-            let new = || Curve { weeks: BTreeMap::new(), in_sight: 1.0 };
+            let new = || Curve { weeks: BTreeMap::new(), in_sight: Some(1.0) };
             let curve = self.assessed.entry(key).or_insert_with(new);
-            curve.in_sight = curve.in_sight.min(seen.in_sight.unwrap_or(0.0));
-            curve.weeks.insert(seen.week, seen.product.low);
+            let both = curve.in_sight.zip(seen.in_sight);
+            curve.in_sight = both.map(|(a, b)| a.min(b));
+            // Of two assessments of one product the one that claims less counts.
+            let chance = curve.weeks.entry(seen.week).or_insert(seen.product.low);
+            *chance = chance.min(seen.product.low);
         }
         Ok(())
     }
 
-    /// The chance that a user whom these vantages look at for a whole week is seen by any.
+    /// The chance that a user whom these vantages look at for a whole week is seen by any, as
+    /// if they saw apart from each other. `looked` has the days on which any did, and those of
+    /// each: whoever looked on some of them alone adds so much less.
     pub(super) fn of(
         &self,
         product: &ProductId,
         week: Week,
-        vantages: impl IntoIterator<Item = VantageId>,
+        looked: (u8, &BTreeMap<VantageId, u8>),
     ) -> Result<f64, String> {
         if let Some(given) = self.given {
             return Ok(given);
@@ -133,23 +138,27 @@ impl Chances {
                 "no chance of detection was given (--detection, --assessment)".into()
             );
         }
-        let mut missed = None;
-        let mut dark = None;
-        for vantage in vantages {
-            let Some(curve) = self.assessed.get(&(product.clone(), vantage.clone()))
-            else {
-                continue;
-            };
+        let (any, by) = looked;
+        let (mut missed, mut unused) = (None, None);
+        for (vantage, days) in by {
+            let key = (product.clone(), vantage.clone());
+            let Some(curve) = self.assessed.get(&key) else { continue };
             let Some(chance) = curve.weeks.get(&week.to_string()) else { continue };
-            if curve.in_sight < IN_SIGHT_MIN {
-                dark = Some((vantage, curve.in_sight));
+            if curve.in_sight.is_some_and(|share| share >= IN_SIGHT_MIN) {
+                let part = f64::from(*days) / f64::from(any.max(1));
+                missed = Some(missed.unwrap_or(1.0) * (1.0 - chance).powf(part));
             } else {
-                missed = Some(missed.unwrap_or(1.0) * (1.0 - chance));
+                unused = Some((vantage, curve.in_sight));
             }
         }
-        missed.map(|missed: f64| 1.0 - missed).ok_or_else(|| match dark {
-            None => format!("no assessment has a chance of detection of {product} in {week}"),
-            Some((vantage, share)) => format!(
+        missed.map(|missed: f64| 1.0 - missed).ok_or_else(|| match unused {
+            None => {
+                format!("no assessment has a chance of detection of {product} in {week}")
+            }
+            Some((vantage, None)) => format!(
+                "whether {vantage} kept sight is not known, so that silence may be darkness"
+            ),
+            Some((vantage, Some(share))) => format!(
                 "{vantage} lost sight of {:.0} % of those assessed, so that silence may be darkness",
                 100.0 * (1.0 - share)
             ),
@@ -181,34 +190,42 @@ mod tests {
     const TWO: &str = r#"
         {"week": "2024-W10", "vantage": "east", "in_sight": 1.0, "product": {"low": 0.5}},
         {"week": "2024-W10", "vantage": "west", "in_sight": 0.96, "product": {"low": 0.2}},
+        {"week": "2024-W10", "vantage": "blind", "in_sight": null, "product": {"low": 0.9}},
         {"week": "2024-W10", "vantage": "dark", "in_sight": 0.44, "product": {"low": 0.9}}"#;
 
     #[test]
     fn vantages_of_a_week_are_put_together_and_others_have_a_reason() {
         let chances = read(&assessment(TWO)).unwrap();
         let week = "2024-03-06".parse::<tidegauge_model::Day>().unwrap().week();
-        let red = ProductId::new("red");
-        let both = || ["east", "west", "north"].map(VantageId::new);
         let near = |a: Result<f64, String>, b: f64| (a.unwrap() - b).abs() < 1e-12;
-        assert!(near(chances.of(&red, week, both()), 0.6));
-        assert!(near(chances.of(&red, week, [VantageId::new("west")]), 0.2));
-        let none = "no assessment has a chance of detection of";
+        let of = |product: &str, week, vantages: &[(&str, u8)]| {
+            let by =
+                vantages.iter().map(|(v, days)| (VantageId::new(*v), *days)).collect();
+            chances.of(&ProductId::new(product), week, (7, &by))
+        };
+        let both = [("east", 7), ("west", 7), ("north", 7)];
+        assert!(near(of("red", week, &both), 0.6));
+        assert!(near(of("red", week, &[("west", 7)]), 0.2));
+        // East looked on one day of seven.
+        let once = 1.0 - 0.8 * 0.5f64.powf(1.0 / 7.0);
+        assert!(near(of("red", week, &[("east", 1), ("west", 7)]), once));
         for (product, week, vantages) in [
-            ("red", week, vec![VantageId::new("north")]),
-            ("red", week.plus(1), both().to_vec()),
-            ("blue", week, both().to_vec()),
+            ("red", week, &both[2..]),
+            ("red", week.plus(1), &both),
+            ("blue", week, &both),
         ] {
-            let said = chances.of(&ProductId::new(product), week, vantages);
+            let none = "no assessment has a chance of detection of";
+            let said = of(product, week, vantages);
             assert_eq!(said, Err(format!("{none} {product} in {week}")));
         }
-        let said = chances.of(&red, week, [VantageId::new("dark")]).unwrap_err();
+        let said = of("red", week, &[("dark", 7)]).unwrap_err();
         assert!(said.contains("lost sight of 56 % of those assessed"), "{said}");
-        assert!(near(
-            chances.of(&red, week, ["dark", "west"].map(VantageId::new)),
-            0.2
-        ));
-        let given = Chances { given: Some(0.7), ..chances };
-        assert_eq!(given.of(&ProductId::new("blue"), week, []), Ok(0.7));
+        assert!(near(of("red", week, &[("dark", 7), ("west", 7)]), 0.2));
+        let said = of("red", week, &[("blind", 7)]).unwrap_err();
+        assert!(said.contains("whether blind kept sight is not known"), "{said}");
+        let given = Chances { given: Some(0.7), assessed: BTreeMap::new() };
+        let nobody = BTreeMap::new();
+        assert_eq!(given.of(&ProductId::new("blue"), week, (0, &nobody)), Ok(0.7));
     }
 
     #[test]

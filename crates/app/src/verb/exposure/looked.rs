@@ -46,18 +46,22 @@ impl Sights {
         chances: &Chances,
     ) -> Looked {
         let mut days: BTreeSet<Day> = BTreeSet::new();
-        let mut vantages: BTreeSet<VantageId> = BTreeSet::new();
+        let mut by: BTreeMap<VantageId, u8> = BTreeMap::new();
         let monday = week.monday();
         for (day, coverages) in self.by_day.range(monday..=monday.plus(6)) {
-            for coverage in coverages.iter().filter(|c| self.sees(c, subject)) {
+            let seeing = coverages.iter().filter(|c| self.sees(c, subject));
+            // A vantage may have several rows a day, one for each batch.
+            let seeing: BTreeSet<&VantageId> = seeing.map(|c| &c.vantage).collect();
+            for vantage in seeing {
                 days.insert(*day);
-                vantages.insert(coverage.vantage.clone());
+                *by.entry(vantage.clone()).or_default() += 1;
             }
         }
+        let days = u8::try_from(days.len()).unwrap_or(7);
         Looked {
-            days: u8::try_from(days.len()).unwrap_or(7),
-            detection: chances.of(product, week, vantages.iter().cloned()),
-            vantages: vantages.into_iter().collect(),
+            days,
+            detection: chances.of(product, week, (days, &by)),
+            vantages: by.into_keys().collect(),
         }
     }
 

@@ -39,7 +39,7 @@ pub(super) struct Lanes {
 
 /// Lost, kept, came back, stayed out: of one bit, for each pair.
 type Turned<const L: usize> = [Lane<L>; 4];
-/// What turns: use, up to three views, all views at once.
+/// What turns: use, the three views that an organisation has at most, all views at once.
 const TURNS: usize = 5;
 /// The last of them.
 const BLACKOUT: usize = 4;

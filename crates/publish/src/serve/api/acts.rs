@@ -59,13 +59,17 @@ impl Narrowed {
         all.filter(|p| self.of(&p.product, p.country) && dated(p)).collect()
     }
 
+    /// Whether any of these days is asked for.
+    fn meets(&self, days: DayRange) -> bool {
+        let apart = |asked: DayRange| {
+            days.last() < asked.first() || asked.last() < days.first()
+        };
+        !self.days.is_some_and(apart)
+    }
+
     fn vendor<'a>(&self, timeline: &'a Timeline) -> Vec<&'a VendorEvent> {
         let all = timeline.vendor.iter();
-        all.filter(|v| {
-            self.of(&v.product, v.country)
-                && (self.within(Some(v.date)) || self.within(v.latest))
-        })
-        .collect()
+        all.filter(|v| self.of(&v.product, v.country) && self.meets(v.days())).collect()
     }
 }
 
@@ -250,7 +254,7 @@ pub(crate) async fn annotations(
                 "tags": [event.product.as_str(), event.country.as_str(), "vendor"],
             });
             if let Some(latest) = event.latest {
-                mark["timeEnd"] = milliseconds(latest).into();
+                mark["timeEnd"] = milliseconds(latest.plus(1)).into();
             }
             marks.push((time, mark));
         }
