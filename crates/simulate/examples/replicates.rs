@@ -116,12 +116,12 @@ fn tried(
         let found = estimated(&replicate, seed)?;
         let whole = found.corrected.strata.first().map(|whole| &whole.identified);
         if let Some(Identification::NotIdentified(rule)) = whole {
-            tell(&format!("{} {seed}: {rule}", name));
+            tell(&format!("{name} {seed}: {rule}"));
         }
         sums.add(&replicate, &found);
         let took = began.elapsed();
         if took > LONG {
-            tell(&format!("{} {seed}: took {} s", name, took.as_secs()));
+            tell(&format!("{name} {seed}: took {} s", took.as_secs()));
         }
     }
     Ok(sums)
