@@ -92,22 +92,32 @@ fn told(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 async fn compact(lake: &Lake) -> anyhow::Result<Rows> {
-    let columns = ["table", "files_merged", "files_made", "states_made"];
-    let mut rows = Rows::new("lake_compact", columns);
-    for table in Table::ALL {
+    let columns = ["files_merged", "files_made", "states_made"];
+    by_table("lake_compact", columns, async |table| {
         let done = lake.compact(table).await?;
-        let counts = [done.merged, done.made, done.folded].map(Value::Int);
-        rows.push([vec![Value::text(table.name())], counts.to_vec()].concat());
-    }
-    Ok(rows)
+        Ok([done.merged, done.made, done.folded])
+    })
+    .await
 }
 
 async fn upgrade(lake: &Lake) -> anyhow::Result<Rows> {
-    let columns = ["table", "columns_added", "files_rewritten", "states_made"];
-    let mut rows = Rows::new("lake_upgrade", columns);
-    for table in Table::ALL {
+    let columns = ["columns_added", "files_rewritten", "states_made"];
+    by_table("lake_upgrade", columns, async |table| {
         let done = lake.upgrade(table).await?;
-        let counts = [done.columns, done.rewritten, done.folded].map(Value::Int);
+        Ok([done.columns, done.rewritten, done.folded])
+    })
+    .await
+}
+
+/// What was done to each table, in numbers.
+async fn by_table<const N: usize>(
+    name: &'static str,
+    columns: [&str; N],
+    done: impl AsyncFn(Table) -> anyhow::Result<[u64; N]>,
+) -> anyhow::Result<Rows> {
+    let mut rows = Rows::new(name, ["table"].into_iter().chain(columns));
+    for table in Table::ALL {
+        let counts = done(table).await?.map(Value::Int);
         rows.push([vec![Value::text(table.name())], counts.to_vec()].concat());
     }
     Ok(rows)
@@ -171,11 +181,9 @@ async fn vacuum(lake: &Lake, before: Day) -> anyhow::Result<Rows> {
         "only files written before today can be removed: a writer at work has files that no \
          version names yet (hint: --before with an earlier date)"
     );
-    let mut rows = Rows::new("lake_vacuum", ["table", "files_removed", "bytes_freed"]);
-    for table in Table::ALL {
+    by_table("lake_vacuum", ["files_removed", "bytes_freed"], async |table| {
         let done = lake.vacuum(table, before.start()).await?;
-        let counts = [Value::Int(done.files), Value::Int(done.bytes)];
-        rows.push([vec![Value::text(table.name())], counts.to_vec()].concat());
-    }
-    Ok(rows)
+        Ok([done.files, done.bytes])
+    })
+    .await
 }
