@@ -8,7 +8,7 @@ use std::path::Path;
 
 use futures::TryStreamExt;
 use tidegauge_model::{Observation, Vantage};
-use tidegauge_store::{Appended, Fingerprint, Table, Upgraded};
+use tidegauge_store::{Appended, Error, Fingerprint, Table, Upgraded};
 
 use crate::made;
 
@@ -88,4 +88,33 @@ async fn an_upgrade_changes_no_row_and_leaves_nothing_to_do() {
     let version = lake.snapshot(Table::Sightings).await.unwrap().version;
     let appended = lake.append(made::batch(&["b"])).await.unwrap();
     assert_eq!(appended, Appended::Stored { version: version + 1, rows: 4 });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn upgrades_that_race_with_appends_lose_and_double_nothing() {
+    let folder = copied(Path::new(V1));
+    let mut tasks = Vec::new();
+    for task in 0..6 {
+        let lake = made::open(&folder).await;
+        tasks.push(tokio::spawn(async move {
+            if task % 2 == 0 {
+                // Losing every attempt to the others is no failure here.
+                let of = [Table::Sightings, Table::Coverage][task / 2 % 2];
+                matches!(lake.upgrade(of).await, Ok(_) | Err(Error::Conflict { .. }))
+            } else {
+                lake.append(made::batch(&[&format!("more {task}")])).await.is_ok()
+            }
+        }));
+    }
+    for task in tasks {
+        assert!(task.await.unwrap());
+    }
+    let lake = made::open(&folder).await;
+    assert_eq!(made::sightings(&lake).await.len(), 4 + 3 * 4);
+    for table in [Table::Sightings, Table::Coverage] {
+        lake.upgrade(table).await.unwrap();
+        assert_eq!(lake.upgrade(table).await.unwrap(), Upgraded::default());
+    }
+    assert_eq!(made::sightings(&lake).await.len(), 16);
+    assert!(lake.check().await.is_empty());
 }
