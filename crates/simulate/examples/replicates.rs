@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Words: how many of each world, their share of the full size, worlds (all six if none is
-//! named). `--params=FILE` draws one world of that file in their place. `--from=SEED` begins elsewhere than at the first of their range, to look into one; with
+//! named). `--params=FILE` draws one world of that file in their place, at the size that it
+//! says. `--from=SEED` begins elsewhere than at the first of their range, to look into one; with
 //! `--write` the table goes into `docs/explanation/validation.md`, where that has
 //! a place for this share.
 //!
@@ -42,16 +43,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let named: String = plain.iter().skip(2).map(|w| w.as_str()).collect();
     let from = words.iter().find_map(|w| w.strip_prefix("--from="));
     let first: u64 = from.map_or(Ok(SEED_FIRST), str::parse)?;
-    let mut table = format!(
-        "{count} replicates of each world at {share} of full size, seeds from \
-         {first}.\n\n{HEAD}\n"
-    );
     let params = words.iter().find_map(|w| w.strip_prefix("--params="));
     if write && params.is_some() {
         return Err(
             "the table has the six worlds alone: --params is not written".into()
         );
     }
+    let of = match params {
+        Some(path) => format!("the world of {path}"),
+        None => format!("each world at {share} of full size"),
+    };
+    let mut table =
+        format!("{count} replicates of {of}, seeds from {first}.\n\n{HEAD}\n");
     for (name, text) in worlds(params, &named, share)? {
         let row = tried(&name, &text, first..first + count)?.row(&name);
         tell(&row);

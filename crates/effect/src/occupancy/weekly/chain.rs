@@ -6,7 +6,8 @@
 //! several, and two that fall silent together are else taken for removal. A week in which
 //! every view saw the product has one state only; what lies between two such weeks is
 //! summed alone, and they themselves are sums of logarithms, once for each class of the
-//! product and of controls instead of each pair. Between them all pairs of classes go side by side, a lane each ([`super::lanes`]).
+//! product and of controls instead of each pair. Between them all pairs of classes go side by
+//! side, a lane each ([`super::lanes`]).
 //!
 //! **Invariant:** sums are scaled to one each week, so that no length underflows; what is
 //! added to [`Sums`] is the expectation of the complete data given the history (Fisher's
