@@ -92,8 +92,8 @@ fn told(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 async fn compact(lake: &Lake) -> anyhow::Result<Rows> {
-    let columns = ["files_merged", "files_made", "states_made"];
-    by_table("lake_compact", columns, async |table| {
+    let columns = ["table", "files_merged", "files_made", "states_made"];
+    by_table(Rows::new("lake_compact", columns), async |table| {
         let done = lake.compact(table).await?;
         Ok([done.merged, done.made, done.folded])
     })
@@ -101,21 +101,19 @@ async fn compact(lake: &Lake) -> anyhow::Result<Rows> {
 }
 
 async fn upgrade(lake: &Lake) -> anyhow::Result<Rows> {
-    let columns = ["columns_added", "files_rewritten", "states_made"];
-    by_table("lake_upgrade", columns, async |table| {
+    let columns = ["table", "columns_added", "files_rewritten", "states_made"];
+    by_table(Rows::new("lake_upgrade", columns), async |table| {
         let done = lake.upgrade(table).await?;
         Ok([done.columns, done.rewritten, done.folded])
     })
     .await
 }
 
-/// What was done to each table, in numbers.
+/// What was done to each table, in numbers: a row for each, into `rows`.
 async fn by_table<const N: usize>(
-    name: &'static str,
-    columns: [&str; N],
+    mut rows: Rows,
     done: impl AsyncFn(Table) -> anyhow::Result<[u64; N]>,
 ) -> anyhow::Result<Rows> {
-    let mut rows = Rows::new(name, ["table"].into_iter().chain(columns));
     for table in Table::ALL {
         let counts = done(table).await?.map(Value::Int);
         rows.push([vec![Value::text(table.name())], counts.to_vec()].concat());
@@ -181,7 +179,8 @@ async fn vacuum(lake: &Lake, before: Day) -> anyhow::Result<Rows> {
         "only files written before today can be removed: a writer at work has files that no \
          version names yet (hint: --before with an earlier date)"
     );
-    by_table("lake_vacuum", ["files_removed", "bytes_freed"], async |table| {
+    let columns = ["table", "files_removed", "bytes_freed"];
+    by_table(Rows::new("lake_vacuum", columns), async |table| {
         let done = lake.vacuum(table, before.start()).await?;
         Ok([done.files, done.bytes])
     })
