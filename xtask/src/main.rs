@@ -8,6 +8,7 @@
 //! * `docs [--check]`: writes (or compares) the generated pages of `docs/reference/`;
 //! * `calibrate`: the synthetic world at full size against its targets (not in CI);
 //! * `worlds`: worlds with known truth from telemetry to verdict (not in CI);
+//! * `validation`: the tables of `docs/explanation/validation.md` from such worlds (not in CI);
 //! * `fuzz [--smoke | INPUTS] [TARGET…]`: every decoder against hostile bytes
 //!   ([`fuzz`]); ten million inputs each unless told;
 //! * `bench`: measures, and prints rows for `docs/benchmarks.md` (not in CI);
@@ -27,6 +28,7 @@ mod run;
 mod test;
 mod tidy;
 mod tools;
+mod validation;
 mod worlds;
 
 use std::process::ExitCode;
@@ -42,12 +44,13 @@ fn main() -> ExitCode {
         ["docs", "--check"] => docs::docs(docs::Mode::Check),
         ["calibrate"] => calibrate::calibrate(),
         ["worlds", rest @ ..] => worlds::worlds(rest),
+        ["validation"] => validation::validation(),
         ["bench"] => bench::bench(),
         ["bench", "census", rest @ ..] => census::census(rest),
         ["bench", "live"] => live::live(&run::target().join("release/tidegauge")),
         ["bench", "live", binary] => live::live(std::path::Path::new(binary)),
         ["fuzz", words @ ..] => fuzz::fuzz(words),
-        _ => Err("usage: cargo xtask test | look ADDRESS | tidy | docs [--check] | calibrate | worlds | fuzz | bench [live | census]"
+        _ => Err("usage: cargo xtask test | look ADDRESS | tidy | docs [--check] | calibrate | worlds | validation | fuzz | bench [live | census]"
             .into()),
     };
     match outcome {

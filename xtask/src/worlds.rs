@@ -26,6 +26,19 @@ pub(crate) fn worlds(words: &[&str]) -> Outcome {
     let seeds = words.first().map_or(Ok(SEEDS), |s| s.parse().map_err(|_| usage()))?;
     let share = words.get(1).copied().unwrap_or(SHARE);
     let named = words.get(2..).filter(|named| !named.is_empty()).unwrap_or(&WORLDS);
+    say(&format!("\n{}", table(named, share, seeds)?));
+    Ok(())
+}
+
+/// Puts the table of all six worlds into the text in the place of the one that is there.
+pub(crate) fn written(text: &str) -> Result<String, String> {
+    let (head, rest) = text.split_once(BEGIN).ok_or("no place for the worlds")?;
+    let (_, tail) = rest.split_once(END).ok_or("no end of the worlds")?;
+    Ok(format!("{head}{BEGIN}{}{END}{tail}", table(&WORLDS, SHARE, SEEDS)?))
+}
+
+/// What came out, in Markdown.
+fn table(named: &[&str], share: &str, seeds: u32) -> Result<String, String> {
     run("cargo", &["build", "--release", "--locked"])?;
     let mut rows = Vec::new();
     for world in named {
@@ -36,13 +49,14 @@ pub(crate) fn worlds(words: &[&str]) -> Outcome {
         }
         rows.push(sums.row(world));
     }
-    say(&format!("\n{seeds} seeds from {SEED_FIRST}, scale {share}\n\n{HEAD}"));
-    for row in &rows {
-        say(row);
-    }
-    Ok(())
+    let rows = rows.join("\n");
+    Ok(format!(
+        "{seeds} seeds of each, from {SEED_FIRST}, at {share} of full size.\n\n{HEAD}\n{rows}\n"
+    ))
 }
 
+const BEGIN: &str = "<!-- worlds -->\n";
+const END: &str = "<!-- end of worlds -->";
 const HEAD: &str = "\
 | world | identified | covered | bias | width | bias as seen | alarm | strata covered | strata without an answer: few, hidden or rightly refused; needlessly |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|";
