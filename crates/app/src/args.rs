@@ -431,6 +431,21 @@ pub(crate) struct Census {
     /// Say how it would be counted, and do not count
     #[arg(long)]
     pub(crate) explain: bool,
+    /// Counts organisations under differential privacy: noise in place of suppression
+    ///
+    /// The budget of the whole table, from 0.001 to 10; less protects more. Cells are split by
+    /// month, country and sector alone. See "Disclosure" in the methods.
+    #[arg(
+        long,
+        value_name = "EPSILON",
+        requires = "key",
+        conflicts_with_all = ["internal", "window", "explain"]
+    )]
+    pub(crate) epsilon: Option<f64>,
+    /// File of the key that makes the noise (`lake key FILE` makes one): the same question on
+    /// the same data has one answer
+    #[arg(long, value_name = "FILE", requires = "epsilon")]
+    pub(crate) key: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,18 +8,20 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use tidegauge_census::Counter;
-use tidegauge_census::disclosure::{BesideTables, Internal, Ledger, Public};
+use tidegauge_census::disclosure::{
+    BesideTables, Internal, Ledger, Public, Remembered, same_population,
+};
 use tidegauge_enrich::atlas::HolderMap;
 use tidegauge_enrich::catalog::Catalog;
-use tidegauge_model::count::{Census, Dating, Dimension, Query, Release};
+use tidegauge_model::count::{Census, Dating, Dimension, Disclosure, Query, Release};
 use tidegauge_model::estimate::{Estimate, ReleasedEstimate};
 use tidegauge_model::{Day, DayRange, Endpoint, Holders, ProductId, Standing};
-use tidegauge_store::Lake;
+use tidegauge_store::{Lake, Published};
 
 use crate::cluster::Cluster;
 use crate::pseudonyms::recorded;
 use crate::settings::Settings;
-use crate::{args, holders, knowledge};
+use crate::{args, clock, holders, knowledge};
 
 /// The lake with everything that counting needs.
 pub(crate) struct Opened {
@@ -281,29 +283,61 @@ fn percent(part: u64, whole: u64) -> String {
 /// Who the figures are for.
 pub(crate) enum Audience {
     /// Everybody: the disclosure rule holds.
-    Public(Ledger),
+    Public {
+        ledger: Ledger,
+        /// The questions of earlier releases that the ledger has no answer to yet.
+        earlier: Vec<Query>,
+    },
     /// The operator alone.
     Internal,
 }
 
 impl Audience {
-    pub(crate) fn new(internal: bool) -> Self {
+    /// Everybody remembers what was released of this lake before.
+    pub(crate) async fn new(lake: &Lake, internal: bool) -> anyhow::Result<Self> {
         if internal {
             tracing::warn!(
                 "--internal: nothing is hidden; these figures are not for publication"
             );
-            Self::Internal
-        } else {
-            Self::Public(Ledger::new(Public::default()))
+            return Ok(Self::Internal);
         }
+        let (mut remembered, mut earlier) = (Remembered::default(), Vec::new());
+        for Published { made, release, .. } in lake.releases().await? {
+            if !is_internal(&release) {
+                remembered.add(&release, made.day());
+                if !earlier.contains(release.query()) {
+                    earlier.push(release.query().clone());
+                }
+            }
+        }
+        Ok(Self::Public {
+            ledger: Ledger::after(Public::default(), remembered),
+            earlier,
+        })
     }
 
-    /// The counts as this audience may see them, beside everything it saw before.
-    pub(crate) fn release(&mut self, census: Census) -> anyhow::Result<Release> {
-        match self {
-            Self::Public(ledger) => Ok(ledger.publish(census)?),
-            Self::Internal => Ok(Release::by(&Internal, census)),
+    /// The counts as this audience may see them, beside everything it saw before and every
+    /// earlier release of the same population.
+    pub(crate) async fn release(
+        &mut self,
+        opened: &Opened,
+        census: Census,
+    ) -> anyhow::Result<Release> {
+        let Self::Public { ledger, earlier } = self else {
+            return Ok(Release::by(&Internal, census));
+        };
+        let today = clock::today();
+        let beside = |query: &mut Query| same_population(query, &census.query);
+        for query in earlier.extract_if(.., beside).collect::<Vec<_>>() {
+            // What it hid is remembered even where it could not be released today.
+            if query != census.query
+                && let Err(withheld) =
+                    ledger.publish(opened.census(&query).await?.0, today)
+            {
+                tracing::debug!(%withheld, "an earlier release");
+            }
         }
+        Ok(ledger.publish(census, today)?)
     }
 
     /// The estimates as this audience may see them, beside `tables` over the same windows.
@@ -314,6 +348,11 @@ impl Audience {
     ) -> Vec<ReleasedEstimate> {
         disclosed(matches!(self, Self::Internal), estimates, tables)
     }
+}
+
+/// Whether a release was for the operator alone.
+pub(crate) fn is_internal(release: &Release) -> bool {
+    release.rule() == Disclosure::statement(&Internal)
 }
 
 /// Estimates for everybody, or for the operator alone if `internal`, beside `tables` over

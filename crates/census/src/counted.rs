@@ -142,7 +142,7 @@ impl Counted {
 
 #[cfg(test)]
 mod tests {
-    use tidegauge_model::count::{Cell, Counts};
+    use tidegauge_model::count::Cell;
 
     use super::*;
 
@@ -151,7 +151,8 @@ mod tests {
     }
 
     fn part(cells: usize) -> Arc<Part> {
-        let cell = Cell { key: Vec::new(), counts: Counts::default() };
+        let (counts, concentration) = Default::default();
+        let cell = Cell { key: Vec::new(), counts, concentration };
         Arc::new(Part { cells: vec![cell; cells], ..Part::default() })
     }
 

@@ -1,11 +1,13 @@
 //! All disclosure control: which counts and estimates may leave the house.
 //!
-//! **Invariant:** no cell of 1 to 9 organisations is shown, and no sum of shown cells
-//! gives one away. Two steps, in the words of Hundepool et al., *Statistical Disclosure
-//! Control* (2012), chapter 4:
+//! **Invariant:** no cell of 1 to 9 organisations is shown, none of which one organisation
+//! is nearly all, and no sum of shown cells gives one away. Three steps, the first two in the
+//! words of Hundepool et al., *Statistical Disclosure Control* (2012), chapter 4:
 //!
 //! 1. **Primary** ([`Public`]). A cell is hidden if its organisations, or its active ones,
-//!    are 1 to 9. A cell without organisations holds addresses only; it is shown if its
+//!    are 1 to 9, or if one of them has more than 85 of a hundred of their address-days
+//!    (dominance: the cell's figures would be that organisation's, nearly). A cell without
+//!    organisations holds addresses only; it is shown if its
 //!    consumer addresses, its other IPv4 addresses and its IPv6 networks are each none or
 //!    at least ten, since a lone address outside consumer space may be one firm.
 //! 2. **Secondary** ([`Ledger`]). *The attack:* country X is shown with 40 organisations;
@@ -14,74 +16,100 @@
 //!    *The rule:* take two releases over the same population and any value of the
 //!    dimensions they share. If one of them shows every cell below that value, so that the
 //!    total is known, the other either shows every cell too, or hides at least two of
-//!    which one would pass the primary rule alone. What subtraction then gives is a sum
+//!    which one would pass the primary rule alone and which together are not dominated. What
+//!    subtraction then gives is a sum
 //!    over at least ten organisations, and the reader cannot tell which hidden cell is the
 //!    large one. Where no such cell can be added, everything below that value is hidden in
 //!    the release that comes later, and where even that would let each cell be worked out
-//!    (ten hidden cells, ten organisations), the later release is withheld.
-//! 3. Releases whose shared dimensions cross (country × sector beside *both* country
-//!    and sector) are withheld: lines of two directions can be solved together even where
-//!    each one alone is safe.
+//!    (ten hidden cells, ten organisations), the later release is withheld. Releases whose
+//!    shared dimensions cross (country × sector beside *both* country and sector) are
+//!    withheld: lines of two directions can be solved together even where each one alone is
+//!    safe.
+//! 3. **Over releases** ([`Remembered`]). *The attack:* a release hides Y = 3 and X = 17 to
+//!    shelter it; late telemetry comes, and the next release of the same days shows X and
+//!    hides another in its place: Y is known. *The rule:* a cell that was hidden once its
+//!    days were over stays hidden in every later release of the same question; where another
+//!    one must be hidden, it is one that was hidden in other days before, if there is one.
 //!
 //! What it does not do: it compares releases over one population only (same days, roles,
 //! weights, filters and map of holders). Whoever publishes chooses a fixed list of
-//! populations; differences between two of them are not guarded. Nor does a ledger know
-//! what another process published.
+//! populations; differences between two of them are not guarded. A cell shown once cannot be
+//! taken back. A ledger knows what its process published and what it is told of
+//! ([`Ledger::after`]): nothing of pages that another process served.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidegauge_model::count::{
-    Cell, Census, Counts, Dimension, Disclosure, Query, Release,
+    Cell, Census, Concentration, Dating, Dimension, Disclosure, Query, Release,
 };
 use tidegauge_model::estimate::{Estimate, EstimateDisclosure, Quantity};
+use tidegauge_model::{Day, DayRange};
 
 /// The fewest organisations in a cell that strangers may see. Ten is the usual threshold
 /// of official business statistics where the population is not itself published.
 pub const ORGANISATIONS_MIN: u64 = 10;
+/// The largest share of a shown cell's address-days that one organisation may have, in per
+/// cent: the (1, 85) rule of dominance, in common use for business statistics.
+pub const DOMINANCE_PERCENT_MAX: u64 = 85;
 
 /// The rule for everybody outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Public {
     /// The fewest organisations in a shown cell.
     pub organisations_min: u64,
+    /// The largest share of a shown cell's address-days that is one organisation's, in per
+    /// cent.
+    pub dominance_percent_max: u64,
 }
 
 impl Default for Public {
     fn default() -> Self {
-        Self { organisations_min: ORGANISATIONS_MIN }
+        Self {
+            organisations_min: ORGANISATIONS_MIN,
+            dominance_percent_max: DOMINANCE_PERCENT_MAX,
+        }
     }
 }
 
 impl Public {
     /// The primary rule (see the module).
-    fn passes(self, counts: &Counts) -> bool {
+    fn passes(self, Cell { counts, concentration, .. }: &Cell) -> bool {
         let enough = |n: u64| n == 0 || n >= self.organisations_min;
         if counts.organisations > 0 {
-            return enough(counts.organisations) && enough(counts.organisations_active);
+            return enough(counts.organisations)
+                && enough(counts.organisations_active)
+                && !self.dominated(*concentration);
         }
         enough(counts.addresses_v4_consumer)
             && enough(counts.addresses_v4.saturating_sub(counts.addresses_v4_consumer))
             && enough(counts.networks_v6)
     }
 
+    /// Whether one organisation is nearly all of it.
+    fn dominated(self, of: Concentration) -> bool {
+        let most = u128::from(of.address_days) * u128::from(self.dominance_percent_max);
+        u128::from(of.largest) * 100 > most
+    }
+
     /// Whether a cell that passes is large enough to hide a small one: by its
     /// organisations, not by its addresses.
-    fn shelters(self, counts: &Counts) -> bool {
-        self.passes(counts) && counts.organisations >= self.organisations_min
+    fn shelters(self, cell: &Cell) -> bool {
+        self.passes(cell) && cell.counts.organisations >= self.organisations_min
     }
 }
 
 impl Disclosure for Public {
     fn statement(&self) -> String {
         format!(
-            "cells with fewer than {0} organisations are not shown; cells of addresses \
-             alone are shown from {0} addresses",
-            self.organisations_min
+            "cells with fewer than {0} organisations are not shown, nor cells of which one \
+             organisation has more than {1} % of the address-days; cells of addresses alone \
+             are shown from {0} addresses",
+            self.organisations_min, self.dominance_percent_max
         )
     }
 
     fn permits(&self, census: &Census) -> Vec<bool> {
-        census.cells.iter().map(|cell| self.passes(&cell.counts)).collect()
+        census.cells.iter().map(|cell| self.passes(cell)).collect()
     }
 }
 
@@ -202,11 +230,106 @@ pub enum Withheld {
     },
 }
 
+/// Which cells were hidden in earlier releases.
+#[derive(Clone, Debug, Default)]
+pub struct Remembered {
+    /// With their days, which were over when the release was made.
+    closed: BTreeSet<Place>,
+    /// Of any days, without them.
+    ever: BTreeSet<Place>,
+}
+
+/// A cell of a question, whatever else the table holds: April of a table by months is the
+/// April of a table of its own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    /// The question without days and dimensions.
+    of: String,
+    days: Option<[Day; 2]>,
+    values: Vec<(Dimension, Option<String>)>,
+}
+
+impl Remembered {
+    /// Takes in what a release hid that was made on this day.
+    pub fn add(&mut self, release: &Release, made: Day) {
+        let hidden = release.rows().iter().filter(|row| row.counts.is_none());
+        for row in hidden {
+            self.note(release.query(), &row.key, made);
+        }
+    }
+
+    fn note(&mut self, query: &Query, key: &[Option<String>], made: Day) {
+        let days = days_of(query, key);
+        if days.last() < made {
+            self.closed.insert(Place::of(query, key, Some(days)));
+        }
+        self.ever.insert(Place::of(query, key, None));
+    }
+
+    /// Whether a cell must stay hidden.
+    fn stays(&self, query: &Query, key: &[Option<String>]) -> bool {
+        self.closed.contains(&Place::of(query, key, Some(days_of(query, key))))
+    }
+
+    /// Whether a cell was hidden before, on other days perhaps.
+    fn has(&self, query: &Query, key: &[Option<String>]) -> bool {
+        self.ever.contains(&Place::of(query, key, None))
+    }
+}
+
+impl Place {
+    fn of(query: &Query, key: &[Option<String>], days: Option<DayRange>) -> Self {
+        let mut rest =
+            Query { by: Vec::new(), days: DayRange::one(Day(0)), ..query.clone() };
+        if days.is_none() {
+            // Each release has its own days, and its map of holders goes with them.
+            rest =
+                Query { on: Dating::EachDay, known: None, windows: Vec::new(), ..rest };
+        }
+        let mut values: Vec<_> = query
+            .by
+            .iter()
+            .copied()
+            .zip(key.iter().cloned())
+            .filter(|(dimension, _)| !is_time(*dimension))
+            .collect();
+        values.sort();
+        Self {
+            of: format!("{rest:?}"),
+            days: days.map(|d| [d.first(), d.last()]),
+            values,
+        }
+    }
+}
+
+/// Whether the days of a cell say all that its value does.
+fn is_time(dimension: Dimension) -> bool {
+    matches!(dimension, Dimension::Month | Dimension::Day)
+}
+
+/// The days of a cell: those of its month or day, as far as they are asked for.
+fn days_of(query: &Query, key: &[Option<String>]) -> DayRange {
+    let own = query.by.iter().zip(key).filter_map(|(dimension, value)| {
+        let value = value.as_ref()?;
+        match dimension {
+            Dimension::Month => value.parse().ok().map(DayRange::month),
+            Dimension::Day => value.parse().ok().map(DayRange::one),
+            _ => None,
+        }
+    });
+    own.fold(query.days, |days, own| {
+        let (first, last) =
+            (days.first().max(own.first()), days.last().min(own.last()));
+        DayRange::new(first, last).unwrap_or(days)
+    })
+}
+
 /// What has been published, so that later tables do not give hidden cells away. One ledger
 /// for each audience; it lives as long as what it published is shown together.
 #[derive(Debug, Default)]
 pub struct Ledger {
     rule: Public,
+    remembered: Remembered,
     published: Vec<Table>,
 }
 
@@ -221,21 +344,32 @@ struct Table {
 impl Ledger {
     /// Nothing is published yet.
     pub fn new(rule: Public) -> Self {
-        Self { rule, published: Vec::new() }
+        Self::after(rule, Remembered::default())
     }
 
-    /// Publishes `census` beside everything this ledger published before, hiding what has
-    /// to be hidden. Publishing the same query again returns the same release.
-    pub fn publish(&mut self, census: Census) -> Result<Release, Withheld> {
-        let same = |t: &&Table| t.query == census.query && t.cells == census.cells;
-        if let Some(again) = self.published.iter().find(same) {
+    /// Earlier releases hid what is remembered.
+    pub fn after(rule: Public, remembered: Remembered) -> Self {
+        Self { rule, remembered, published: Vec::new() }
+    }
+
+    /// Publishes `census` on the day `made` beside everything this ledger published before,
+    /// hiding what has to be hidden. Publishing the same census again returns the same
+    /// release; another one for the same query takes its place.
+    pub fn publish(&mut self, census: Census, made: Day) -> Result<Release, Withheld> {
+        let known = self.published.iter().position(|t| t.query == census.query);
+        let known_table = known.and_then(|at| self.published.get(at));
+        if let Some(again) = known_table.filter(|t| t.cells == census.cells) {
             return Ok(Release::by(&self.decided(again), census));
         }
-        let shown = Disclosure::permits(&self.rule, &census);
+        let passes = Disclosure::permits(&self.rule, &census);
+        let stays = |cell: &Cell| self.remembered.stays(&census.query, &cell.key);
+        let each = census.cells.iter().zip(passes);
+        let shown = each.map(|(cell, passes)| passes && !stays(cell)).collect();
         let mut table =
             Table { query: census.query.clone(), cells: census.cells.clone(), shown };
+        let others = self.published.iter().filter(|t| t.query != table.query);
         let beside: Vec<&Table> =
-            self.published.iter().filter(|t| t.same_population(&table)).collect();
+            others.filter(|t| same_population(&t.query, &table.query)).collect();
         refuse_crossing(&beside, &table)?;
         // Hiding a cell may open another line: repeat until nothing changes. Every round
         // hides at least one more cell, so it ends.
@@ -243,7 +377,15 @@ impl Ledger {
             Ok(self.guard(&mut table, old)? || changed)
         })? {}
         let decided = self.decided(&table);
-        self.published.push(table);
+        for (cell, _) in
+            table.cells.iter().zip(&table.shown).filter(|(_, shown)| !**shown)
+        {
+            self.remembered.note(&table.query, &cell.key, made);
+        }
+        match known.and_then(|at| self.published.get_mut(at)) {
+            Some(before) => *before = table,
+            None => self.published.push(table),
+        }
         Ok(Release::by(&decided, census))
     }
 
@@ -251,7 +393,8 @@ impl Ledger {
         Decided {
             shown: table.shown.clone(),
             statement: format!(
-                "{}; further cells are hidden where a sum would give one of these away",
+                "{}; further cells are hidden where a sum would give one of these away, and \
+                 what was hidden once its days were over stays hidden",
                 Disclosure::statement(&self.rule)
             ),
         }
@@ -290,20 +433,32 @@ impl Ledger {
             .filter(|&&i| !table.is_shown(i))
             .map(|&i| &table.cells[i])
             .collect();
-        let sheltered = hidden.iter().any(|cell| self.rule.shelters(&cell.counts));
-        !hidden.is_empty() && (hidden.len() < 2 || !sheltered)
+        let sheltered = hidden.iter().any(|cell| self.rule.shelters(cell));
+        let mut together = Concentration::default();
+        for cell in &hidden {
+            together.address_days += cell.concentration.address_days;
+            together.largest = together.largest.max(cell.concentration.largest);
+        }
+        let given_away =
+            hidden.len() < 2 || !sheltered || self.rule.dominated(together);
+        !hidden.is_empty() && given_away
     }
 
-    /// Hides the smallest cell that shelters the hidden ones, or else the whole line.
+    /// Which of the cells to hide first: what was hidden before, then the smallest.
+    fn order(&self, table: &Table, index: usize) -> (bool, u64, usize) {
+        let cell = &table.cells[index];
+        let new = !self.remembered.has(&table.query, &cell.key);
+        (new, cell.counts.organisations, index)
+    }
+
+    /// Hides the best cell that shelters the hidden ones, or else the whole line.
     fn shelter(&self, table: &mut Table, line: &[usize]) -> bool {
-        let smallest = line
+        let best = line
             .iter()
             .copied()
-            .filter(|&i| {
-                table.is_shown(i) && self.rule.shelters(&table.cells[i].counts)
-            })
-            .min_by_key(|&i| (table.cells[i].counts.organisations, i));
-        match smallest {
+            .filter(|&i| table.is_shown(i) && self.rule.shelters(&table.cells[i]))
+            .min_by_key(|&i| self.order(table, i));
+        match best {
             Some(index) => table.hide(&[index]),
             None => table.hide(line),
         }
@@ -312,9 +467,9 @@ impl Ledger {
     /// Hides enough of a line that hides nothing that its total is no longer known.
     fn withdraw(&self, table: &mut Table, line: &[usize]) -> bool {
         let mut order = line.to_vec();
-        order.sort_by_key(|&i| (table.cells[i].counts.organisations, i));
+        order.sort_by_key(|&i| self.order(table, i));
         let sheltering =
-            order.iter().position(|&i| self.rule.shelters(&table.cells[i].counts));
+            order.iter().position(|&i| self.rule.shelters(&table.cells[i]));
         match (order.len(), sheltering) {
             (3.., Some(at)) => {
                 let other = order[usize::from(at == 0)];
@@ -336,11 +491,6 @@ impl Ledger {
 }
 
 impl Table {
-    fn same_population(&self, other: &Self) -> bool {
-        let without_by = |query: &Query| Query { by: Vec::new(), ..query.clone() };
-        without_by(&self.query) == without_by(&other.query)
-    }
-
     fn is_shown(&self, index: usize) -> bool {
         self.shown.get(index).copied().unwrap_or(false)
     }
@@ -372,6 +522,12 @@ impl Table {
         }
         lines
     }
+}
+
+/// Whether two questions are about the same days, evidence, filters and holders.
+pub fn same_population(one: &Query, other: &Query) -> bool {
+    let without_by = |query: &Query| Query { by: Vec::new(), ..query.clone() };
+    without_by(one) == without_by(other)
 }
 
 /// Refuses a table that would make the shared dimensions of any table cross.
@@ -438,11 +594,16 @@ impl Disclosure for Decided {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use tidegauge_model::DayRange;
+    use tidegauge_model::count::Counts;
     use tidegauge_model::estimate::{Identification, Quantity};
 
     fn days() -> DayRange {
         DayRange::month("2024-04".parse().unwrap())
+    }
+
+    /// A day after those.
+    fn later() -> Day {
+        days().last().plus(1)
     }
 
     fn counts(organisations: u64) -> Counts {
@@ -461,6 +622,7 @@ mod tests {
             .map(|(key, organisations)| Cell {
                 key: key.iter().map(|k| Some((*k).to_owned())).collect(),
                 counts: counts(*organisations),
+                concentration: Concentration::default(),
             })
             .collect();
         let query = Query { by: by.to_vec(), ..Query::new(days()) };
@@ -480,8 +642,9 @@ mod tests {
                 .collect();
             *sums.entry(key).or_default() += cell.counts.organisations;
         }
-        let cells =
-            sums.into_iter().map(|(key, n)| Cell { key, counts: counts(n) }).collect();
+        let concentration = Concentration::default();
+        let cell = |(key, n)| Cell { key, counts: counts(n), concentration };
+        let cells = sums.into_iter().map(cell).collect();
         let query = Query { by: by.to_vec(), ..leaf.query.clone() };
         Census { query, cells, unattributed_share: 0.0, standings: BTreeMap::new() }
     }
@@ -505,10 +668,130 @@ mod tests {
         census.cells.push(Cell {
             key: vec![None],
             counts: Counts { organisations_active: 4, ..counts(30) },
+            concentration: Concentration::default(),
         });
         let permits = Disclosure::permits(&Public::default(), &census);
         assert_eq!(permits, [false, true, false, false]);
         assert_eq!(Disclosure::permits(&Internal, &census), [true; 4]);
+    }
+
+    #[test]
+    fn a_cell_that_is_nearly_one_organisation_is_hidden() {
+        let of = |address_days, largest| {
+            let mut census = census(&[Country], &[(&["A"], 12)]);
+            census.cells[0].concentration = Concentration { address_days, largest };
+            Disclosure::permits(&Public::default(), &census)
+        };
+        assert_eq!(of(100, 85), [true]);
+        assert_eq!(of(100, 86), [false]);
+        assert_eq!(of(0, 0), [true], "nothing is of an organisation");
+        assert_eq!(of(u64::MAX, u64::MAX), [false], "no overflow");
+    }
+
+    /// One that is hidden for dominance needs company that hides how much it has.
+    #[test]
+    fn company_of_a_dominated_cell_is_no_small_change() {
+        let mut leaf = census(
+            &[Country, Sector],
+            &[
+                (&["X", "a"], 12),
+                (&["X", "b"], 11),
+                (&["X", "c"], 14),
+                (&["Y", "a"], 30),
+            ],
+        );
+        let days = [(1_000, 990), (100, 10), (900, 100), (1_000, 40)];
+        for (cell, (address_days, largest)) in leaf.cells.iter_mut().zip(days) {
+            cell.concentration = Concentration { address_days, largest };
+        }
+        let mut ledger = Ledger::default();
+        ledger.publish(margin(&leaf, &[Country]), later()).unwrap();
+        let fine = ledger.publish(leaf, later()).unwrap();
+        let hidden: Vec<_> =
+            shown(&fine).into_iter().filter(|c| c.1.is_none()).map(|c| c.0).collect();
+        assert_eq!(hidden, ["X/a", "X/b", "X/c"], "990 of 1,100 is still nearly all");
+    }
+
+    /// The attack of the module's documentation over releases: what sheltered a small cell
+    /// is shown when the next release of the same days has a better shelter.
+    #[test]
+    fn what_was_hidden_once_its_days_were_over_stays_hidden() {
+        let of = |sizes: [u64; 3]| {
+            let keys = [["X", "a"], ["X", "b"], ["X", "c"]];
+            let cells: Vec<_> = keys.iter().map(|k| &k[..]).zip(sizes).collect();
+            census(&[Country, Sector], &cells)
+        };
+        let hidden = |ledger: &mut Ledger, leaf: Census, made| -> Vec<bool> {
+            ledger.publish(margin(&leaf, &[Country]), made).unwrap();
+            let fine = ledger.publish(leaf, made).unwrap();
+            fine.rows().iter().map(|row| row.counts.is_none()).collect()
+        };
+        let (first, second) = (of([20, 17, 3]), of([17, 18, 3]));
+        let fresh = hidden(&mut Ledger::default(), second.clone(), later());
+        assert_eq!(fresh, [true, false, true], "18 is given away: c was 20 - 17");
+
+        let mut ledger = Ledger::default();
+        assert_eq!(hidden(&mut ledger, first.clone(), later()), [false, true, true]);
+        assert_eq!(hidden(&mut ledger, second.clone(), later()), [false, true, true]);
+
+        // Another process is told of the release.
+        let mut ledger = Ledger::default();
+        let release = ledger.publish(margin(&first, &[Country]), later());
+        assert!(release.is_ok());
+        let release = ledger.publish(first.clone(), later()).unwrap();
+        let mut remembered = Remembered::default();
+        remembered.add(&release, later());
+        let mut other = Ledger::after(Public::default(), remembered.clone());
+        assert_eq!(hidden(&mut other, second.clone(), later()), [false, true, true]);
+        let mut other = Ledger::after(Public::default(), remembered);
+        let grown = of([17, 18, 12]);
+        assert_eq!(hidden(&mut other, grown, later()), [false, true, true]);
+
+        // While its days are not over a month is shown as soon as it is large enough.
+        let mut ledger = Ledger::default();
+        let early = days().last();
+        assert_eq!(hidden(&mut ledger, first, early), [false, true, true]);
+        assert_eq!(hidden(&mut ledger, of([17, 18, 12]), early), [false; 3]);
+    }
+
+    #[test]
+    fn the_next_month_hides_what_the_month_before_hid() {
+        let of = |month: &str, sizes: [u64; 3]| {
+            let keys = [["X", "a"], ["X", "b"], ["X", "c"]];
+            let cells: Vec<_> = keys.iter().map(|k| &k[..]).zip(sizes).collect();
+            let mut census = census(&[Country, Sector], &cells);
+            let days = DayRange::month(month.parse().unwrap());
+            census.query = Query { by: census.query.by, ..Query::new(days) };
+            census
+        };
+        let mut ledger = Ledger::default();
+        for (month, sizes) in [("2024-04", [20, 17, 3]), ("2024-05", [17, 18, 3])] {
+            let leaf = of(month, sizes);
+            let made = leaf.query.days.last().plus(1);
+            ledger.publish(margin(&leaf, &[Country]), made).unwrap();
+            let fine = ledger.publish(leaf, made).unwrap();
+            assert_eq!(
+                shown(&fine).iter().map(|c| c.1.is_none()).collect::<Vec<_>>(),
+                [false, true, true]
+            );
+        }
+    }
+
+    #[test]
+    fn a_month_of_a_longer_table_is_the_month_itself() {
+        let long = Query { by: vec![Month, Country], ..Query::new(days()) };
+        let short = Query { by: vec![Country], ..Query::new(days()) };
+        let key = |values: &[&str]| -> Vec<_> {
+            values.iter().map(|v| Some((*v).to_owned())).collect()
+        };
+        let mut remembered = Remembered::default();
+        remembered.note(&long, &key(&["2024-04", "EE"]), later());
+        assert!(remembered.stays(&short, &key(&["EE"])));
+        assert!(!remembered.stays(&short, &key(&["US"])));
+        let may = Query::new(DayRange::month("2024-05".parse().unwrap()));
+        let may = Query { by: vec![Country], ..may };
+        assert!(!remembered.stays(&may, &key(&["EE"])));
+        assert!(remembered.has(&may, &key(&["EE"])));
     }
 
     #[test]
@@ -519,7 +802,10 @@ mod tests {
             networks_v6: v6,
             ..Counts::default()
         };
-        let passes = |c| Public::default().passes(&c);
+        let passes = |counts| {
+            let concentration = Concentration::default();
+            Public::default().passes(&Cell { key: Vec::new(), counts, concentration })
+        };
         assert!(
             passes(of(12, 12, 0)) && passes(of(22, 12, 10)) && passes(of(0, 0, 10))
         );
@@ -564,6 +850,7 @@ mod tests {
         let cell = |country: &str, n| Cell {
             key: vec![Some(country.to_owned())],
             counts: counts(n),
+            concentration: Concentration::default(),
         };
         let query = Query { by: vec![Country], ..Query::new(days()) };
         let cells = vec![cell("EE", 6), cell("US", 40)];
@@ -598,8 +885,8 @@ mod tests {
         let coarse = margin(&leaf, &[Country]);
 
         let mut ledger = Ledger::default();
-        let margins = ledger.publish(coarse.clone()).unwrap();
-        let fine = ledger.publish(leaf.clone()).unwrap();
+        let margins = ledger.publish(coarse.clone(), later()).unwrap();
+        let fine = ledger.publish(leaf.clone(), later()).unwrap();
         assert_eq!(shown(&margins), [("X".into(), Some(40)), ("Y".into(), Some(30))]);
         assert_eq!(
             shown(&fine),
@@ -613,8 +900,8 @@ mod tests {
         );
 
         let mut ledger = Ledger::default();
-        let fine = ledger.publish(leaf).unwrap();
-        let margins = ledger.publish(coarse).unwrap();
+        let fine = ledger.publish(leaf, later()).unwrap();
+        let margins = ledger.publish(coarse, later()).unwrap();
         assert_eq!(fine.suppressed(), 1);
         assert_eq!(shown(&margins), [("X".into(), None), ("Y".into(), Some(30))]);
     }
@@ -624,8 +911,8 @@ mod tests {
         let by_month = census(&[Month], &[(&["2024-04"], 20), (&["2024-05"], 20)]);
         let by_country = census(&[Country], &[(&["X"], 37), (&["Y"], 3)]);
         let mut ledger = Ledger::default();
-        ledger.publish(by_month).unwrap();
-        let release = ledger.publish(by_country).unwrap();
+        ledger.publish(by_month, later()).unwrap();
+        let release = ledger.publish(by_country, later()).unwrap();
         assert_eq!(release.suppressed(), 2, "40 - 37 = 3");
     }
 
@@ -638,8 +925,8 @@ mod tests {
         let cells: Vec<_> = ones.iter().map(|k| (k.as_slice(), 1)).collect();
         let leaf = census(&[Country, Sector], &cells);
         let mut ledger = Ledger::default();
-        ledger.publish(margin(&leaf, &[Country])).unwrap();
-        let withheld = ledger.publish(leaf).unwrap_err();
+        ledger.publish(margin(&leaf, &[Country]), later()).unwrap();
+        let withheld = ledger.publish(leaf, later()).unwrap_err();
         assert!(matches!(withheld, Withheld::Solvable { .. }), "{withheld}");
     }
 
@@ -647,9 +934,9 @@ mod tests {
     fn margins_that_cross_are_withheld() {
         let leaf = census(&[Country, Sector], &[(&["X", "a"], 20), (&["Y", "b"], 20)]);
         let mut ledger = Ledger::default();
-        ledger.publish(leaf.clone()).unwrap();
-        ledger.publish(margin(&leaf, &[Country])).unwrap();
-        let withheld = ledger.publish(margin(&leaf, &[Sector])).unwrap_err();
+        ledger.publish(leaf.clone(), later()).unwrap();
+        ledger.publish(margin(&leaf, &[Country]), later()).unwrap();
+        let withheld = ledger.publish(margin(&leaf, &[Sector]), later()).unwrap_err();
         assert!(matches!(withheld, Withheld::Crossed { .. }), "{withheld}");
     }
 
@@ -657,9 +944,9 @@ mod tests {
     fn publishing_again_changes_nothing() {
         let leaf = census(&[Country], &[(&["X"], 20), (&["Y"], 3), (&["Z"], 12)]);
         let mut ledger = Ledger::default();
-        ledger.publish(margin(&leaf, &[])).unwrap();
-        let first = ledger.publish(leaf.clone()).unwrap();
-        assert_eq!(ledger.publish(leaf).unwrap(), first);
+        ledger.publish(margin(&leaf, &[]), later()).unwrap();
+        let first = ledger.publish(leaf.clone(), later()).unwrap();
+        assert_eq!(ledger.publish(leaf, later()).unwrap(), first);
         assert_eq!(first.suppressed(), 2);
     }
 
@@ -685,7 +972,8 @@ mod tests {
         {
             let key = vec![first.clone(), second];
             if leaf.cells.iter().all(|cell| cell.key != key) {
-                all.cells.push(Cell { key, counts: Counts::default() });
+                let (counts, concentration) = Default::default();
+                all.cells.push(Cell { key, counts, concentration });
             }
         }
         all
@@ -783,7 +1071,7 @@ mod tests {
             // What was withheld gives nothing to subtract from.
             let releases: Vec<_> = order
                 .iter()
-                .filter_map(|by| ledger.publish(margin(&leaf, by)).ok())
+                .filter_map(|by| ledger.publish(margin(&leaf, by), later()).ok())
                 .collect();
             prop_assert!(releases.len() >= 2);
             prop_assert_eq!(attack(&leaf, &releases), Vec::<Vec<_>>::new());

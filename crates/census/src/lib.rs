@@ -27,6 +27,7 @@ mod panel;
 mod partial;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+pub mod private;
 mod provider;
 mod read;
 #[cfg(test)]

@@ -13,7 +13,9 @@
 use std::collections::BTreeMap;
 
 use datafusion::common::HashMap;
-use tidegauge_model::count::{Cell, Counts, Dimension, Query, WINDOWS_MAX};
+use tidegauge_model::count::{
+    Cell, Concentration, Counts, Dimension, Query, WINDOWS_MAX,
+};
 use tidegauge_model::{OrgId, Standing};
 
 use crate::evidence::Calendar;
@@ -22,15 +24,31 @@ use crate::unique::Part;
 /// A cell, an organisation, and which 64 days from the first.
 pub(crate) type Held = (u32, u32, i32);
 
+/// What an organisation did in a cell on 64 days.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Use {
+    /// The days on which it was seen, as bits.
+    pub(crate) bits: u64,
+    /// Those of its addresses: no address is in two parts, so they are added.
+    pub(crate) address_days: u64,
+}
+
+impl Use {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.bits |= other.bits;
+        self.address_days += other.address_days;
+    }
+}
+
 /// The counts of some clients.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Partial {
     /// Without organisations; a cell in which nobody passed the filters has no days.
-    pub(crate) cells: Vec<Cell>,
+    pub(crate) cells: Vec<(Vec<Option<String>>, Counts)>,
     /// The organisations of `held`, by number.
     pub(crate) organisations: Vec<OrgId>,
-    /// The days of each organisation in each cell, as bits.
-    pub(crate) held: Vec<(Held, u64)>,
+    /// What each organisation did in each cell.
+    pub(crate) held: Vec<(Held, Use)>,
     /// Address-days before the filters on organisations, one in two cells counted in both.
     pub(crate) all_days: u64,
     /// Those of nobody known.
@@ -48,16 +66,21 @@ impl Part {
         for partial in partials {
             numbers.add(&mut all, partial);
         }
-        let Partial { mut cells, mut held, all_days, unattributed, standings, .. } =
-            all;
+        let Partial { cells, mut held, all_days, unattributed, standings, .. } = all;
+        let concentration = Concentration::default();
+        let cells =
+            cells.into_iter().map(|(key, counts)| Cell { key, counts, concentration });
+        let mut cells: Vec<Cell> = cells.collect();
         held.sort_unstable();
         let mut split = Split::new(query, &cells);
         for of_both in held.chunk_by(|(a, _), (b, _)| (a.0, a.1) == (b.0, b.1)) {
             let Some(((cell, ..), _)) = of_both.first().copied() else { continue };
             let (seen, active) = split.windows(of_both);
             let seen = seen.map(|windows| split.cell(&mut cells, cell, windows));
-            if let Some(Cell { counts, .. }) = seen.and_then(|c| cells.get_mut(at(c))) {
-                counts.organisations += 1;
+            if let Some(cell) = seen.and_then(|c| cells.get_mut(at(c))) {
+                cell.counts.organisations += 1;
+                let address_days = of_both.iter().map(|(_, of)| of.address_days).sum();
+                cell.concentration.add(address_days);
             }
             let active = active.map(|windows| split.cell(&mut cells, cell, windows));
             if let Some(Cell { counts, .. }) = active.and_then(|c| cells.get_mut(at(c)))
@@ -72,11 +95,11 @@ impl Part {
 }
 
 /// The days of one organisation in one cell, 64 at a time, as bits.
-fn days(held: &[(Held, u64)]) -> impl Iterator<Item = (i32, u64)> {
-    let same = |(a, _): &(Held, u64), (b, _): &(Held, u64)| a.2 == b.2;
+fn days(held: &[(Held, Use)]) -> impl Iterator<Item = (i32, u64)> {
+    let same = |(a, _): &(Held, Use), (b, _): &(Held, Use)| a.2 == b.2;
     held.chunk_by(same).map(|days| {
         let block = days.first().map_or(0, |((.., block), _)| *block);
-        (block, days.iter().fold(0, |all, (_, bits)| all | bits))
+        (block, days.iter().fold(0, |all, (_, of)| all | of.bits))
     })
 }
 
@@ -104,7 +127,7 @@ impl<'a> Split<'a> {
 
     /// The windows in which an organisation was seen, and those in which it was active, as
     /// bits: none if none are asked for. `None` if there is no such window.
-    fn windows(&self, held: &[(Held, u64)]) -> (Option<u32>, Option<u32>) {
+    fn windows(&self, held: &[(Held, Use)]) -> (Option<u32>, Option<u32>) {
         let least = self.query.active_days_min;
         if self.place.is_none() {
             let all: u32 = days(held).map(|(_, bits)| bits.count_ones()).sum();
@@ -137,7 +160,8 @@ impl<'a> Split<'a> {
         let next = number(cells.len());
         let of = *self.cells.entry(key.clone()).or_insert(next);
         if of == next {
-            cells.push(Cell { key, counts: Counts::default() });
+            let (counts, concentration) = Default::default();
+            cells.push(Cell { key, counts, concentration });
         }
         of
     }
@@ -158,7 +182,7 @@ struct Numbers {
 impl Numbers {
     /// Those of the first part, if there are more of them.
     fn of(first: &Partial, more: bool) -> Self {
-        let cells = first.cells.iter().map(|cell| cell.key.clone()).zip(0..);
+        let cells = first.cells.iter().map(|(key, _)| key.clone()).zip(0..);
         let organisations = first.organisations.iter().cloned().zip(0..);
         Self {
             cells: cells.filter(|_| more).collect(),
@@ -178,10 +202,10 @@ impl Numbers {
             })
         });
         let organisations: Vec<u32> = organisations.collect();
-        for ((cell, organisation, block), bits) in partial.held {
+        for ((cell, organisation, block), of) in partial.held {
             let known = cells.get(at(cell)).zip(organisations.get(at(organisation)));
             let Some((cell, organisation)) = known else { continue };
-            all.held.push(((*cell, *organisation, block), bits));
+            all.held.push(((*cell, *organisation, block), of));
         }
         all.all_days += partial.all_days;
         all.unattributed += partial.unattributed;
@@ -191,17 +215,21 @@ impl Numbers {
     }
 
     /// Adds a cell, and says which of the whole it is.
-    fn cell(&mut self, all: &mut Partial, cell: Cell) -> u32 {
+    fn cell(
+        &mut self,
+        all: &mut Partial,
+        (key, more): (Vec<Option<String>>, Counts),
+    ) -> u32 {
         let next = number(all.cells.len());
-        let of = *self.cells.entry(cell.key.clone()).or_insert(next);
+        let of = *self.cells.entry(key.clone()).or_insert(next);
         if of == next {
-            all.cells.push(cell);
-        } else if let Some(Cell { counts, .. }) = all.cells.get_mut(at(of)) {
-            counts.addresses_v4 += cell.counts.addresses_v4;
-            counts.networks_v6 += cell.counts.networks_v6;
-            counts.address_days += cell.counts.address_days;
-            counts.contacts = counts.contacts.saturating_add(cell.counts.contacts);
-            counts.addresses_v4_consumer += cell.counts.addresses_v4_consumer;
+            all.cells.push((key, more));
+        } else if let Some((_, counts)) = all.cells.get_mut(at(of)) {
+            counts.addresses_v4 += more.addresses_v4;
+            counts.networks_v6 += more.networks_v6;
+            counts.address_days += more.address_days;
+            counts.contacts = counts.contacts.saturating_add(more.contacts);
+            counts.addresses_v4_consumer += more.addresses_v4_consumer;
         }
         of
     }

@@ -22,7 +22,7 @@ use crate::Result;
 use crate::clients::{Clients, Days, Group, Seen};
 use crate::evidence::{Calendar, Evidence};
 use crate::holding::Holding;
-use crate::partial::{Held, Partial, at, window_numbers};
+use crate::partial::{Held, Partial, Use, at, window_numbers};
 use crate::session::Engine;
 
 /// Memory that every count needs.
@@ -85,10 +85,7 @@ pub(crate) async fn count(
         let words = query.by.iter().map(|d| tally.word(*d, key, clients, holding));
         words.collect()
     };
-    let cells = tally
-        .cells
-        .iter()
-        .map(|(key, counts)| Cell { key: word(*key), counts: *counts });
+    let cells = tally.cells.iter().map(|(key, counts)| (word(*key), *counts));
     let cells = cells.collect();
     let Tally { days, all_days, unattributed, standings, .. } = tally;
     let told = Standing::ALL.iter().copied().zip(standings).filter(|told| told.1 > 0);
@@ -156,10 +153,10 @@ struct Tally<'a> {
     cells: Vec<(Key, Counts)>,
     /// The cell found last: most sightings are of the cell of the one before.
     last: Option<(Key, u32)>,
-    /// Of cell, organisation and 64 days from the first: the days, as bits.
-    days: HashMap<Held, u64>,
-    /// Days that are not in `days` yet: a client's sightings are mostly of one key.
-    held: Option<(Held, u64)>,
+    /// Of cell, organisation and 64 days from the first: what was seen.
+    days: HashMap<Held, Use>,
+    /// What is not in `days` yet: a client's sightings are mostly of one key.
+    held: Option<(Held, Use)>,
     /// What the network at hand is in, client by client.
     network: Option<u128>,
     touched: Vec<Touched>,
@@ -281,7 +278,7 @@ impl<'a> Tally<'a> {
             }
         }
         if let Some(organisation) = facts.organisation.filter(|_| facts.passes) {
-            self.hold(cell, organisation, days);
+            self.hold(cell, organisation, days, new);
         }
     }
 
@@ -307,31 +304,39 @@ impl<'a> Tally<'a> {
         Some(self.touched.len() - 1)
     }
 
-    /// Notes days of an organisation.
-    fn hold(&mut self, cell: u32, organisation: u32, days: Days) {
+    /// Notes days of an organisation, of which `new` are the client's first in the cell.
+    fn hold(&mut self, cell: u32, organisation: u32, days: Days, new: Days) {
         let (block, shift) = (days.from.div_euclid(64), days.from.rem_euclid(64));
-        let bits = u128::from(days.bits) << shift;
+        let (bits, new) =
+            (u128::from(days.bits) << shift, u128::from(new.bits) << shift);
         let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
-        for (block, bits) in [(block, half(bits)), (block + 1, half(bits >> 64))] {
+        let halves = [(block, bits, new), (block + 1, bits >> 64, new >> 64)];
+        for (block, bits, new) in
+            halves.map(|(at, all, new)| (at, half(all), half(new)))
+        {
             if bits != 0 {
-                self.hold_block((cell, organisation, block), bits);
+                let address_days = u64::from(new.count_ones());
+                self.hold_block(
+                    (cell, organisation, block),
+                    Use { bits, address_days },
+                );
             }
         }
     }
 
-    fn hold_block(&mut self, key: Held, bits: u64) {
+    fn hold_block(&mut self, key: Held, of: Use) {
         match &mut self.held {
-            Some((held, there)) if *held == key => *there |= bits,
+            Some((held, there)) if *held == key => there.add(of),
             _ => {
                 self.note_held();
-                self.held = Some((key, bits));
+                self.held = Some((key, of));
             }
         }
     }
 
     fn note_held(&mut self) {
-        if let Some((key, bits)) = self.held.take() {
-            *self.days.entry(key).or_default() |= bits;
+        if let Some((key, of)) = self.held.take() {
+            self.days.entry(key).or_default().add(of);
         }
     }
 
@@ -403,7 +408,7 @@ impl<'a> Tally<'a> {
 
     /// Takes memory for what has grown.
     fn account(&mut self) -> Result<()> {
-        let entry = size_of::<(Held, u64)>() + 1;
+        let entry = size_of::<(Held, Use)>() + 1;
         let cell = size_of::<(Key, Counts)>() + size_of::<(Key, u32)>() + 1;
         let bytes = self.days.capacity() * entry + self.cells.capacity() * cell;
         if bytes > self.accounted {

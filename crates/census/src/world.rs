@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use tidegauge_model::count::{Cell, Counts, Dating, Dimension, Query};
+use tidegauge_model::count::{Cell, Concentration, Counts, Dating, Dimension, Query};
 use tidegauge_model::panel::{History, WeekCell};
 use tidegauge_model::{
     Address, Attribution, Client, Confidence, Country, Coverage, Day, DayRange,
@@ -537,6 +537,7 @@ struct Sets {
     consumer: BTreeSet<Client>,
     address_days: BTreeSet<(Client, Day)>,
     organisation_days: BTreeMap<OrgId, BTreeSet<Day>>,
+    organisation_address_days: BTreeMap<OrgId, BTreeSet<(Client, Day)>>,
     contacts: BTreeMap<Client, u64>,
 }
 
@@ -578,19 +579,24 @@ impl World {
     pub(crate) fn census(&self, query: &Query) -> (Vec<Cell>, Told) {
         let (cells, told) = self.sets(query);
         let counts = if query.windows.is_empty() {
-            cells.into_iter().map(|(key, sets)| (key, sets.counts(query))).collect()
+            let both = |sets: Sets| {
+                let of = sets.organisation_address_days.values();
+                (sets.counts(query), concentration(of.map(BTreeSet::len)))
+            };
+            cells.into_iter().map(|(key, sets)| (key, both(sets))).collect()
         } else {
             self.cohorts(query)
         };
-        let cells = counts.into_iter().map(|(key, counts)| Cell {
+        let cells = counts.into_iter().map(|(key, (counts, concentration))| Cell {
             key: key.into_iter().map(|(_, v)| v).collect(),
             counts,
+            concentration,
         });
         (cells.collect(), told)
     }
 
     /// The counts of each cell and set of windows: what is in those and in no other.
-    fn cohorts(&self, query: &Query) -> BTreeMap<Ordered, Counts> {
+    fn cohorts(&self, query: &Query) -> BTreeMap<Ordered, (Counts, Concentration)> {
         let of_window = |days: &DayRange| {
             self.sets(&Query { windows: vec![*days], ..query.clone() }).0
         };
@@ -601,7 +607,7 @@ impl World {
             let cell: Vec<_> = windows.iter().map(|w| w.get(key)).collect();
             for bits in 1u32..1 << windows.len() {
                 let counts = exactly(&cell, bits, query);
-                if counts == Counts::default() {
+                if counts.0 == Counts::default() {
                     continue;
                 }
                 let numbers: Vec<_> = (0..windows.len())
@@ -645,6 +651,8 @@ impl World {
             *sets.contacts.entry(s.client.clone()).or_default() += s.contacts;
             if let Some(id) = counted.stands(query) {
                 sets.organisation_days.entry(id.clone()).or_default().insert(s.day);
+                let of = sets.organisation_address_days.entry(id.clone()).or_default();
+                of.insert((s.client.clone(), s.day));
             }
         }
         let nobody = days.values().filter(|held| held.organisation.is_none()).count();
@@ -770,7 +778,11 @@ impl Sets {
 }
 
 /// The counts of what is in the windows of `bits` and in no other.
-fn exactly(windows: &[Option<&Sets>], bits: u32, query: &Query) -> Counts {
+fn exactly(
+    windows: &[Option<&Sets>],
+    bits: u32,
+    query: &Query,
+) -> (Counts, Concentration) {
     fn members<T: Ord + Clone>(
         windows: &[Option<&Sets>],
         bits: u32,
@@ -803,16 +815,33 @@ fn exactly(windows: &[Option<&Sets>], bits: u32, query: &Query) -> Counts {
         days.filter(|(_, d)| d.len() >= least).map(|(id, _)| id.clone()).collect()
     };
     let organisations = |s: &Sets| s.organisation_days.keys().cloned().collect();
-    Counts {
+    let organisations = members(windows, bits, organisations);
+    let address_days = |id| {
+        sets()
+            .filter_map(move |s| Some(s.organisation_address_days.get(id)?.len()))
+            .sum()
+    };
+    let concentration = concentration(organisations.iter().map(address_days));
+    let counts = Counts {
         addresses_v4: size(v4.len()),
         networks_v6: size(v6.len()),
-        organisations: size(members(windows, bits, organisations).len()),
+        organisations: size(organisations.len()),
         organisations_active: size(members(windows, bits, active).len()),
         address_days: size(days.count()),
         contacts: contacts.map(|(_, contacts)| contacts).sum(),
         addresses_v4_consumer: size(
             v4.iter().filter(|c| consumers.contains(c)).count(),
         ),
+    };
+    (counts, concentration)
+}
+
+/// Of the address-days of each organisation.
+fn concentration(each: impl Iterator<Item = usize> + Clone) -> Concentration {
+    let size = |n: usize| u64::try_from(n).unwrap();
+    Concentration {
+        address_days: size(each.clone().sum()),
+        largest: size(each.max().unwrap_or(0)),
     }
 }
 

@@ -88,6 +88,18 @@ impl Keys {
         text
     }
 
+    /// Random words by the first key, always the same of the same bytes: noise that asking again
+    /// does not average out, and that a key more does not change.
+    pub fn words(&self, of: &[u8]) -> impl Iterator<Item = u64> + use<> {
+        let key = *self.0.first().expect("there is a key at least");
+        let of = of.to_vec();
+        (0u64..).flat_map(move |block| {
+            let bytes = keyed(&key, b"noise", &[&block.to_be_bytes(), &of]);
+            let (words, _) = bytes.as_chunks::<8>();
+            words.iter().map(|word| u64::from_be_bytes(*word)).collect::<Vec<_>>()
+        })
+    }
+
     /// Of each key a word that tells it from others and nothing else of it.
     pub fn fingerprints(&self) -> Vec<String> {
         let print = |key: &[u8; KEY_BYTES]| {

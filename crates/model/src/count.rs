@@ -145,6 +145,26 @@ pub struct Cell {
     pub key: Vec<Option<String>>,
     /// The counts.
     pub counts: Counts,
+    /// How much of it is one organisation's; never shown.
+    pub concentration: Concentration,
+}
+
+/// How much of a cell is of one organisation, in address-days of networks that stand for
+/// organisations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Concentration {
+    /// Those of all organisations.
+    pub address_days: u64,
+    /// Those of the organisation that has most.
+    pub largest: u64,
+}
+
+impl Concentration {
+    /// Takes in all that one organisation has.
+    pub fn add(&mut self, address_days: u64) {
+        self.address_days += address_days;
+        self.largest = self.largest.max(address_days);
+    }
 }
 
 /// What is counted in a cell.

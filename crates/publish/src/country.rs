@@ -12,6 +12,11 @@ pub(crate) fn name(code: &str) -> String {
         .map_or_else(|| code.to_owned(), |(_, name)| (*name).to_owned())
 }
 
+/// Every code there is, but for that of all countries together.
+pub fn country_codes() -> impl Iterator<Item = &'static str> {
+    NAMES.iter().map(|(code, _)| *code).filter(|code| *code != "ZZ")
+}
+
 /// The name inside a sentence: `the United States`.
 pub(crate) fn in_sentence(code: &str) -> String {
     let name = name(code);

@@ -20,8 +20,8 @@ pub mod report;
 pub mod serve;
 pub mod tables;
 
+pub use country::country_codes;
 pub use figure::DrawError;
-
 pub use report::{Report, Written};
 pub use serve::{Counts, CountsError, router};
 

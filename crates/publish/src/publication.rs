@@ -153,7 +153,7 @@ pub(crate) fn subject(query: &Query) -> String {
 #[cfg(test)]
 mod tests {
     use tidegauge_model::DayRange;
-    use tidegauge_model::count::{Cell, Census, Disclosure};
+    use tidegauge_model::count::{Cell, Census, Concentration, Disclosure};
 
     use super::*;
 
@@ -180,6 +180,7 @@ mod tests {
                 organisations_active: *organisations,
                 ..Counts::default()
             },
+            concentration: Concentration::default(),
         };
         let cells = cells.iter().map(cell).collect();
         let census = Census {

@@ -77,7 +77,7 @@ struct Remembered {
 impl Live {
     /// Answers from an opened lake with one rule of evidence. Acts that readers ask for
     /// come out of what is returned beside it: see [`assess_waiting`].
-    pub(crate) fn new(
+    pub(crate) async fn new(
         opened: Arc<Opened>,
         evidence: args::Evidence,
         settings: &Settings,
@@ -92,9 +92,9 @@ impl Live {
             book,
             shelf: findings::Shelf::default(),
             settings: settings.clone(),
+            audience: Mutex::new(Audience::new(&opened.lake, evidence.internal).await?),
             opened,
             remembered: Mutex::default(),
-            audience: Mutex::new(Audience::new(evidence.internal)),
             evidence,
             timeline: knowledge::timeline(settings)?,
             expansion: simulated.map(|s| s.expansion.clone()),
@@ -214,7 +214,8 @@ impl Live {
     async fn publish(&self, query: &Query) -> Result<Release, CountsError> {
         let census = self.census(query).await?;
         let mut audience = self.audience.lock().await;
-        audience.release(census).map_err(|withheld| CountsError::Refused {
+        let released = audience.release(&self.opened, census).await;
+        released.map_err(|withheld| CountsError::Refused {
             asked: "this table beside those always shown".to_owned(),
             hint: withheld.to_string(),
         })

@@ -2,14 +2,13 @@
 //!
 //! **Invariant:** what a rule for the operator released is shown to the operator alone.
 
-use tidegauge_census::disclosure::Internal;
-use tidegauge_model::count::Disclosure;
 use tidegauge_publish::publication::{Causes, Publication};
 use tidegauge_publish::serve::CountsError;
 use tidegauge_publish::tables::Table;
 use tidegauge_store::{Published, RunRecord};
 
 use super::{Live, failed};
+use crate::opened::is_internal;
 use crate::output::Value;
 use crate::verb::releases;
 
@@ -30,7 +29,7 @@ impl Live {
             asked: format!("release {id}"),
             hint: "all are at /releases".to_owned(),
         })?;
-        let asked = releases::Asked { internal: is_internal(one), all: false };
+        let asked = releases::Asked { internal: is_internal(&one.release), all: false };
         let rows = releases::compared(one, asked, &self.opened, &self.settings).await;
         let rows = rows.map_err(failed)?;
         let mut moved = Table::new(rows.columns);
@@ -42,13 +41,9 @@ impl Live {
 
     async fn published(&self) -> Result<Vec<Published>, CountsError> {
         let mut kept = self.opened.lake.releases().await.map_err(failed)?;
-        kept.retain(|one| self.evidence.internal || !is_internal(one));
+        kept.retain(|one| self.evidence.internal || !is_internal(&one.release));
         Ok(kept)
     }
-}
-
-fn is_internal(one: &Published) -> bool {
-    one.release.rule() == Disclosure::statement(&Internal)
 }
 
 /// A release with the versions of what made it, if the run is known: a release is named by its

@@ -11,7 +11,7 @@ use crate::args::CensusVerb;
 use crate::opened::{Audience, Opened};
 use crate::output::{Rows, Value};
 use crate::settings::Settings;
-use crate::verb::census_diff;
+use crate::verb::{census_diff, private};
 use crate::{Outcome, args};
 
 /// Counts and prints.
@@ -47,14 +47,17 @@ pub(crate) async fn run(
     if verb.explain {
         return explain(verb, &opened, query).await;
     }
-    let mut audience = Audience::new(verb.evidence.internal);
+    if let Some((epsilon, key)) = verb.epsilon.zip(verb.key.as_deref()) {
+        return private::run((epsilon, key), &opened, query, settings).await;
+    }
+    let mut audience = Audience::new(&opened.lake, verb.evidence.internal).await?;
     let (census, doubts) = opened.census(&query).await?;
-    let mut rows = rows(&audience.release(census)?);
+    let mut rows = rows(&audience.release(&opened, census).await?);
     rows.notes.extend(doubts);
     if shows_both_maps(verb) {
         let each_day = Query { on: Dating::EachDay, ..query.clone() };
         let (census, doubts) = opened.census(&each_day).await?;
-        let mut followed = self::rows(&audience.release(census)?);
+        let mut followed = self::rows(&audience.release(&opened, census).await?);
         followed.notes.extend(doubts);
         rows = side_by_side([(query.on, rows), (each_day.on, followed)]);
     }

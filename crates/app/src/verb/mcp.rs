@@ -51,7 +51,8 @@ pub(crate) async fn run(
         ..PageSettings::default()
     };
     let evidence = verb.evidence.clone();
-    let live = serve::live(opened, evidence, settings, simulated.as_ref(), book)?;
+    let live =
+        serve::live(opened, evidence, settings, simulated.as_ref(), book).await?;
     let router = router(live, pages);
     let server = Assistant { router, tools: listed(internal) };
     let running = server.serve(rmcp::transport::stdio()).await;

@@ -14,6 +14,7 @@ pub(crate) mod lake;
 pub(crate) mod manual;
 pub(crate) mod mcp;
 pub(crate) mod panel;
+pub(crate) mod private;
 pub(crate) mod releases;
 pub(crate) mod report;
 pub(crate) mod retention;

@@ -59,7 +59,7 @@ pub(crate) async fn make(
         .policy(verb.compared.policy.as_str())
         .with_context(|| format!("there is no policy `{}`", verb.compared.policy))?
         .clone();
-    let mut desk = Desk::new(opened, verb, &policy)?;
+    let mut desk = Desk::new(opened, verb, &policy).await?;
     opened.require_covered(&[desk.windows.before(), desk.windows.after()]).await?;
     let rank_panel = match &verb.rank_panel {
         Some(path) => Some(rank::read(path, &desk.product, &opened.catalog)?),
@@ -126,7 +126,7 @@ struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    fn new(
+    async fn new(
         opened: &'a Opened,
         verb: &'a args::Report,
         policy: &PolicyEvent,
@@ -148,7 +148,7 @@ impl<'a> Desk<'a> {
         Ok(Self {
             opened,
             verb,
-            audience: Audience::new(verb.evidence.internal),
+            audience: Audience::new(&opened.lake, verb.evidence.internal).await?,
             product,
             focus: verb.focus.unwrap_or(policy.country),
             period,
@@ -172,7 +172,7 @@ impl<'a> Desk<'a> {
 
     async fn release(&mut self, query: &Query) -> anyhow::Result<Release> {
         let census = self.opened.counter.census(query).await?;
-        self.audience.release(census)
+        self.audience.release(self.opened, census).await
     }
 
     async fn months(&mut self, on: Dating) -> anyhow::Result<Option<Release>> {

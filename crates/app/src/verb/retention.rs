@@ -55,7 +55,8 @@ pub(crate) fn key(path: &Path, lake: &str) -> anyhow::Result<Rows> {
     Ok(rows)
 }
 
-fn read(path: &Path) -> anyhow::Result<Keys> {
+/// Reads a file of keys.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Keys> {
     let text = std::fs::read_to_string(path).with_context(|| {
         let hint = match path.try_exists() {
             Ok(false) => " (hint: `tidegauge lake key FILE` makes one)",

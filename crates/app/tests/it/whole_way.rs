@@ -176,6 +176,91 @@ fn a_report_hides_no_cell_alone() {
     assert!(hidden > 1, "of three in Germany nothing may be told");
 }
 
+/// The lines of a log that are of Germany, those who left among them, as of November.
+fn of_november(log: &str) -> String {
+    let line = |line: &str| -> Option<String> {
+        let Some((at, rest)) = line.split_once('.').filter(|_| !line.starts_with('#'))
+        else {
+            return Some(line.to_owned());
+        };
+        let network: u32 =
+            line.split("198.18.").nth(1)?.split('.').next()?.parse().ok()?;
+        let at: i64 = at.parse().ok()?;
+        let of = network >= 33 && at < NOVEMBER;
+        of.then(|| format!("{}.{rest}", at + NOVEMBER - APRIL))
+    };
+    log.lines().filter_map(line).map(|line| line + "\n").collect()
+}
+
+/// A report hid Germany in November and the United States with it. Nine more of Germany come to
+/// light: of those who read no report everything is shown, of its readers nothing, or they could
+/// subtract.
+#[test]
+fn what_a_report_hid_stays_hidden() {
+    let shown = |reported: bool| {
+        let house = filled();
+        if reported {
+            house.done(&["report", "--out", "out", "--policy", "US-BIS-2024-updates"]);
+        }
+        let (conn, ssl) = logs();
+        house.file("late/conn.log", of_november(&conn));
+        house.file("late/ssl.log", of_november(&ssl));
+        house.done(&["ingest", "late", "--vantage", "probe"]);
+        let rows = house.rows(&[
+            "census",
+            "--product",
+            "kaspersky",
+            "--by",
+            "country",
+            "--on",
+            "2024-04-01",
+            "--from",
+            "2024-11-01",
+            "--to",
+            "2024-11-30",
+        ]);
+        ["US", "DE"].map(|of| count(&rows, ("country", of), "organisations"))
+    };
+    assert_eq!(shown(false), [10, 12].map(serde_json::Value::from));
+    assert_eq!(shown(true), ["suppressed", "suppressed"].map(serde_json::Value::from));
+}
+
+#[test]
+fn noise_protects_where_nothing_exact_was_released() {
+    let house = filled();
+    let key = |name: &str, digit: &str| {
+        house.file(name, format!("tidegauge-keys 1\n{}\n", digit.repeat(64)))
+    };
+    let (one, other) = (key("one.key", "1"), key("other.key", "2"));
+    let by = |key: &str, by: &str| {
+        let census = ["census", "--product", "kaspersky", "--by", by, "--epsilon", "4"];
+        house.run(&[&["--format", "json"], &census[..], &["--key", key]].concat())
+    };
+    let told = by(&one, "month,country").out;
+    let document: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let rows = document["rows"].as_array().unwrap();
+    let row = rows.iter().find(|r| r["month"] == "2024-04" && r["country"] == "US");
+    let us = row.unwrap_or_else(|| panic!("{rows:?}"));
+    let end = |name: &str| us[name].as_u64().unwrap();
+    assert!(end("organisations").abs_diff(30) < 12, "eight months, epsilon 4: {us}");
+    assert_eq!(end("high") - end("organisations"), end("organisations") - end("low"));
+    assert!(
+        rows.iter().all(|r| r["month"] == "2024-04"),
+        "others are within the noise"
+    );
+    assert_eq!(by(&one, "month,country").out, told, "asked again");
+    assert_ne!(by(&other, "month,country").out, told, "another key");
+
+    let refused = by(&one, "vantage");
+    assert_eq!(refused.code, 1);
+    assert!(refused.words.contains("not by vantage"), "{}", refused.words);
+
+    house.done(&["report", "--out", "out", "--policy", "US-BIS-2024-updates"]);
+    let refused = by(&one, "month,country");
+    assert_eq!(refused.code, 1);
+    assert!(refused.words.contains("protects nobody"), "{}", refused.words);
+}
+
 /// A release whose April has twice the addresses today, on its pages: for the operator with the
 /// cause, for everybody without.
 fn on_a_page(house: &House, id: &str) {

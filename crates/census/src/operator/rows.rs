@@ -6,7 +6,7 @@
 //! | kind | what of the columns it has |
 //! |---|---|
 //! | `cell` | `cell`, its key, the counts |
-//! | `held` | `cell`, `word` (an organisation), `block` (64 days), `number` (those days as bits) |
+//! | `held` | `cell`, `word` (an organisation), `block` (64 days), `number` (those days as bits), `address_days` |
 //! | `standing` | `word`, `number` (address-days) |
 //! | `total` | `address_days` (before filters), `number` (those of nobody known) |
 
@@ -22,10 +22,10 @@ use datafusion::arrow::datatypes::{
 };
 use datafusion::common::HashMap;
 use datafusion::error::DataFusionError;
-use tidegauge_model::count::{Cell, Counts, Dimension};
+use tidegauge_model::count::{Counts, Dimension};
 use tidegauge_model::{OrgId, Standing};
 
-use crate::partial::{Partial, at};
+use crate::partial::{Partial, Use, at};
 use crate::{Error, Result};
 
 /// Rows of a batch at most: the engine's own size.
@@ -79,27 +79,27 @@ pub(crate) fn write(
     (portion, part): (u32, u32),
     schema: &SchemaRef,
 ) -> std::result::Result<Vec<RecordBatch>, DataFusionError> {
-    let cells =
-        (0..).zip(&partial.cells).map(|(number, Cell { key, counts: c })| Row {
-            kind: CELL,
-            cell: Some(number),
-            counts: [
-                c.addresses_v4,
-                c.networks_v6,
-                c.address_days,
-                c.contacts,
-                c.addresses_v4_consumer,
-            ]
-            .map(Some),
-            key,
-            ..Row::default()
-        });
-    let held = partial.held.iter().map(|((cell, organisation, block), bits)| Row {
+    let cells = (0..).zip(&partial.cells).map(|(number, (key, c))| Row {
+        kind: CELL,
+        cell: Some(number),
+        counts: [
+            c.addresses_v4,
+            c.networks_v6,
+            c.address_days,
+            c.contacts,
+            c.addresses_v4_consumer,
+        ]
+        .map(Some),
+        key,
+        ..Row::default()
+    });
+    let held = partial.held.iter().map(|((cell, organisation, block), of)| Row {
         kind: HELD,
         cell: Some(*cell),
         word: partial.organisations.get(at(*organisation)).map(OrgId::as_str),
         block: Some(*block),
-        number: Some(*bits),
+        number: Some(of.bits),
+        counts: only_address_days(of.address_days),
         ..Row::default()
     });
     let standings = partial.standings.iter().map(|(standing, days)| Row {
@@ -111,7 +111,7 @@ pub(crate) fn write(
     let total = Row {
         kind: TOTAL,
         number: Some(partial.unattributed),
-        counts: [None, None, Some(partial.all_days), None, None],
+        counts: only_address_days(partial.all_days),
         ..Row::default()
     };
     let mut rows = cells.chain(held).chain(standings).chain([total]).peekable();
@@ -121,6 +121,11 @@ pub(crate) fn write(
         batches.push(batch(rows, (portion, part), schema)?);
     }
     Ok(batches)
+}
+
+/// Of the columns of counts, in their order.
+fn only_address_days(address_days: u64) -> [Option<u64>; COUNTS.len()] {
+    [None, None, Some(address_days), None, None]
 }
 
 fn batch<'a>(
@@ -174,7 +179,7 @@ pub(crate) struct Reader {
 struct Read {
     part: u32,
     partial: Partial,
-    cells: BTreeMap<u32, Cell>,
+    cells: BTreeMap<u32, (Vec<Option<String>>, Counts)>,
     organisations: HashMap<OrgId, u32>,
     totals: usize,
 }
@@ -232,7 +237,7 @@ impl Read {
                     addresses_v4_consumer: consumer?,
                     ..Counts::default()
                 };
-                self.cells.insert(cell()?, Cell { key: key.collect(), counts });
+                self.cells.insert(cell()?, (key.collect(), counts));
             }
             HELD => {
                 let id = OrgId::new(word().filter(|id| !id.is_empty())?);
@@ -246,7 +251,9 @@ impl Read {
                 let block =
                     columns.block.is_valid(row).then(|| columns.block.value(row));
                 let held = (cell()?, organisation, block?);
-                self.partial.held.push((held, number()?));
+                let [.., address_days, _, _] = columns.counts(row);
+                let of = Use { bits: number()?, address_days: address_days? };
+                self.partial.held.push((held, of));
             }
             STANDING => {
                 let standing: Standing = word()?.parse().ok()?;

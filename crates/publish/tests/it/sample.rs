@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tidegauge_model::count::{
-    Cell, Census, Counts, Dating, Dimension, Disclosure, Query, Release,
+    Cell, Census, Concentration, Counts, Dating, Dimension, Disclosure, Query, Release,
 };
 use tidegauge_model::estimate::{
     Estimate, EstimateDisclosure, Identification, Interval, Quantity, ReleasedEstimate,
@@ -77,6 +77,7 @@ pub(crate) fn released(query: &Query, rows: &[(Option<&str>, u64)]) -> Release {
                 contacts: active * 900,
                 addresses_v4_consumer: active * 3,
             },
+            concentration: Concentration::default(),
         })
         .collect();
     let query = query.clone();

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use futures::TryStreamExt;
 use proptest::prelude::*;
-use tidegauge_model::count::{Cell, Census, Counts, Disclosure, Query, Release};
+use tidegauge_model::count::{
+    Cell, Census, Concentration, Counts, Disclosure, Query, Release,
+};
 use tidegauge_model::endpoint::Port;
 use tidegauge_model::finding::{Finding, FindingState};
 use tidegauge_model::observation::Field;
@@ -249,7 +251,11 @@ async fn releases_and_findings_are_kept_once() {
     let (lake, _folder) = made::lake().await;
     let census = Census {
         query: Query::new(made::year()),
-        cells: vec![Cell { key: vec![None], counts: Counts::default() }],
+        cells: vec![Cell {
+            key: vec![None],
+            counts: Counts::default(),
+            concentration: Concentration::default(),
+        }],
         unattributed_share: 0.5,
         standings: BTreeMap::new(),
     };
