@@ -329,11 +329,12 @@ impl Audience {
         let today = clock::today();
         let beside = |query: &mut Query| same_population(query, &census.query);
         for query in earlier.extract_if(.., beside).collect::<Vec<_>>() {
+            if query == census.query {
+                continue;
+            }
             // What it hid is remembered even where it could not be released today.
-            if query != census.query
-                && let Err(withheld) =
-                    ledger.publish(opened.census(&query).await?.0, today)
-            {
+            let (again, _) = Box::pin(opened.census(&query)).await?;
+            if let Err(withheld) = ledger.publish(again, today) {
                 tracing::debug!(%withheld, "an earlier release");
             }
         }

@@ -212,7 +212,9 @@ fn keys(domain: &Domain<'_>, periods: &[(Option<String>, DayRange)]) -> BTreeSet
     for dimension in domain.by {
         let values = values(dimension);
         let longer = keys.iter().flat_map(|key: &Key| {
-            values.iter().map(move |value| [key.as_slice(), &[value.clone()]].concat())
+            values.iter().map(move |value| {
+                [key.as_slice(), std::slice::from_ref(value)].concat()
+            })
         });
         keys = longer.collect();
     }

@@ -52,7 +52,7 @@ pub(crate) fn judged(of: &Replicates, seed: u64) -> Result<Judged, Failure> {
     let whole = found.corrected.strata.first().ok_or("nobody is in the cohort")?;
     let truth = Truth::of(&replicate, whole)?;
     let refused = match &whole.identified {
-        Identification::NotIdentified(rule) => Some(rule.to_string()),
+        Identification::NotIdentified(rule) => Some(rule.clone()),
         Identification::Identified | Identification::Mixed(_) => None,
     };
     let mut judged = Judged {
