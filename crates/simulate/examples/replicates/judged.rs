@@ -9,6 +9,7 @@ use tidegauge_effect::occupancy::weekly::{
 };
 use tidegauge_effect::{Active, Stratify, Windows};
 use tidegauge_model::estimate::Identification;
+use tidegauge_model::panel::Panel;
 use tidegauge_model::{Day, DayRange, Month};
 use tidegauge_simulate::{Replicate, Replicates};
 
@@ -93,13 +94,7 @@ struct Estimated {
 
 fn estimated(of: &Replicate, seed: u64) -> Result<Estimated, Failure> {
     let ways = [Stratify::All, Stratify::Country, Stratify::Sector];
-    let day = |text: &str| -> Result<Day, _> { text.parse() };
-    let dates = ActDates {
-        announced: Some(day("2024-06-20")?),
-        effective: Some(day("2024-09-29")?),
-    };
-    let settings = Settings { active: ACTIVE, ..Settings::default() };
-    let corrected = removal_corrected(&of.panel, windows()?, dates, &ways, &settings)?;
+    let corrected = corrected(&of.panel, &ways)?;
     // A holder's own row of the registry says .9 (registry of `simulate`).
     let networks = of.networks(windows()?.before());
     let chance = |n: usize| 0.1f64.powi(i32::try_from(n).unwrap_or(i32::MAX));
@@ -110,6 +105,20 @@ fn estimated(of: &Replicate, seed: u64) -> Result<Estimated, Failure> {
     let all =
         corrected.strata.iter().map(|s| found.get(&s.stratum).map(|d| d.all)).collect();
     Ok(Estimated { corrected, all })
+}
+
+/// The model's answer, as `tidegauge assess` asks for it.
+pub(crate) fn corrected(
+    panel: &Panel,
+    ways: &[Stratify],
+) -> Result<Corrected, Failure> {
+    let day = |text: &str| -> Result<Day, _> { text.parse() };
+    let dates = ActDates {
+        announced: Some(day("2024-06-20")?),
+        effective: Some(day("2024-09-29")?),
+    };
+    let settings = Settings { active: ACTIVE, ..Settings::default() };
+    Ok(removal_corrected(panel, windows()?, dates, ways, &settings)?)
 }
 
 fn windows() -> Result<Windows, Failure> {

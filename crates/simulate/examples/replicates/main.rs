@@ -11,11 +11,13 @@
 //! `--rows=FILE` keeps a line for each replicate there; those that the file has from this
 //! build of the program are not drawn again, so that a run can be stopped and go on. With
 //! `--write` the table goes into `docs/explanation/validation.md`, where that has a place for
-//! this share.
+//! this share. `--refit=N` fits the model N times to families drawn anew from each replicate, and
+//! lays the deviation of these fits beside the error that the model states.
 //!
 //! **Invariant:** seeds are the first of their range, and every replicate is in the sums.
 
 mod judged;
+mod refit;
 mod rows;
 mod sums;
 
@@ -57,6 +59,13 @@ fn main() -> Result<(), Failure> {
     };
     let mut table =
         format!("{count} replicates of {of}, seeds from {first}.\n\n{}\n", sums::HEAD);
+    if let Some(refits) = option("--refit=") {
+        return refitted(
+            refits.parse()?,
+            worlds(params, &named, share)?,
+            first..first + count,
+        );
+    }
     let kept = Kept::open(option("--rows=").map(Path::new))?;
     for (name, text) in worlds(params, &named, share)? {
         let row = sums::row(&name, &tried(&name, &text, first..first + count, &kept)?);
@@ -67,6 +76,24 @@ fn main() -> Result<(), Failure> {
     if write {
         written(share, &table)?;
     }
+    Ok(())
+}
+
+/// Prints the errors of the replicates of each world by refitting.
+fn refitted(
+    refits: u64,
+    worlds: Vec<(String, String)>,
+    seeds: Range<u64>,
+) -> Result<(), Failure> {
+    let mut table = format!("{}\n", refit::HEAD);
+    for (name, text) in worlds {
+        let replicates = Replicates::new(&Params::read(&text)?)?;
+        let one = |seed| refit::refitted(&replicates, seed, refits).transpose();
+        let all = seeds.clone().filter_map(one).collect::<Result<Vec<_>, _>>()?;
+        writeln!(table, "{}", refit::row(&name, refits, &all))?;
+        tell(&table);
+    }
+    print(&table);
     Ok(())
 }
 
