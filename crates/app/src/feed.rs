@@ -1,18 +1,28 @@
 //! From a decoder to an observer: the sink between `wire` and `enrich`.
 //!
 //! **Invariant:** every flow, answer, resolution and loss reaches the observer; the first losses of an
-//! input are also told to the user, with file and place.
+//! input are also told to the user, with file and place. Sightings leave in pieces, so that no
+//! more of them are held than a piece has.
 
 use tidegauge_enrich::contact::Observer;
-use tidegauge_model::{Answer, Flow, Loss, Resolution};
+use tidegauge_model::{Answer, Flow, Loss, Resolution, Sighting};
 use tidegauge_wire::Sink;
+use tokio::sync::mpsc::Sender;
 
 /// How many losses of one input are told one by one; the others are only counted.
 const TOLD_PER_INPUT: u64 = 3;
 
+/// Where sightings go before everything is read.
+pub(crate) struct Pieces {
+    /// Sightings of a piece.
+    pub(crate) of: usize,
+    pub(crate) to: Sender<Vec<Sighting>>,
+}
+
 /// Feeds an observer, and remembers what to tell.
 pub(crate) struct Feed<'a> {
     observer: Observer<'a>,
+    pieces: Pieces,
     input: String,
     told: u64,
     /// Records used, over all inputs.
@@ -24,10 +34,12 @@ pub(crate) struct Feed<'a> {
 }
 
 impl<'a> Feed<'a> {
-    pub(crate) fn new(observer: Observer<'a>) -> Self {
+    /// Runs on a thread of its own: it waits where nobody takes the pieces.
+    pub(crate) fn new(observer: Observer<'a>, pieces: Pieces) -> Self {
         let input = String::new();
         Self {
             observer,
+            pieces,
             input,
             told: 0,
             flows: 0,
@@ -68,7 +80,12 @@ impl<'a> Feed<'a> {
         self.losses_of_input > 0 && self.flows_of_input == 0
     }
 
-    /// The observer, with everything it was fed.
+    /// Whether nobody takes the pieces any more, so that reading on is in vain.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.pieces.to.is_closed()
+    }
+
+    /// The observer, with everything it was fed that has not left in pieces.
     pub(crate) fn finish(self) -> Observer<'a> {
         self.summarise();
         self.observer
@@ -87,6 +104,10 @@ impl Sink for Feed<'_> {
         self.flows += 1;
         self.flows_of_input += 1;
         self.observer.flow(&flow);
+        if let Some(piece) = self.observer.piece(self.pieces.of) {
+            // Whoever took them no longer does: see `is_cut_off`.
+            _ = self.pieces.to.blocking_send(piece);
+        }
     }
 
     fn answer(&mut self, answer: Answer) {

@@ -3,8 +3,13 @@
 //! Names are read first from every input, then flows from every input, so that the order
 //! of files decides nothing. Inputs that the lake has already are left out.
 //!
+//! ```text
+//! a thread: inputs ─► Feed ─► Observer ─┬─► pieces ─► files ─┐
+//!                                       └─► the rest ────────┴─► one commit
+//! ```
+//!
 //! **Invariant:** either the whole batch gets in or none of it; running it again changes
-//! nothing.
+//! nothing. How many sightings are held does not grow with the inputs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -13,15 +18,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use tidegauge_enrich::catalog::Catalog;
-use tidegauge_enrich::contact::{Observer, Settings as ObserverSettings};
+use tidegauge_enrich::contact::{Observed, Observer, Settings as ObserverSettings};
 use tidegauge_model::flow::canonical_host;
 use tidegauge_model::{Address, Answer, Flow, Instant, Loss, Reason, Vantage};
 use tidegauge_store::import::{self, Mapping};
-use tidegauge_store::{Appended, Batch, Fingerprint, Lake, RunRecord};
+use tidegauge_store::{Ahead, Appended, Batch, Fingerprint, Lake, RunRecord};
 use tidegauge_wire::cloud::aws;
 use tidegauge_wire::{Decoder, Format, Sink};
 
-use crate::feed::Feed;
+use crate::feed::{Feed, Pieces};
 use crate::source::{self, Kind, Source};
 use crate::{clock, progress};
 
@@ -32,7 +37,13 @@ pub(crate) struct Plan<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) mapping: Option<&'a Mapping>,
     pub(crate) control_sampling: NonZeroU32,
+    /// Sightings that are held before they are written: [`PIECE`].
+    pub(crate) piece: usize,
 }
+
+/// Sightings of a piece: some 300 MB with all that is made of them, and a good size for a
+/// file.
+pub(crate) const PIECE: usize = 1 << 19;
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -83,18 +94,15 @@ pub(crate) async fn ingest(lake: &Lake, plan: &Plan<'_>) -> anyhow::Result<Summa
     if sources.is_empty() {
         return Ok(summary);
     }
-    let observer = Observer::new(
-        plan.vantage,
-        plan.catalog,
-        ObserverSettings {
-            control_share: plan.control_sampling,
-            ..ObserverSettings::default()
-        },
-    );
-    let mut feed = Feed::new(observer);
-    let unused = read(&sources, plan, started, &mut feed, &mut summary)?;
-    summary.flows = feed.flows;
-    let observed = feed.finish().finish();
+    let mut ahead = Ahead::default();
+    let done = observe(lake, plan, &sources, started, &mut summary, &mut ahead);
+    let (unused, observed) = match done {
+        Ok(done) => done,
+        Err(error) => {
+            lake.abandon(&ahead).await;
+            return Err(error);
+        }
+    };
     for coverage in &observed.coverage {
         summary.contacts += coverage.contacts;
         for (reason, count) in &coverage.losses {
@@ -111,7 +119,7 @@ pub(crate) async fn ingest(lake: &Lake, plan: &Plan<'_>) -> anyhow::Result<Summa
             observed.settled_early
         );
     }
-    summary.sightings = count(observed.sightings.len());
+    summary.sightings = ahead.rows() + count(observed.sightings.len());
     summary.days = count(observed.coverage.len());
     let fingerprints = sources.iter().map(|s| s.fingerprint);
     let inputs: Vec<Fingerprint> =
@@ -130,11 +138,51 @@ pub(crate) async fn ingest(lake: &Lake, plan: &Plan<'_>) -> anyhow::Result<Summa
         resolutions: observed.resolutions,
         run,
     };
-    if lake.append(batch).await? == Appended::AlreadyThere {
+    if lake.append_after(ahead, batch).await? == Appended::AlreadyThere {
         tracing::info!("the lake had all of it already");
     }
     summary.took_micros = clock::now().0 - started.0;
     Ok(summary)
+}
+
+/// Reads everything on a thread of its own, and writes pieces of sightings as they come. What
+/// has not left in pieces is returned, with the inputs of which nothing could be used.
+fn observe(
+    lake: &Lake,
+    plan: &Plan<'_>,
+    sources: &[Source],
+    started: Instant,
+    summary: &mut Summary,
+    ahead: &mut Ahead,
+) -> anyhow::Result<(BTreeSet<Fingerprint>, Observed)> {
+    let (to, mut pieces) = tokio::sync::mpsc::channel(1);
+    let reading = move || {
+        let settings = ObserverSettings {
+            control_share: plan.control_sampling,
+            ..ObserverSettings::default()
+        };
+        let observer = Observer::new(plan.vantage, plan.catalog, settings);
+        let mut feed = Feed::new(observer, Pieces { of: plan.piece, to });
+        let unused = read(sources, plan, started, &mut feed, summary)?;
+        summary.flows = feed.flows;
+        Ok((unused, feed.finish().finish()))
+    };
+    let writing = async {
+        while let Some(piece) = pieces.recv().await {
+            lake.write_ahead(ahead, piece).await?;
+        }
+        anyhow::Ok(())
+    };
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::block_in_place(|| {
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(reading);
+            let written = runtime.block_on(writing);
+            let read =
+                reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            written.and(read)
+        })
+    })
 }
 
 async fn open_all(plan: &Plan<'_>, summary: &mut Summary) -> Vec<Source> {
@@ -203,6 +251,7 @@ fn read(
         bar.inc(source.bytes);
     }
     for source in sources {
+        anyhow::ensure!(!feed.is_cut_off(), "sightings could not be written");
         feed.begin(&source.name);
         let kind = read_flows(source, plan, latest, &mut decoder, feed)?;
         if !source.has_bytes() || feed.lost_all() {
@@ -419,4 +468,77 @@ pub(crate) fn count(length: usize) -> u64 {
 pub(crate) fn existing(path: &Path) -> anyhow::Result<&Path> {
     anyhow::ensure!(path.exists(), "{} does not exist", path.display());
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use futures::TryStreamExt;
+    use tidegauge_model::{Client, Day, DayRange};
+
+    use super::*;
+
+    /// Four clients on three days, each with as many contacts as its number, from one log of
+    /// Zeek a day.
+    fn logs(folder: &Path) {
+        for day in 0..3u32 {
+            let mut log = "#separator \\x09\n#path\tssl\n#fields\tts\tuid\tid.orig_h\t\
+                           id.orig_p\tid.resp_h\tid.resp_p\tserver_name\n"
+                .to_owned();
+            for (client, contact) in
+                (1..=4u32).flat_map(|c| (0..c).map(move |n| (c, n)))
+            {
+                let at = 1_712_059_200 + 86_400 * day + 60 * contact;
+                writeln!(
+                    log,
+                    "{at}.5\tC{day}{client}{contact}\t198.51.100.{client}\t40000\t\
+                     203.0.113.5\t443\ts07.upd.kaspersky.com"
+                )
+                .unwrap();
+            }
+            std::fs::write(folder.join(format!("{day}.log")), log).unwrap();
+        }
+    }
+
+    /// Contacts by client and day, what was told, and how many rows and files there are.
+    async fn ingested(
+        piece: usize,
+    ) -> (BTreeMap<(Client, Day), u64>, Summary, [usize; 2]) {
+        let folder = tempfile::tempdir().unwrap();
+        let logs_of = folder.path().join("logs");
+        std::fs::create_dir(&logs_of).unwrap();
+        logs(&logs_of);
+        let lake =
+            Lake::open(folder.path().join("lake").to_str().unwrap()).await.unwrap();
+        let plan = Plan {
+            paths: &[logs_of],
+            vantage: &Vantage::undescribed("probe".into()),
+            catalog: &Catalog::built_in(),
+            mapping: None,
+            control_sampling: NonZeroU32::MIN,
+            piece,
+        };
+        let summary = ingest(&lake, &plan).await.unwrap();
+        let month = DayRange::month("2024-04".parse().unwrap());
+        let sightings = lake.sightings(month).await.unwrap();
+        let sightings: Vec<_> = sightings.try_collect().await.unwrap();
+        let mut contacts = BTreeMap::new();
+        for s in &sightings {
+            *contacts.entry((s.client.clone(), s.day)).or_default() += s.contacts;
+        }
+        let files =
+            lake.snapshot(tidegauge_store::Table::Sightings).await.unwrap().files;
+        (contacts, summary, [sightings.len(), files.len()])
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn pieces_are_the_same_contacts() {
+        let (all, whole, there) = ingested(usize::MAX).await;
+        assert_eq!((all.len(), whole.contacts, there), (12, 30, [12, 1]));
+        let (contacts, pieces, [rows, files]) = ingested(4).await;
+        assert_eq!(contacts, all);
+        assert_eq!((pieces.contacts, pieces.sightings), (30, count(rows)));
+        assert!(files > 3 && rows > 12, "{files} files, {rows} rows");
+    }
 }

@@ -210,6 +210,14 @@ impl<'a> Observer<'a> {
         self.tally.len() + self.pending.len()
     }
 
+    /// The sightings so far, if there are as many as `least`: a piece of what [`Self::finish`]
+    /// would give, so that they need not all be held. What comes later makes sightings anew.
+    pub fn piece(&mut self, least: usize) -> Option<Vec<Sighting>> {
+        (self.tally.len() >= least).then(|| {
+            std::mem::take(&mut self.tally).sightings(&self.vantage.id, self.catalog)
+        })
+    }
+
     fn take(&mut self) -> Observed {
         self.settle();
         // Without any answer, waiting could not have changed a thing.

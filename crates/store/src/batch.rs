@@ -118,10 +118,7 @@ impl From<Batch> for Prepared {
                 ))
             })
         });
-        let mut months = by_month(sightings);
-        for sightings in months.values_mut() {
-            sightings.sort_unstable_by(stored_order);
-        }
+        let months = sorted(sightings);
         let id = name(&vantage, &inputs, &coverage, &resolutions);
         Self { id, inputs, months, coverage, resolutions, vantage, run }
     }
@@ -194,6 +191,15 @@ fn name(
         part(&r.last.0.to_le_bytes());
     }
     Fingerprint::from_sha256(digest.finalize().into()).to_string()
+}
+
+/// The sightings of each month, in the order in which they are stored.
+pub(crate) fn sorted(sightings: Vec<Sighting>) -> BTreeMap<Month, Vec<Sighting>> {
+    let mut months = by_month(sightings);
+    for sightings in months.values_mut() {
+        sightings.sort_unstable_by(stored_order);
+    }
+    months
 }
 
 fn by_month(sightings: Vec<Sighting>) -> BTreeMap<Month, Vec<Sighting>> {

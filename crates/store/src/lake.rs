@@ -20,7 +20,7 @@ use url::Url;
 use crate::batch::{Appended, Batch, Prepared, RunRecord, input_transaction};
 use crate::error::{Error, Result};
 use crate::log::{Committed, Log, State};
-use crate::{DataFile, Fingerprint, Snapshot, Table, files, rows};
+use crate::{Ahead, DataFile, Fingerprint, Snapshot, Table, files, rows};
 
 /// How often an append is tried when others write all the time; picked by hand.
 const ATTEMPTS_MAX: u32 = 20;
@@ -96,6 +96,25 @@ impl Lake {
     /// Appends a batch: all of it or none. If its inputs are in already, changes nothing;
     /// if some are, fails with [`Error::PartlyThere`].
     pub async fn append(&self, batch: Batch) -> Result<Appended> {
+        self.append_after(Ahead::default(), batch).await
+    }
+
+    /// The same of a batch of which some sightings were written ahead. If the batch does not
+    /// get in, they are taken away again.
+    pub async fn append_after(&self, ahead: Ahead, batch: Batch) -> Result<Appended> {
+        let appended = self.append_whole(&ahead, batch).await;
+        let useless = matches!(
+            appended,
+            Ok(Appended::AlreadyThere)
+                | Err(Error::PartlyThere { .. } | Error::Conflict { .. })
+        );
+        if useless {
+            self.abandon(&ahead).await;
+        }
+        appended
+    }
+
+    async fn append_whole(&self, ahead: &Ahead, batch: Batch) -> Result<Appended> {
         let batch = Prepared::from(batch);
         let state = self.log(Table::Sightings).load_or_create().await?;
         if is_there(&state, &batch)? {
@@ -103,7 +122,7 @@ impl Lake {
         }
         self.append_coverage(&batch).await?;
         self.append_resolutions(&batch).await?;
-        self.append_sightings(batch).await
+        self.append_sightings(ahead, batch).await
     }
 
     /// Appends rows that have all columns of `table`, in the order of its schema. With
@@ -236,12 +255,17 @@ impl Lake {
     }
 
     /// The commit that decides.
-    async fn append_sightings(&self, batch: Prepared) -> Result<Appended> {
+    async fn append_sightings(
+        &self,
+        ahead: &Ahead,
+        mut batch: Prepared,
+    ) -> Result<Appended> {
         let log = self.log(Table::Sightings);
         let mut added = Vec::new();
-        let mut count = 0;
-        for sightings in batch.months.values() {
-            let rows = rows::from_sightings(sightings);
+        let mut count = ahead.rows();
+        for (_, sightings) in std::mem::take(&mut batch.months) {
+            let rows = rows::from_sightings(&sightings);
+            drop(sightings);
             count += count_rows([&rows]);
             added.extend(files::write(log, &rows).await?);
         }
@@ -260,7 +284,8 @@ impl Lake {
                     return known.map(|_| Appended::AlreadyThere);
                 }
             }
-            let commit = log.commit(&state, added.clone(), &transactions, info.clone());
+            let all = [ahead.added.as_slice(), &added].concat();
+            let commit = log.commit(&state, all, &transactions, info.clone());
             if let Committed::Version(version) = commit.await? {
                 if let Err(error) = self.record_run(&batch.run).await {
                     tracing::warn!(%error, "stored, but not listed among the runs");

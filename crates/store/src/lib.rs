@@ -8,6 +8,7 @@
 //! **Invariant:** the same input twice changes nothing, whatever its name or compression; a
 //! crash leaves all of an append or none of it. Nothing here knows SQL or what a count means.
 
+mod ahead;
 mod backup;
 mod batch;
 pub mod by_address;
@@ -30,6 +31,7 @@ pub mod schema;
 mod snapshot;
 pub mod state;
 
+pub use ahead::Ahead;
 pub use backup::BackedUp;
 pub use batch::{Appended, Batch, Published, RunRecord};
 pub use error::{Error, Result};

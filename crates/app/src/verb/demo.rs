@@ -142,6 +142,7 @@ async fn ingest_world(
             catalog: &catalog,
             mapping: Some(&mapping),
             control_sampling: CONTROL_SAMPLING,
+            piece: pipeline::PIECE,
         };
         let summary = pipeline::ingest(lake, &plan).await?;
         tracing::info!(

@@ -27,6 +27,7 @@ pub(crate) async fn run(
         catalog: &catalog,
         mapping: mapping.as_ref(),
         control_sampling: verb.control_sampling,
+        piece: pipeline::PIECE,
     };
     let summary = pipeline::ingest(&lake, &plan).await?;
     rows(&summary).print(settings.format)?;

@@ -1,6 +1,7 @@
 //! Tests of the lake as others see it.
 
 #[cfg(test)]
+mod ahead;
 mod faults;
 #[cfg(test)]
 mod forget;
