@@ -434,16 +434,17 @@ pub(crate) struct Census {
     /// Counts organisations under differential privacy: noise in place of suppression
     ///
     /// The budget of the whole table, from 0.001 to 10; less protects more. Cells are split by
-    /// month, country and sector alone. See "Disclosure" in the methods.
+    /// month, country and sector alone; days must be named, since those of the lake would tell
+    /// of their own. See "Disclosure" in the methods.
     #[arg(
         long,
         value_name = "EPSILON",
-        requires = "key",
+        requires_all = ["key", "from", "to"],
         conflicts_with_all = ["internal", "window", "explain"]
     )]
     pub(crate) epsilon: Option<f64>,
     /// File of the key that makes the noise (`lake key FILE` makes one): the same question on
-    /// the same data has one answer
+    /// the same lake has one answer
     #[arg(long, value_name = "FILE", requires = "epsilon")]
     pub(crate) key: Option<PathBuf>,
 }
@@ -827,6 +828,13 @@ pub(crate) enum Releases {
     /// Ask the same question again: what the program, the catalog, the holders and telemetry
     /// that came later have changed
     Compare(ReleasesCompare),
+    /// Withdraw some: what they hid no longer hides cells of later tables. They stay listed, and
+    /// what they showed stays known
+    Withdraw {
+        /// As `list` names them
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
 }
 
 /// Which release is compared, and how.

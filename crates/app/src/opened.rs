@@ -9,18 +9,19 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use tidegauge_census::Counter;
 use tidegauge_census::disclosure::{
-    BesideTables, Internal, Ledger, Public, Remembered, same_population,
+    BesideTables, Internal, Ledger, Public, Withheld, released, same_population,
 };
 use tidegauge_enrich::atlas::HolderMap;
 use tidegauge_enrich::catalog::Catalog;
 use tidegauge_model::count::{Census, Dating, Dimension, Disclosure, Query, Release};
 use tidegauge_model::estimate::{Estimate, ReleasedEstimate};
 use tidegauge_model::{Day, DayRange, Endpoint, Holders, ProductId, Standing};
-use tidegauge_store::{Lake, Published};
+use tidegauge_store::{Lake, Published, Table};
 
 use crate::cluster::Cluster;
 use crate::pseudonyms::recorded;
 use crate::settings::Settings;
+use crate::verb::releases::withdrawn;
 use crate::{args, clock, holders, knowledge};
 
 /// The lake with everything that counting needs.
@@ -271,7 +272,7 @@ fn told_standings(
         format!("{} % {what}", percent(*count, all))
     });
     let parts: Vec<_> = parts.collect();
-    Some(format!("holders of {all} address-days are told: {}", parts.join("; ")))
+    Some(format!("holders of address-days are told: {}", parts.join("; ")))
 }
 
 /// With one decimal, and only that which is nothing as 0.0.
@@ -283,37 +284,30 @@ fn percent(part: u64, whole: u64) -> String {
 /// Who the figures are for.
 pub(crate) enum Audience {
     /// Everybody: the disclosure rule holds.
-    Public {
-        ledger: Ledger,
-        /// The questions of earlier releases that the ledger has no answer to yet.
-        earlier: Vec<Query>,
-    },
+    Public(Box<Readers>),
     /// The operator alone.
     Internal,
 }
 
+/// What everybody has seen.
+#[derive(Default)]
+pub(crate) struct Readers {
+    ledger: Ledger,
+    /// The versions of the tables of releases and runs that the ledger knows.
+    versions: Option<[i64; 2]>,
+    /// The questions of earlier releases that the ledger has no answer to yet.
+    earlier: Vec<Query>,
+}
+
 impl Audience {
-    /// Everybody remembers what was released of this lake before.
-    pub(crate) async fn new(lake: &Lake, internal: bool) -> anyhow::Result<Self> {
+    pub(crate) fn new(internal: bool) -> Self {
         if internal {
             tracing::warn!(
                 "--internal: nothing is hidden; these figures are not for publication"
             );
-            return Ok(Self::Internal);
+            return Self::Internal;
         }
-        let (mut remembered, mut earlier) = (Remembered::default(), Vec::new());
-        for Published { made, release, .. } in lake.releases().await? {
-            if !is_internal(&release) {
-                remembered.add(&release, made.day());
-                if !earlier.contains(release.query()) {
-                    earlier.push(release.query().clone());
-                }
-            }
-        }
-        Ok(Self::Public {
-            ledger: Ledger::after(Public::default(), remembered),
-            earlier,
-        })
+        Self::Public(Box::default())
     }
 
     /// The counts as this audience may see them, beside everything it saw before and every
@@ -322,25 +316,14 @@ impl Audience {
         &mut self,
         opened: &Opened,
         census: Census,
-    ) -> anyhow::Result<Release> {
-        let Self::Public { ledger, earlier } = self else {
-            return Ok(Release::by(&Internal, census));
+    ) -> anyhow::Result<Result<Release, Withheld>> {
+        let Self::Public(readers) = self else {
+            return Ok(Ok(Release::by(&Internal, census)));
         };
-        let today = clock::today();
-        let beside = |query: &mut Query| same_population(query, &census.query);
-        for query in earlier.extract_if(.., beside).collect::<Vec<_>>() {
-            if query == census.query {
-                continue;
-            }
-            // What it hid is remembered even where it could not be released today.
-            let (again, _) = Box::pin(opened.census(&query)).await?;
-            if let Err(withheld) = ledger.publish(again, today) {
-                tracing::debug!(%withheld, "an earlier release");
-            }
-        }
-        Ok(ledger.publish(census, today)?)
+        readers.remember(&opened.lake).await?;
+        Box::pin(readers.see_earlier(opened, &census.query)).await?;
+        Ok(readers.ledger.publish(census, clock::today()))
     }
-
     /// The estimates as this audience may see them, beside `tables` over the same windows.
     pub(crate) fn estimates(
         &self,
@@ -348,6 +331,51 @@ impl Audience {
         tables: &[Release],
     ) -> Vec<ReleasedEstimate> {
         disclosed(matches!(self, Self::Internal), estimates, tables)
+    }
+}
+
+impl Readers {
+    /// Takes in what was released of this lake since it was looked at last.
+    async fn remember(&mut self, lake: &Lake) -> anyhow::Result<()> {
+        let of =
+            async |table| lake.snapshot(table).await.map(|snapshot| snapshot.version);
+        let versions = Some([of(Table::Releases).await?, of(Table::Runs).await?]);
+        if self.versions == versions {
+            return Ok(());
+        }
+        let withdrawn = withdrawn(&lake.runs().await?);
+        for Published { id, made, release } in lake.releases().await? {
+            if is_internal(&release) {
+                continue;
+            }
+            let withdrawn = withdrawn.contains(&id);
+            self.ledger.remember(&release, made.day(), withdrawn);
+            if !withdrawn && !self.earlier.contains(release.query()) {
+                self.earlier.push(release.query().clone());
+            }
+        }
+        self.versions = versions;
+        Ok(())
+    }
+
+    /// Publishes again what was released earlier of the population of a question.
+    async fn see_earlier(&mut self, opened: &Opened, of: &Query) -> anyhow::Result<()> {
+        let found = |all: &[Query]| {
+            let mut all = all.iter().enumerate();
+            let (at, query) = all.find(|(_, query)| same_population(query, of))?;
+            Some((at, query.clone()))
+        };
+        while let Some((at, query)) = found(&self.earlier) {
+            if query != *of {
+                let (again, _) = opened.census(&query).await?;
+                // What it showed and hid is remembered even where it is withheld today.
+                if let Err(withheld) = self.ledger.publish(again, clock::today()) {
+                    tracing::debug!(%withheld, "an earlier release");
+                }
+            }
+            self.earlier.remove(at);
+        }
+        Ok(())
     }
 }
 
@@ -363,10 +391,9 @@ pub(crate) fn disclosed(
     estimates: impl IntoIterator<Item = Estimate>,
     tables: &[Release],
 ) -> Vec<ReleasedEstimate> {
-    let estimates = estimates.into_iter();
     if internal {
+        let estimates = estimates.into_iter();
         return estimates.map(|e| ReleasedEstimate::by(&Internal, e)).collect();
     }
-    let rule = BesideTables::new(Public::default(), tables);
-    estimates.map(|e| ReleasedEstimate::by(&rule, e)).collect()
+    released(&BesideTables::new(Public::default(), tables), estimates)
 }

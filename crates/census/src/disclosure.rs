@@ -37,13 +37,20 @@
 //! taken back. A ledger knows what its process published and what it is told of
 //! ([`Ledger::after`]): nothing of pages that another process served.
 
+mod remembered;
+mod strata;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use tidegauge_model::Day;
 use tidegauge_model::count::{
-    Cell, Census, Concentration, Dating, Dimension, Disclosure, Query, Release,
+    Cell, Census, Concentration, Dimension, Disclosure, Query, Release,
 };
 use tidegauge_model::estimate::{Estimate, EstimateDisclosure, Quantity};
-use tidegauge_model::{Day, DayRange};
+
+use self::remembered::Place;
+pub use self::remembered::{Remembered, same_population};
+pub use self::strata::released;
 
 /// The fewest organisations in a cell that strangers may see. Ten is the usual threshold
 /// of official business statistics where the population is not itself published.
@@ -230,100 +237,6 @@ pub enum Withheld {
     },
 }
 
-/// Which cells were hidden in earlier releases.
-#[derive(Clone, Debug, Default)]
-pub struct Remembered {
-    /// With their days, which were over when the release was made.
-    closed: BTreeSet<Place>,
-    /// Of any days, without them.
-    ever: BTreeSet<Place>,
-}
-
-/// A cell of a question, whatever else the table holds: April of a table by months is the
-/// April of a table of its own.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    /// The question without days and dimensions.
-    of: String,
-    days: Option<[Day; 2]>,
-    values: Vec<(Dimension, Option<String>)>,
-}
-
-impl Remembered {
-    /// Takes in what a release hid that was made on this day.
-    pub fn add(&mut self, release: &Release, made: Day) {
-        let hidden = release.rows().iter().filter(|row| row.counts.is_none());
-        for row in hidden {
-            self.note(release.query(), &row.key, made);
-        }
-    }
-
-    fn note(&mut self, query: &Query, key: &[Option<String>], made: Day) {
-        let days = days_of(query, key);
-        if days.last() < made {
-            self.closed.insert(Place::of(query, key, Some(days)));
-        }
-        self.ever.insert(Place::of(query, key, None));
-    }
-
-    /// Whether a cell must stay hidden.
-    fn stays(&self, query: &Query, key: &[Option<String>]) -> bool {
-        self.closed.contains(&Place::of(query, key, Some(days_of(query, key))))
-    }
-
-    /// Whether a cell was hidden before, on other days perhaps.
-    fn has(&self, query: &Query, key: &[Option<String>]) -> bool {
-        self.ever.contains(&Place::of(query, key, None))
-    }
-}
-
-impl Place {
-    fn of(query: &Query, key: &[Option<String>], days: Option<DayRange>) -> Self {
-        let mut rest =
-            Query { by: Vec::new(), days: DayRange::one(Day(0)), ..query.clone() };
-        if days.is_none() {
-            // Each release has its own days, and its map of holders goes with them.
-            rest =
-                Query { on: Dating::EachDay, known: None, windows: Vec::new(), ..rest };
-        }
-        let mut values: Vec<_> = query
-            .by
-            .iter()
-            .copied()
-            .zip(key.iter().cloned())
-            .filter(|(dimension, _)| !is_time(*dimension))
-            .collect();
-        values.sort();
-        Self {
-            of: format!("{rest:?}"),
-            days: days.map(|d| [d.first(), d.last()]),
-            values,
-        }
-    }
-}
-
-/// Whether the days of a cell say all that its value does.
-fn is_time(dimension: Dimension) -> bool {
-    matches!(dimension, Dimension::Month | Dimension::Day)
-}
-
-/// The days of a cell: those of its month or day, as far as they are asked for.
-fn days_of(query: &Query, key: &[Option<String>]) -> DayRange {
-    let own = query.by.iter().zip(key).filter_map(|(dimension, value)| {
-        let value = value.as_ref()?;
-        match dimension {
-            Dimension::Month => value.parse().ok().map(DayRange::month),
-            Dimension::Day => value.parse().ok().map(DayRange::one),
-            _ => None,
-        }
-    });
-    own.fold(query.days, |days, own| {
-        let (first, last) =
-            (days.first().max(own.first()), days.last().min(own.last()));
-        DayRange::new(first, last).unwrap_or(days)
-    })
-}
-
 /// What has been published, so that later tables do not give hidden cells away. One ledger
 /// for each audience; it lives as long as what it published is shown together.
 #[derive(Debug, Default)]
@@ -338,7 +251,12 @@ pub struct Ledger {
 struct Table {
     query: Query,
     cells: Vec<Cell>,
+    places: Vec<Place>,
     shown: Vec<bool>,
+    /// Whether strangers saw the cell before, here or elsewhere.
+    known: Vec<bool>,
+    /// Whether it was hidden before, on other days perhaps.
+    familiar: Vec<bool>,
 }
 
 impl Ledger {
@@ -352,6 +270,11 @@ impl Ledger {
         Self { rule, remembered, published: Vec::new() }
     }
 
+    /// Takes in what an earlier release told; see [`Remembered::add`].
+    pub fn remember(&mut self, release: &Release, made: Day, withdrawn: bool) {
+        self.remembered.add(release, made, withdrawn);
+    }
+
     /// Publishes `census` on the day `made` beside everything this ledger published before,
     /// hiding what has to be hidden. Publishing the same census again returns the same
     /// release; another one for the same query takes its place.
@@ -359,14 +282,11 @@ impl Ledger {
         let known = self.published.iter().position(|t| t.query == census.query);
         let known_table = known.and_then(|at| self.published.get(at));
         if let Some(again) = known_table.filter(|t| t.cells == census.cells) {
-            return Ok(Release::by(&self.decided(again), census));
+            let decided = self.decided(again);
+            self.note(&again.clone(), made);
+            return Ok(Release::by(&decided, census));
         }
-        let passes = Disclosure::permits(&self.rule, &census);
-        let stays = |cell: &Cell| self.remembered.stays(&census.query, &cell.key);
-        let each = census.cells.iter().zip(passes);
-        let shown = each.map(|(cell, passes)| passes && !stays(cell)).collect();
-        let mut table =
-            Table { query: census.query.clone(), cells: census.cells.clone(), shown };
+        let mut table = self.first_look(&census);
         let others = self.published.iter().filter(|t| t.query != table.query);
         let beside: Vec<&Table> =
             others.filter(|t| same_population(&t.query, &table.query)).collect();
@@ -377,16 +297,36 @@ impl Ledger {
             Ok(self.guard(&mut table, old)? || changed)
         })? {}
         let decided = self.decided(&table);
-        for (cell, _) in
-            table.cells.iter().zip(&table.shown).filter(|(_, shown)| !**shown)
-        {
-            self.remembered.note(&table.query, &cell.key, made);
-        }
+        self.note(&table, made);
         match known.and_then(|at| self.published.get_mut(at)) {
             Some(before) => *before = table,
             None => self.published.push(table),
         }
         Ok(Release::by(&decided, census))
+    }
+
+    /// The table as the primary rule and the past have it.
+    fn first_look(&self, census: &Census) -> Table {
+        let passes = Disclosure::permits(&self.rule, census);
+        let cells = census.cells.iter();
+        let places: Vec<Place> =
+            cells.map(|cell| Place::of(&census.query, &cell.key)).collect();
+        let others = || self.published.iter().filter(|t| t.query != census.query);
+        let stays = |place: &Place| {
+            self.remembered.stays(place) || others().any(|table| table.hides(place))
+        };
+        let each = places.iter().zip(passes);
+        let shown = each.map(|(place, passes)| passes && !stays(place)).collect();
+        let known = places.iter().map(|p| self.remembered.was_shown(p)).collect();
+        let familiar = places.iter().map(|p| self.remembered.was_hidden(p)).collect();
+        let (query, cells) = (census.query.clone(), census.cells.clone());
+        Table { query, cells, places, shown, known, familiar }
+    }
+
+    fn note(&mut self, table: &Table, made: Day) {
+        for (place, shown) in table.places.iter().zip(&table.shown) {
+            self.remembered.note(place.clone(), *shown, made);
+        }
     }
 
     fn decided(&self, table: &Table) -> Decided {
@@ -408,8 +348,10 @@ impl Ledger {
         let mut changed = false;
         for (value, line) in &new_lines {
             let Some(old_line) = old_lines.get(value) else { continue };
-            let hides_nothing =
-                |t: &Table, l: &[usize]| l.iter().all(|&i| t.is_shown(i));
+            // A total that was seen once is known, whatever is counted today.
+            let hides_nothing = |t: &Table, l: &[usize]| {
+                l.iter().all(|&i| t.is_shown(i) || t.is_known(i))
+            };
             if hides_nothing(old, old_line) && self.is_open(table, line) {
                 changed |= self.shelter(table, line);
                 if self.is_open(table, line) && self.is_solvable(table, line) {
@@ -428,36 +370,33 @@ impl Ledger {
 
     /// Whether the line hides something that its total would give away.
     fn is_open(&self, table: &Table, line: &[usize]) -> bool {
-        let hidden: Vec<_> = line
-            .iter()
-            .filter(|&&i| !table.is_shown(i))
-            .map(|&i| &table.cells[i])
-            .collect();
-        let sheltered = hidden.iter().any(|cell| self.rule.shelters(cell));
+        let hides = line.iter().any(|&i| !table.is_shown(i));
+        let unknown: Vec<_> = table.unknown(line).map(|i| &table.cells[i]).collect();
+        let sheltered = unknown.iter().any(|cell| self.rule.shelters(cell));
+        // One organisation may be in several of the cells: the sum is the most it can have.
         let mut together = Concentration::default();
-        for cell in &hidden {
-            together.address_days += cell.concentration.address_days;
-            together.largest = together.largest.max(cell.concentration.largest);
+        for Cell { concentration: of, .. } in &unknown {
+            together.address_days =
+                together.address_days.saturating_add(of.address_days);
+            together.largest = together.largest.saturating_add(of.largest);
         }
-        let given_away =
-            hidden.len() < 2 || !sheltered || self.rule.dominated(together);
-        !hidden.is_empty() && given_away
+        hides && (unknown.len() < 2 || !sheltered || self.rule.dominated(together))
     }
 
-    /// Which of the cells to hide first: what was hidden before, then the smallest.
-    fn order(&self, table: &Table, index: usize) -> (bool, u64, usize) {
-        let cell = &table.cells[index];
-        let new = !self.remembered.has(&table.query, &cell.key);
-        (new, cell.counts.organisations, index)
-    }
-
-    /// Hides the best cell that shelters the hidden ones, or else the whole line.
+    /// Hides the best cell that shelters the hidden ones, or else the whole line: one that was
+    /// hidden before, one that is enough, the smallest.
     fn shelter(&self, table: &mut Table, line: &[usize]) -> bool {
-        let best = line
-            .iter()
-            .copied()
-            .filter(|&i| table.is_shown(i) && self.rule.shelters(&table.cells[i]))
-            .min_by_key(|&i| self.order(table, i));
+        let could = |&i: &usize| {
+            table.is_shown(i)
+                && !table.is_known(i)
+                && self.rule.shelters(&table.cells[i])
+        };
+        let best = line.iter().copied().filter(could).min_by_key(|&i| {
+            let mut with = table.clone();
+            with.hide(&[i]);
+            let (new, organisations, at) = table.order(i);
+            (new, self.is_open(&with, line), organisations, at)
+        });
         match best {
             Some(index) => table.hide(&[index]),
             None => table.hide(line),
@@ -466,8 +405,9 @@ impl Ledger {
 
     /// Hides enough of a line that hides nothing that its total is no longer known.
     fn withdraw(&self, table: &mut Table, line: &[usize]) -> bool {
-        let mut order = line.to_vec();
-        order.sort_by_key(|&i| self.order(table, i));
+        let mut order: Vec<usize> =
+            line.iter().copied().filter(|&i| !table.is_known(i)).collect();
+        order.sort_by_key(|&i| table.order(i));
         let sheltering =
             order.iter().position(|&i| self.rule.shelters(&table.cells[i]));
         match (order.len(), sheltering) {
@@ -479,20 +419,45 @@ impl Ledger {
         }
     }
 
-    /// Whether a wholly hidden line without a large cell can be worked out from its total
-    /// organisations: all are one, or all are as large as a hidden cell can be.
+    /// Whether what a line hides can be worked out from its total: it is one cell, or all are
+    /// one organisation, or as large as a small cell can be.
     fn is_solvable(&self, table: &Table, line: &[usize]) -> bool {
         let of = |i: &usize| table.cells[*i].counts.organisations;
         let most = self.rule.organisations_min.saturating_sub(1);
-        line.len() == 1
-            || line.iter().all(|i| of(i) == 1)
-            || line.iter().all(|i| of(i) == most)
+        let unknown: Vec<usize> = table.unknown(line).collect();
+        unknown.len() <= 1
+            || unknown.iter().all(|i| of(i) == 1)
+            || unknown.iter().all(|i| of(i) == most)
     }
 }
 
 impl Table {
     fn is_shown(&self, index: usize) -> bool {
         self.shown.get(index).copied().unwrap_or(false)
+    }
+
+    /// Whether strangers saw it before.
+    fn is_known(&self, index: usize) -> bool {
+        self.known.get(index).copied().unwrap_or(false)
+    }
+
+    /// What of a line is hidden and was never seen.
+    fn unknown<'a>(&'a self, line: &'a [usize]) -> impl Iterator<Item = usize> + 'a {
+        let hidden = line.iter().copied().filter(|&i| !self.is_shown(i));
+        hidden.filter(|&i| !self.is_known(i))
+    }
+
+    /// Whether it hides this cell, by whatever name.
+    fn hides(&self, place: &Place) -> bool {
+        let mut hidden =
+            self.places.iter().zip(&self.shown).filter(|(_, shown)| !**shown);
+        hidden.any(|(of, _)| of == place)
+    }
+
+    /// Which of the cells to hide first: what was hidden before, then the smallest.
+    fn order(&self, index: usize) -> (bool, u64, usize) {
+        let new = !self.familiar.get(index).copied().unwrap_or(false);
+        (new, self.cells[index].counts.organisations, index)
     }
 
     /// Returns whether anything was shown before.
@@ -522,12 +487,6 @@ impl Table {
         }
         lines
     }
-}
-
-/// Whether two questions are about the same days, evidence, filters and holders.
-pub fn same_population(one: &Query, other: &Query) -> bool {
-    let without_by = |query: &Query| Query { by: Vec::new(), ..query.clone() };
-    without_by(one) == without_by(other)
 }
 
 /// Refuses a table that would make the shared dimensions of any table cross.
@@ -594,6 +553,7 @@ impl Disclosure for Decided {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use tidegauge_model::DayRange;
     use tidegauge_model::count::Counts;
     use tidegauge_model::estimate::{Identification, Quantity};
 
@@ -660,7 +620,7 @@ mod tests {
             .collect()
     }
 
-    use Dimension::{Country, Month, Sector};
+    use Dimension::{Country, Month, Product, Sector};
 
     #[test]
     fn one_to_nine_organisations_are_hidden() {
@@ -709,7 +669,11 @@ mod tests {
         let fine = ledger.publish(leaf, later()).unwrap();
         let hidden: Vec<_> =
             shown(&fine).into_iter().filter(|c| c.1.is_none()).map(|c| c.0).collect();
-        assert_eq!(hidden, ["X/a", "X/b", "X/c"], "990 of 1,100 is still nearly all");
+        assert_eq!(
+            hidden,
+            ["X/a", "X/c"],
+            "990 of 1,100 were nearly all, of 1,900 not"
+        );
     }
 
     /// The attack of the module's documentation over releases: what sheltered a small cell
@@ -740,7 +704,7 @@ mod tests {
         assert!(release.is_ok());
         let release = ledger.publish(first.clone(), later()).unwrap();
         let mut remembered = Remembered::default();
-        remembered.add(&release, later());
+        remembered.add(&release, later(), false);
         let mut other = Ledger::after(Public::default(), remembered.clone());
         assert_eq!(hidden(&mut other, second.clone(), later()), [false, true, true]);
         let mut other = Ledger::after(Public::default(), remembered);
@@ -777,6 +741,97 @@ mod tests {
         }
     }
 
+    /// Sectors of the United States beside the countries of government: one cell is in both. It
+    /// must not shelter another in one table and be shown in the other.
+    #[test]
+    fn a_cell_of_two_filtered_tables_is_one_cell() {
+        let of =
+            |by: Dimension, cells: &[(&[&str], u64)], filter: &dyn Fn(&mut Query)| {
+                let mut table = census(&[by], cells);
+                filter(&mut table.query);
+                table
+            };
+        let us = |query: &mut Query| query.countries = vec!["US".parse().unwrap()];
+        let government = |query: &mut Query| query.sectors = vec!["government".into()];
+        let sectors: [(&[&str], u64); 4] = [
+            (&["education"], 3),
+            (&["finance"], 15),
+            (&["government"], 12),
+            (&["technology"], 20),
+        ];
+        let tables = [
+            of(Month, &[(&["2024-04"], 50)], &us),
+            of(Sector, &sectors, &us),
+            of(Month, &[(&["2024-04"], 90)], &government),
+            of(
+                Country,
+                &[(&["DE"], 30), (&["FR"], 25), (&["GB"], 23), (&["US"], 12)],
+                &government,
+            ),
+        ];
+        for order in [[0, 1, 2, 3], [2, 3, 0, 1]] {
+            let mut ledger = Ledger::default();
+            let released: BTreeMap<usize, Release> = order
+                .iter()
+                .map(|at| (*at, ledger.publish(tables[*at].clone(), later()).unwrap()))
+                .collect();
+            let of = |table: usize, name: &str| {
+                shown(&released[&table]).into_iter().find(|c| c.0 == name).unwrap().1
+            };
+            let (here, there) = (of(1, "government"), of(3, "US"));
+            assert_eq!(here, there, "{order:?}: one cell has one fate");
+            assert_eq!(of(1, "education"), None);
+            let hidden = sectors.iter().filter(|(key, _)| of(1, key[0]).is_none());
+            assert!(hidden.map(|(_, n)| n).sum::<u64>() >= 10 + 3, "{order:?}");
+        }
+    }
+
+    /// A total that was shown once is known, though it is hidden today.
+    #[test]
+    fn what_was_shown_once_is_a_total() {
+        let leaf = census(
+            &[Country, Sector],
+            &[(&["US", "a"], 20), (&["US", "b"], 17), (&["US", "c"], 3)],
+        );
+        let mut coarse = margin(&leaf, &[Country]);
+        let release = Release::by(&Public::default(), coarse.clone());
+        let mut ledger = Ledger::default();
+        ledger.remember(&release, later(), false);
+        coarse.cells[0].concentration =
+            Concentration { address_days: 100, largest: 95 };
+        let today = ledger.publish(coarse, later()).unwrap();
+        assert_eq!(today.suppressed(), 1, "one of them dominates now");
+        assert_eq!(
+            ledger.publish(leaf, later()).unwrap().suppressed(),
+            2,
+            "40 - 37 = 3"
+        );
+    }
+
+    /// The shelter of a dominated cell is one that is enough, not the smallest ones.
+    #[test]
+    fn one_large_shelter_is_better_than_many_small() {
+        let mut leaf = census(
+            &[Country, Sector],
+            &[
+                (&["X", "a"], 12),
+                (&["X", "b"], 11),
+                (&["X", "c"], 13),
+                (&["X", "d"], 40),
+            ],
+        );
+        let days = [(1_000, 900), (50, 10), (50, 10), (400, 50)];
+        for (cell, (address_days, largest)) in leaf.cells.iter_mut().zip(days) {
+            cell.concentration = Concentration { address_days, largest };
+        }
+        let mut ledger = Ledger::default();
+        ledger.publish(margin(&leaf, &[Country]), later()).unwrap();
+        let fine = ledger.publish(leaf, later()).unwrap();
+        let hidden: Vec<_> =
+            shown(&fine).into_iter().filter(|c| c.1.is_none()).map(|c| c.0).collect();
+        assert_eq!(hidden, ["X/a", "X/d"]);
+    }
+
     #[test]
     fn a_month_of_a_longer_table_is_the_month_itself() {
         let long = Query { by: vec![Month, Country], ..Query::new(days()) };
@@ -785,13 +840,30 @@ mod tests {
             values.iter().map(|v| Some((*v).to_owned())).collect()
         };
         let mut remembered = Remembered::default();
-        remembered.note(&long, &key(&["2024-04", "EE"]), later());
-        assert!(remembered.stays(&short, &key(&["EE"])));
-        assert!(!remembered.stays(&short, &key(&["US"])));
+        remembered.note(Place::of(&long, &key(&["2024-04", "EE"])), false, later());
+        assert!(remembered.stays(&Place::of(&short, &key(&["EE"]))));
+        assert!(!remembered.stays(&Place::of(&short, &key(&["US"]))));
         let may = Query::new(DayRange::month("2024-05".parse().unwrap()));
         let may = Query { by: vec![Country], ..may };
-        assert!(!remembered.stays(&may, &key(&["EE"])));
-        assert!(remembered.has(&may, &key(&["EE"])));
+        assert!(!remembered.stays(&Place::of(&may, &key(&["EE"]))));
+        assert!(remembered.was_hidden(&Place::of(&may, &key(&["EE"]))));
+        // Another spelling of the same question.
+        let only = Query {
+            by: vec![Product],
+            known: Some(later()),
+            on: tidegauge_model::count::Dating::EachDay,
+            countries: vec!["EE".parse().unwrap(), "EE".parse().unwrap()],
+            ..short
+        };
+        remembered.note(
+            Place::of(
+                &Query { by: vec![Country, Product], ..long },
+                &key(&["EE", "x"]),
+            ),
+            false,
+            later(),
+        );
+        assert!(remembered.stays(&Place::of(&only, &key(&["x"]))));
     }
 
     #[test]

@@ -77,7 +77,7 @@ struct Remembered {
 impl Live {
     /// Answers from an opened lake with one rule of evidence. Acts that readers ask for
     /// come out of what is returned beside it: see [`assess_waiting`].
-    pub(crate) async fn new(
+    pub(crate) fn new(
         opened: Arc<Opened>,
         evidence: args::Evidence,
         settings: &Settings,
@@ -92,7 +92,7 @@ impl Live {
             book,
             shelf: findings::Shelf::default(),
             settings: settings.clone(),
-            audience: Mutex::new(Audience::new(&opened.lake, evidence.internal).await?),
+            audience: Mutex::new(Audience::new(evidence.internal)),
             opened,
             remembered: Mutex::default(),
             evidence,
@@ -157,7 +157,20 @@ impl Live {
                 "ask for one, or split by it",
             );
         }
+        let last = query.days.last();
+        let covered = self.opened.covered.is_some_and(|covered| last >= covered.last());
+        let whole = last == DayRange::month(last.month()).last();
+        let one_month = last.month() == query.days.first().month();
+        if !(whole || covered || one_month) {
+            return refused(
+                "a period that ends within a month",
+                "to the last of a month",
+            );
+        }
         let own = self.opened.query(&self.evidence, query.days).map_err(failed)?;
+        if query.known.is_some() && query.known != own.known {
+            return refused("what was known on another day", "leave `known` away");
+        }
         let same = own.roles == query.roles
             && own.weight_min == query.weight_min
             && own.organisation_kinds == query.organisation_kinds
@@ -214,7 +227,7 @@ impl Live {
     async fn publish(&self, query: &Query) -> Result<Release, CountsError> {
         let census = self.census(query).await?;
         let mut audience = self.audience.lock().await;
-        let released = audience.release(&self.opened, census).await;
+        let released = audience.release(&self.opened, census).await.map_err(failed)?;
         released.map_err(|withheld| CountsError::Refused {
             asked: "this table beside those always shown".to_owned(),
             hint: withheld.to_string(),

@@ -50,14 +50,14 @@ pub(crate) async fn run(
     if let Some((epsilon, key)) = verb.epsilon.zip(verb.key.as_deref()) {
         return private::run((epsilon, key), &opened, query, settings).await;
     }
-    let mut audience = Audience::new(&opened.lake, verb.evidence.internal).await?;
+    let mut audience = Audience::new(verb.evidence.internal);
     let (census, doubts) = opened.census(&query).await?;
-    let mut rows = rows(&audience.release(&opened, census).await?);
+    let mut rows = rows(&audience.release(&opened, census).await??);
     rows.notes.extend(doubts);
     if shows_both_maps(verb) {
         let each_day = Query { on: Dating::EachDay, ..query.clone() };
         let (census, doubts) = opened.census(&each_day).await?;
-        let mut followed = self::rows(&audience.release(&opened, census).await?);
+        let mut followed = self::rows(&audience.release(&opened, census).await??);
         followed.notes.extend(doubts);
         rows = side_by_side([(query.on, rows), (each_day.on, followed)]);
     }

@@ -51,8 +51,7 @@ pub(crate) async fn run(
         ..PageSettings::default()
     };
     let evidence = verb.evidence.clone();
-    let live =
-        serve::live(opened, evidence, settings, simulated.as_ref(), book).await?;
+    let live = serve::live(opened, evidence, settings, simulated.as_ref(), book)?;
     let router = router(live, pages);
     let server = Assistant { router, tools: listed(internal) };
     let running = server.serve(rmcp::transport::stdio()).await;

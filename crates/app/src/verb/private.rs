@@ -10,7 +10,7 @@ use tidegauge_census::private::{Domain, Epsilon, PrivateTable, private};
 use tidegauge_model::count::{Dimension, Query};
 use tidegauge_model::{Country, DayRange, ProductId};
 use tidegauge_publish::country_codes;
-use tidegauge_store::Lake;
+use tidegauge_store::{Lake, Table};
 
 use crate::opened::{Opened, is_internal};
 use crate::output::{Rows, Value};
@@ -46,11 +46,25 @@ pub(crate) async fn run(
         active_days_min: query.active_days_min,
     };
     let panel = opened.counter.panel(&product, &query).await?;
-    let question = format!("{query:?} of {product} with {epsilon} ");
+    // Another lake, map or catalog draws every cell anew, so that what did not move tells nothing.
+    let version = opened.lake.snapshot(Table::Sightings).await?.version;
+    let question = format!(
+        "{:?} {product} {} {budget:?} {version} {} {:?} ",
+        query.by,
+        query.days,
+        opened.catalog.version(),
+        (
+            opened.map.tables(),
+            query.on,
+            query.active_days_min,
+            &query.countries,
+            &query.sectors
+        ),
+    );
     let words = |cell: &[u8]| keys.words(&[question.as_bytes(), cell].concat());
     let table = private(&panel, &domain, budget, words)?;
     let mut rows = rows(&query, &table);
-    rows.notes = notes(epsilon, &table);
+    rows.notes = notes(epsilon, &query, &table);
     rows.print(settings.format)?;
     Ok(Outcome::Done)
 }
@@ -90,12 +104,16 @@ fn rows(query: &Query, table: &PrivateTable) -> Rows {
     rows
 }
 
-fn notes(epsilon: f64, table: &PrivateTable) -> Vec<String> {
+fn notes(epsilon: f64, query: &Query, table: &PrivateTable) -> Vec<String> {
     vec![
         format!(
+            "organisations with {} days of use or more in {}, by the map of {}",
+            query.active_days_min, query.days, query.on
+        ),
+        format!(
             "differential privacy, epsilon {epsilon} for the whole table: an organisation is in at \
-             most {} of its cells; noise by a discrete Laplace law, standard deviation {:.1}; low \
-             and high hold the count in 95 of a hundred cells, and say nothing of visibility",
+             most {} of its cells; noise by a discrete Laplace law, standard deviation {:.1}; of all \
+             cells that were drawn, low and high hold the count in 95 of a hundred",
             table.cells_of_one, table.deviation
         ),
         format!(

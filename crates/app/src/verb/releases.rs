@@ -13,22 +13,24 @@ use tidegauge_census::disclosure::{Internal, Public};
 use tidegauge_model::Gap;
 use tidegauge_model::count::{Counts, Query, Release, ReleasedCell};
 use tidegauge_publish::publication::{UNITS, Unit};
-use tidegauge_store::Published;
+use tidegauge_store::{Lake, Published, RunRecord};
 
 use crate::opened::Opened;
 use crate::output::{Rows, Value};
 use crate::settings::Settings;
 use crate::verb::census;
-use crate::{Outcome, args};
+use crate::{Outcome, args, clock};
 
 /// Lists, shows or compares.
 pub(crate) async fn run(
     verb: &args::Releases,
     settings: &Settings,
 ) -> anyhow::Result<Outcome> {
-    let kept = settings.open_lake().await?.releases().await?;
+    let lake = settings.open_lake().await?;
+    let kept = lake.releases().await?;
     let rows = match verb {
-        args::Releases::List => list(&kept),
+        args::Releases::List => list(&kept, &withdrawn(&lake.runs().await?)),
+        args::Releases::Withdraw { ids } => withdraw(&lake, &kept, ids).await?,
         args::Releases::Show { id } => shown(find(&kept, id)?),
         args::Releases::Compare(asked) => {
             let how = Asked { internal: asked.internal, all: asked.all };
@@ -47,9 +49,57 @@ fn find<'a>(kept: &'a [Published], id: &str) -> anyhow::Result<&'a Published> {
     })
 }
 
-fn list(kept: &[Published]) -> Rows {
-    let columns =
-        ["id", "made", "products", "by", "days", "holders", "cells", "suppressed"];
+/// Under which runs are recorded that withdraw a release.
+const WITHDRAW: &str = "releases withdraw";
+
+/// The ids of releases that were withdrawn.
+pub(crate) fn withdrawn(runs: &[RunRecord]) -> BTreeSet<String> {
+    let ours = runs.iter().filter(|run| run.verb == WITHDRAW);
+    ours.filter_map(|run| Some(run.arguments.get("release")?.as_str()?.to_owned()))
+        .collect()
+}
+
+/// Records that releases are withdrawn: what they hid no longer binds later tables. They stay
+/// where they are, and what they showed stays known.
+async fn withdraw(
+    lake: &Lake,
+    kept: &[Published],
+    ids: &[String],
+) -> anyhow::Result<Rows> {
+    for id in ids {
+        find(kept, id)?;
+    }
+    for id in ids {
+        let now = clock::now();
+        let run = RunRecord {
+            id: format!("withdraw:{id}"),
+            started: now,
+            finished: now,
+            verb: WITHDRAW.to_owned(),
+            arguments: serde_json::json!({ "release": id }),
+            versions: serde_json::json!({ "program": env!("CARGO_PKG_VERSION") }),
+            inputs: serde_json::json!([]),
+            outcome: "withdrawn".to_owned(),
+        };
+        lake.record_run(&run).await?;
+    }
+    let chosen: Vec<_> =
+        kept.iter().filter(|one| ids.contains(&one.id)).cloned().collect();
+    Ok(list(&chosen, &ids.iter().cloned().collect()))
+}
+
+fn list(kept: &[Published], withdrawn: &BTreeSet<String>) -> Rows {
+    let columns = [
+        "id",
+        "made",
+        "products",
+        "by",
+        "days",
+        "holders",
+        "cells",
+        "suppressed",
+        "withdrawn",
+    ];
     let mut rows = Rows::new("releases", columns);
     for Published { id, made, release } in kept {
         let query = release.query();
@@ -64,6 +114,7 @@ fn list(kept: &[Published]) -> Rows {
             Value::text(query.on),
             Value::Int(crate::pipeline::count(release.rows().len())),
             Value::Int(crate::pipeline::count(release.suppressed())),
+            Value::text(if withdrawn.contains(id) { "yes" } else { "no" }),
         ]);
     }
     rows

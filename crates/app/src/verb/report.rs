@@ -59,7 +59,7 @@ pub(crate) async fn make(
         .policy(verb.compared.policy.as_str())
         .with_context(|| format!("there is no policy `{}`", verb.compared.policy))?
         .clone();
-    let mut desk = Desk::new(opened, verb, &policy).await?;
+    let mut desk = Desk::new(opened, verb, &policy)?;
     opened.require_covered(&[desk.windows.before(), desk.windows.after()]).await?;
     let rank_panel = match &verb.rank_panel {
         Some(path) => Some(rank::read(path, &desk.product, &opened.catalog)?),
@@ -126,7 +126,7 @@ struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    async fn new(
+    fn new(
         opened: &'a Opened,
         verb: &'a args::Report,
         policy: &PolicyEvent,
@@ -148,7 +148,7 @@ impl<'a> Desk<'a> {
         Ok(Self {
             opened,
             verb,
-            audience: Audience::new(&opened.lake, verb.evidence.internal).await?,
+            audience: Audience::new(verb.evidence.internal),
             product,
             focus: verb.focus.unwrap_or(policy.country),
             period,
@@ -170,14 +170,18 @@ impl<'a> Desk<'a> {
         })
     }
 
-    async fn release(&mut self, query: &Query) -> anyhow::Result<Release> {
+    /// A table, unless it would give away what others hide.
+    async fn release(&mut self, query: &Query) -> anyhow::Result<Option<Release>> {
         let census = self.opened.counter.census(query).await?;
-        self.audience.release(self.opened, census).await
+        let released = self.audience.release(self.opened, census).await?;
+        let told =
+            released.inspect_err(|withheld| tracing::warn!("left out: {withheld}"));
+        Ok(told.ok())
     }
 
     async fn months(&mut self, on: Dating) -> anyhow::Result<Option<Release>> {
         let query = Query { on, ..self.query(self.period, Dimension::Month)? };
-        self.release(&query).await.map(Some)
+        self.release(&query).await
     }
 
     async fn paired(
@@ -200,9 +204,9 @@ impl<'a> Desk<'a> {
             self.release(&Query { by: vec![Dimension::Month], ..query.clone() })
                 .await?;
         }
-        let before = self.release(&before).await?;
-        let after = self.release(&after).await?;
-        Ok(Some(Paired { before, after }))
+        let (before, after) =
+            (self.release(&before).await?, self.release(&after).await?);
+        Ok(before.zip(after).map(|(before, after)| Paired { before, after }))
     }
 
     async fn panel(&self) -> anyhow::Result<Panel> {

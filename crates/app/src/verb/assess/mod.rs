@@ -62,11 +62,11 @@ pub(crate) async fn run(
     };
     inquiry.admit(&opened)?;
     opened.require_covered(&[windows.before(), windows.after()]).await?;
-    let mut audience = Audience::new(&opened.lake, verb.evidence.internal).await?;
+    let mut audience = Audience::new(verb.evidence.internal);
     let mut tables = Vec::new();
     for query in inquiry.tables(&opened)? {
         let census = opened.counter.census(&query).await?;
-        tables.push(audience.release(&opened, census).await?);
+        tables.push(audience.release(&opened, census).await??);
     }
     let disclose = |estimates| audience.estimates(estimates, &tables);
     let findings = inquiry.find(&opened, disclose).await?;

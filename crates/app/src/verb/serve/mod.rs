@@ -67,7 +67,7 @@ pub(crate) async fn run(
     let opened = Arc::new(Opened::open(settings, verb.evidence.map).await?);
     let simulated = report::simulated(&opened).await?;
     let house = House { verb, settings, simulated: simulated.as_ref() };
-    let (app, visitors) = house.open(&opened).await?;
+    let (app, visitors) = house.open(&opened)?;
     if let Some(listen) = verb.postgres {
         let plan = Plan { listen, opened: &opened, tls: tls_files(verb), visitors };
         postgres::open(plan).await?;
@@ -106,16 +106,15 @@ struct House<'a> {
 
 impl House<'_> {
     /// The pages, and who comes to them.
-    async fn open(&self, opened: &Arc<Opened>) -> anyhow::Result<(Router, Visitors)> {
+    fn open(&self, opened: &Arc<Opened>) -> anyhow::Result<(Router, Visitors)> {
         let Some(path) = &self.verb.tokens else {
             let internal = self.verb.evidence.internal;
-            let live = self.live(opened, internal).await?;
+            let live = self.live(opened, internal)?;
             let app = router(Arc::clone(&live) as _, self.pages(internal));
             return Ok((app, Visitors::All { live, internal }));
         };
         let access = self.access(path)?;
-        let (public, internal) =
-            (self.live(opened, false).await?, self.live(opened, true).await?);
+        let (public, internal) = (self.live(opened, false)?, self.live(opened, true)?);
         let app = gated(
             router(Arc::clone(&public) as _, self.pages(false)),
             router(Arc::clone(&internal) as _, self.pages(true)),
@@ -125,15 +124,11 @@ impl House<'_> {
     }
 
     /// What answers everybody, or the operator and analysts.
-    async fn live(
-        &self,
-        opened: &Arc<Opened>,
-        internal: bool,
-    ) -> anyhow::Result<Arc<Live>> {
+    fn live(&self, opened: &Arc<Opened>, internal: bool) -> anyhow::Result<Arc<Live>> {
         let evidence = args::Evidence { internal, ..self.verb.evidence.clone() };
         let book =
             if internal { book(&self.verb.findings, self.settings)? } else { None };
-        live(Arc::clone(opened), evidence, self.settings, self.simulated, book).await
+        live(Arc::clone(opened), evidence, self.settings, self.simulated, book)
     }
 
     fn pages(&self, internal: bool) -> PageSettings {
@@ -179,15 +174,14 @@ impl House<'_> {
 
 /// What answers pages and interface. Acts that are asked for are assessed beside it, until
 /// the program ends.
-pub(super) async fn live(
+pub(super) fn live(
     opened: Arc<Opened>,
     evidence: args::Evidence,
     settings: &Settings,
     simulated: Option<&Simulated>,
     book: Option<Book>,
 ) -> anyhow::Result<Arc<Live>> {
-    let (live, waiting) =
-        Live::new(opened, evidence, settings, simulated, book).await?;
+    let (live, waiting) = Live::new(opened, evidence, settings, simulated, book)?;
     let live = Arc::new(live);
     tokio::spawn(assess_waiting(Arc::clone(&live), waiting));
     Ok(live)
