@@ -24,7 +24,7 @@ pub(crate) struct Refitted {
     /// Stated, for organisations like these.
     stated: f64,
     /// Deviation of the refits.
-    refitted: f64,
+    deviation: f64,
     answered: usize,
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn refitted(
     }
     Ok(Some(Refitted {
         stated: errors.of_population(),
-        refitted: deviation(&values),
+        deviation: deviation(&values),
         answered: values.len(),
     }))
 }
@@ -90,7 +90,7 @@ fn deviation(values: &[f64]) -> f64 {
 pub(crate) fn row(name: &str, refits: u64, all: &[Refitted]) -> String {
     let n = f64::from(u32::try_from(all.len()).unwrap_or(u32::MAX));
     let mean = |of: fn(&Refitted) -> f64| all.iter().map(of).sum::<f64>() / n;
-    let ratios = all.iter().map(|r| r.stated / r.refitted);
+    let ratios = all.iter().map(|r| r.stated / r.deviation);
     let (least, most) = ratios
         .clone()
         .fold((f64::INFINITY, 0.0f64), |(least, most), r| (least.min(r), most.max(r)));
@@ -99,7 +99,7 @@ pub(crate) fn row(name: &str, refits: u64, all: &[Refitted]) -> String {
     write!(
         row,
         "{answered} of all | {:.2} | {:.2} | {:.2}, {least:.2}, {most:.2} |",
-        100.0 * mean(|r| r.refitted),
+        100.0 * mean(|r| r.deviation),
         100.0 * mean(|r| r.stated),
         ratios.sum::<f64>() / n,
     )

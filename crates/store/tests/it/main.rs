@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod ahead;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod forget;
