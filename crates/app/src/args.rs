@@ -831,7 +831,7 @@ pub(crate) enum Releases {
     /// Withdraw some: what they hid no longer hides cells of later tables. They stay listed, and
     /// what they showed stays known
     Withdraw {
-        /// As `list` names them
+        /// As `list` names them; without the last number: all of a report
         #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
     },

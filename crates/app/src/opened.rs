@@ -293,8 +293,12 @@ pub(crate) enum Audience {
 #[derive(Default)]
 pub(crate) struct Readers {
     ledger: Ledger,
+    /// The lake as it is, though an earlier moment of it be counted.
+    newest: Option<Lake>,
     /// The versions of the tables of releases and runs that the ledger knows.
     versions: Option<[i64; 2]>,
+    /// What was withdrawn by then.
+    withdrawn: BTreeSet<String>,
     /// The questions of earlier releases that the ledger has no answer to yet.
     earlier: Vec<Query>,
 }
@@ -335,16 +339,24 @@ impl Audience {
 }
 
 impl Readers {
-    /// Takes in what was released of this lake since it was looked at last.
+    /// Takes in what was released of this lake since it was looked at last, whatever moment of
+    /// the lake is counted.
     async fn remember(&mut self, lake: &Lake) -> anyhow::Result<()> {
+        let newest = match &self.newest {
+            Some(newest) => newest.clone(),
+            None => self.newest.insert(Lake::open(lake.url().as_str()).await?).clone(),
+        };
         let of =
-            async |table| lake.snapshot(table).await.map(|snapshot| snapshot.version);
+            async |table| newest.snapshot(table).await.map(|snapshot| snapshot.version);
         let versions = Some([of(Table::Releases).await?, of(Table::Runs).await?]);
         if self.versions == versions {
             return Ok(());
         }
-        let withdrawn = withdrawn(&lake.runs().await?);
-        for Published { id, made, release } in lake.releases().await? {
+        let withdrawn = withdrawn(&newest.runs().await?);
+        if withdrawn != self.withdrawn {
+            (self.ledger, self.earlier) = (Ledger::default(), Vec::new());
+        }
+        for Published { id, made, release } in newest.releases().await? {
             if is_internal(&release) {
                 continue;
             }
@@ -354,27 +366,28 @@ impl Readers {
                 self.earlier.push(release.query().clone());
             }
         }
-        self.versions = versions;
+        (self.versions, self.withdrawn) = (versions, withdrawn);
         Ok(())
     }
 
-    /// Publishes again what was released earlier of the population of a question.
+    /// Publishes again what was released earlier of the population of a question, its total
+    /// first.
     async fn see_earlier(&mut self, opened: &Opened, of: &Query) -> anyhow::Result<()> {
-        let found = |all: &[Query]| {
-            let mut all = all.iter().enumerate();
-            let (at, query) = all.find(|(_, query)| same_population(query, of))?;
-            Some((at, query.clone()))
-        };
-        while let Some((at, query)) = found(&self.earlier) {
-            if query != *of {
-                let (again, _) = opened.census(&query).await?;
-                // What it showed and hid is remembered even where it is withheld today.
-                if let Err(withheld) = self.ledger.publish(again, clock::today()) {
-                    tracing::debug!(%withheld, "an earlier release");
-                }
-            }
-            self.earlier.remove(at);
+        let (mut found, rest): (Vec<_>, Vec<_>) =
+            self.earlier.iter().cloned().partition(|query| same_population(query, of));
+        if found.is_empty() {
+            return Ok(());
         }
+        found.sort_by_key(|query| query.by.len());
+        let total = Query { by: vec![Dimension::Month], ..of.clone() };
+        for query in std::iter::once(total).chain(found).filter(|query| query != of) {
+            let (again, _) = opened.census(&query).await?;
+            // What it showed and hid is remembered even where it is withheld today.
+            if let Err(withheld) = self.ledger.publish(again, clock::today()) {
+                tracing::debug!(%withheld, "an earlier release");
+            }
+        }
+        self.earlier = rest;
         Ok(())
     }
 }

@@ -293,9 +293,12 @@ impl Ledger {
         refuse_crossing(&beside, &table)?;
         // Hiding a cell may open another line: repeat until nothing changes. Every round
         // hides at least one more cell, so it ends.
-        while beside.iter().try_fold(false, |changed, old| {
-            Ok(self.guard(&mut table, old)? || changed)
-        })? {}
+        while beside
+            .iter()
+            .try_fold(self.guard_by_memory(&mut table), |changed, old| {
+                Ok(self.guard(&mut table, old)? || changed)
+            })?
+        {}
         let decided = self.decided(&table);
         self.note(&table, made);
         match known.and_then(|at| self.published.get_mut(at)) {
@@ -340,6 +343,33 @@ impl Ledger {
         }
     }
 
+    /// Hides cells of `table` so that a total that was ever shown gives a hidden one away no more
+    /// than it has, whichever table told it. Returns whether anything changed.
+    fn guard_by_memory(&self, table: &mut Table) -> bool {
+        let mut changed = false;
+        for by in coarser(&table.query.by) {
+            for (value, line) in table.lines(&by) {
+                if self.is_told(table, &by, &value) && self.is_open(table, &line) {
+                    changed |= self.shelter(table, &line);
+                }
+            }
+        }
+        changed
+    }
+
+    /// Whether the total below a value of some dimensions was ever shown.
+    fn is_told(
+        &self,
+        table: &Table,
+        by: &[Dimension],
+        value: &[Option<String>],
+    ) -> bool {
+        let coarser = Query { by: by.to_vec(), ..table.query.clone() };
+        let place = Place::of(&coarser, value);
+        // A row of the one month that is asked for is its own total.
+        self.remembered.was_shown(&place) && !table.places.contains(&place)
+    }
+
     /// Hides cells of `table` so that it and `old` do not give each other's away. Returns
     /// whether anything changed.
     fn guard(&self, table: &mut Table, old: &Table) -> Result<bool, Withheld> {
@@ -361,41 +391,64 @@ impl Ledger {
                         under: words_of(value),
                     });
                 }
-            } else if hides_nothing(table, line) && self.is_open(old, old_line) {
+            } else if hides_nothing(table, line)
+                && self.gives_away(old, old_line)
+                && !self.is_told(table, &shared, value)
+            {
                 changed |= self.withdraw(table, line);
             }
         }
         Ok(changed)
     }
 
-    /// Whether the line hides something that its total would give away.
+    /// Whether the line hides something that its total would give away, if something can be
+    /// done about it: cells that were never seen are sheltered by others of which the same
+    /// is true, or, where there are none, by what there is.
     fn is_open(&self, table: &Table, line: &[usize]) -> bool {
         let hides = line.iter().any(|&i| !table.is_shown(i));
-        let unknown: Vec<_> = table.unknown(line).map(|i| &table.cells[i]).collect();
-        let sheltered = unknown.iter().any(|cell| self.rule.shelters(cell));
+        if !hides
+            || self.is_safe(table, table.hidden(line).filter(|&i| !table.is_known(i)))
+        {
+            return false;
+        }
+        let better = line.iter().any(|&i| self.could(table, i) && !table.is_known(i));
+        better || self.gives_away(table, line)
+    }
+
+    /// Whether the line hides something that its total gives away.
+    fn gives_away(&self, table: &Table, line: &[usize]) -> bool {
+        table.hidden(line).next().is_some() && !self.is_safe(table, table.hidden(line))
+    }
+
+    /// Whether cells may be known together: two or more, one of them large enough to be shown
+    /// alone, and none of an organisation that has nearly all.
+    fn is_safe(&self, table: &Table, cells: impl Iterator<Item = usize>) -> bool {
+        let cells: Vec<&Cell> = cells.filter_map(|i| table.cells.get(i)).collect();
+        let sheltered = cells.iter().any(|cell| self.rule.shelters(cell));
         // One organisation may be in several of the cells: the sum is the most it can have.
         let mut together = Concentration::default();
-        for Cell { concentration: of, .. } in &unknown {
+        for Cell { concentration: of, .. } in &cells {
             together.address_days =
                 together.address_days.saturating_add(of.address_days);
             together.largest = together.largest.saturating_add(of.largest);
         }
-        hides && (unknown.len() < 2 || !sheltered || self.rule.dominated(together))
+        cells.len() >= 2 && sheltered && !self.rule.dominated(together)
+    }
+
+    /// Whether a cell could be hidden as a shelter.
+    fn could(&self, table: &Table, index: usize) -> bool {
+        table.is_shown(index) && self.rule.shelters(&table.cells[index])
     }
 
     /// Hides the best cell that shelters the hidden ones, or else the whole line: one that was
-    /// hidden before, one that is enough, the smallest.
+    /// never seen, one that was hidden before, one that is enough, the smallest.
     fn shelter(&self, table: &mut Table, line: &[usize]) -> bool {
-        let could = |&i: &usize| {
-            table.is_shown(i)
-                && !table.is_known(i)
-                && self.rule.shelters(&table.cells[i])
-        };
-        let best = line.iter().copied().filter(could).min_by_key(|&i| {
+        let could = line.iter().copied().filter(|&i| self.could(table, i));
+        let best = could.min_by_key(|&i| {
             let mut with = table.clone();
             with.hide(&[i]);
             let (new, organisations, at) = table.order(i);
-            (new, self.is_open(&with, line), organisations, at)
+            (table.is_known(i), new, self.gives_away(&with, line), organisations, at)
         });
         match best {
             Some(index) => table.hide(&[index]),
@@ -424,10 +477,10 @@ impl Ledger {
     fn is_solvable(&self, table: &Table, line: &[usize]) -> bool {
         let of = |i: &usize| table.cells[*i].counts.organisations;
         let most = self.rule.organisations_min.saturating_sub(1);
-        let unknown: Vec<usize> = table.unknown(line).collect();
-        unknown.len() <= 1
-            || unknown.iter().all(|i| of(i) == 1)
-            || unknown.iter().all(|i| of(i) == most)
+        let hidden: Vec<usize> = table.hidden(line).collect();
+        hidden.len() <= 1
+            || hidden.iter().all(|i| of(i) == 1)
+            || hidden.iter().all(|i| of(i) == most)
     }
 }
 
@@ -441,10 +494,9 @@ impl Table {
         self.known.get(index).copied().unwrap_or(false)
     }
 
-    /// What of a line is hidden and was never seen.
-    fn unknown<'a>(&'a self, line: &'a [usize]) -> impl Iterator<Item = usize> + 'a {
-        let hidden = line.iter().copied().filter(|&i| !self.is_shown(i));
-        hidden.filter(|&i| !self.is_known(i))
+    /// What of a line is hidden.
+    fn hidden<'a>(&'a self, line: &'a [usize]) -> impl Iterator<Item = usize> + 'a {
+        line.iter().copied().filter(|&i| !self.is_shown(i))
     }
 
     /// Whether it hides this cell, by whatever name.
@@ -487,6 +539,21 @@ impl Table {
         }
         lines
     }
+}
+
+/// Every choice of some of the dimensions, none and the fewest first, but for all of them.
+fn coarser(by: &[Dimension]) -> Vec<Vec<Dimension>> {
+    let mut choices = vec![Vec::new()];
+    for dimension in by {
+        let longer: Vec<_> = choices
+            .iter()
+            .map(|some| [some.as_slice(), &[*dimension]].concat())
+            .collect();
+        choices.extend(longer);
+    }
+    choices.retain(|some| some.len() < by.len());
+    choices.sort_by_key(Vec::len);
+    choices
 }
 
 /// Refuses a table that would make the shared dimensions of any table cross.
@@ -784,6 +851,36 @@ mod tests {
             let hidden = sectors.iter().filter(|(key, _)| of(1, key[0]).is_none());
             assert!(hidden.map(|(_, n)| n).sum::<u64>() >= 10 + 3, "{order:?}");
         }
+    }
+
+    /// A total that another question told: of a month of many.
+    #[test]
+    fn a_total_of_another_table_is_known_too() {
+        let months = census(&[Month], &[(&["2024-04"], 53), (&["2024-05"], 60)]);
+        let year = DayRange::new(days().first(), days().last().plus(31)).unwrap();
+        let months = Census { query: Query { days: year, ..months.query }, ..months };
+        let countries =
+            census(&[Country], &[(&["DE"], 20), (&["FR"], 3), (&["US"], 30)]);
+        let mut ledger = Ledger::default();
+        ledger.publish(months, later()).unwrap();
+        let told = ledger.publish(countries, later()).unwrap();
+        let hidden = shown(&told).into_iter().filter(|c| c.1.is_none()).map(|c| c.0);
+        assert_eq!(hidden.collect::<Vec<_>>(), ["DE", "FR"], "53 - 50 = 3");
+    }
+
+    /// Where all others were shown before there is no good shelter; the table is not lost for it.
+    #[test]
+    fn a_newcomer_among_cells_that_were_shown_hides_one_of_them() {
+        let of = |cells: &[(&[&str], u64)]| census(&[Country], cells);
+        let before = of(&[(&["DE"], 20), (&["GB"], 25), (&["US"], 30)]);
+        let mut ledger = Ledger::default();
+        ledger.publish(margin(&before, &[]), later()).unwrap();
+        assert_eq!(ledger.publish(before, later()).unwrap().suppressed(), 0);
+        let after = of(&[(&["DE"], 20), (&["FR"], 3), (&["GB"], 25), (&["US"], 30)]);
+        ledger.publish(margin(&after, &[]), later()).unwrap();
+        let told = ledger.publish(after, later()).unwrap();
+        let hidden = shown(&told).into_iter().filter(|c| c.1.is_none()).map(|c| c.0);
+        assert_eq!(hidden.collect::<Vec<_>>(), ["DE", "FR"]);
     }
 
     /// A total that was shown once is known, though it is hidden today.

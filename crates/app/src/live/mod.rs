@@ -158,7 +158,7 @@ impl Live {
             );
         }
         let last = query.days.last();
-        let covered = self.opened.covered.is_some_and(|covered| last >= covered.last());
+        let covered = self.opened.covered.is_some_and(|covered| last == covered.last());
         let whole = last == DayRange::month(last.month()).last();
         let one_month = last.month() == query.days.first().month();
         if !(whole || covered || one_month) {
@@ -194,7 +194,13 @@ impl Live {
         }
         for by in [Dimension::Month, Dimension::Country, Dimension::Sector] {
             let always = Query { by: vec![by], ..query.clone() };
-            self.publish(&always).await?;
+            match self.publish(&always).await {
+                // A table that nobody can see stands in nobody's way.
+                Err(CountsError::Refused { asked, hint }) => {
+                    tracing::debug!("left out: {asked}: {hint}");
+                }
+                shown => drop(shown?),
+            }
         }
         self.publish(query).await
     }
@@ -317,7 +323,46 @@ impl Live {
                 );
             }
         }
+        self.told_of_all(asked, windows, active).await?;
         Ok(disclosed(self.evidence.internal, estimates, &tables))
+    }
+
+    /// Refuses estimates of one country or sector that are hidden where all are shown.
+    async fn told_of_all(
+        &self,
+        asked: &Comparison,
+        windows: Windows,
+        active: Active,
+    ) -> Result<(), CountsError> {
+        let country = asked.countries.first().map(|c| ("country", c.to_string()));
+        let sector = asked.sectors.first().map(|s| ("sector", s.to_string()));
+        let Some([product]) =
+            asked.products.first_chunk::<1>().filter(|_| !self.evidence.internal)
+        else {
+            return Ok(());
+        };
+        let days = DayRange::new(windows.before().first(), windows.after().last());
+        for (of, value) in country.into_iter().chain(sector) {
+            let Some(days) = days else { continue };
+            let panel = self.panel(product, days).await?;
+            let by = if of == "country" { Stratify::Country } else { Stratify::Sector };
+            let split = [Stratify::All, by];
+            let all = split.into_iter().flat_map(|by| {
+                removal(&panel, windows, active, by, Bootstrap::default())
+            });
+            let released = disclosed(false, all, &[]);
+            let stratum = vec![(of.to_owned(), value.clone())];
+            let hidden =
+                released.iter().any(|e| e.stratum() == stratum && e.shown().is_none());
+            if hidden {
+                return Err(CountsError::Refused {
+                    asked: format!("{of} {value} in this comparison"),
+                    hint: "too few organisations to show; ask for longer windows"
+                        .to_owned(),
+                });
+            }
+        }
+        Ok(())
     }
 
     async fn scoped(&self) -> Result<Scope, CountsError> {

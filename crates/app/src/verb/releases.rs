@@ -66,10 +66,19 @@ async fn withdraw(
     kept: &[Published],
     ids: &[String],
 ) -> anyhow::Result<Rows> {
-    for id in ids {
-        find(kept, id)?;
+    // A report has several tables: its run names them all.
+    let meant = |asked: &String, one: &Published| {
+        one.id == *asked || one.id.rsplit_once(':').is_some_and(|(run, _)| run == asked)
+    };
+    for asked in ids.iter().filter(|asked| !kept.iter().any(|one| meant(asked, one))) {
+        find(kept, asked)?;
     }
-    for id in ids {
+    let chosen: Vec<Published> = kept
+        .iter()
+        .filter(|one| ids.iter().any(|asked| meant(asked, one)))
+        .cloned()
+        .collect();
+    for Published { id, .. } in &chosen {
         let now = clock::now();
         let run = RunRecord {
             id: format!("withdraw:{id}"),
@@ -83,9 +92,7 @@ async fn withdraw(
         };
         lake.record_run(&run).await?;
     }
-    let chosen: Vec<_> =
-        kept.iter().filter(|one| ids.contains(&one.id)).cloned().collect();
-    Ok(list(&chosen, &ids.iter().cloned().collect()))
+    Ok(list(&chosen, &chosen.iter().map(|one| one.id.clone()).collect()))
 }
 
 fn list(kept: &[Published], withdrawn: &BTreeSet<String>) -> Rows {

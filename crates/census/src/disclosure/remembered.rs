@@ -3,7 +3,7 @@
 //! **Invariant:** a cell has one place, however it is asked for: April of a table by months is
 //! the table of April; a table of one country is that row of a table by country; the map of
 //! holders, what was known when, and the order of a list make no other place. Nor do some days
-//! less of one month.
+//! more or less than a month.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,9 +11,8 @@ use std::sync::Arc;
 use tidegauge_model::count::{Dating, Dimension, Query, Release};
 use tidegauge_model::{Day, DayRange};
 
-/// Days from the first of a month that are, for what they give away, the month: the shortest
-/// one.
-const MOST_OF_A_MONTH: u32 = 28;
+/// Lengths of stretches of days that are, for what they give away, the month of their middle.
+const ABOUT_A_MONTH: std::ops::RangeInclusive<u32> = 24..=38;
 
 /// What was hidden, and what was shown, in earlier releases and in this process.
 #[derive(Clone, Debug, Default)]
@@ -91,8 +90,17 @@ impl Place {
         let days = days_of(query, key);
         let mut rest = population(query);
         (rest.on, rest.days) = (Dating::EachDay, DayRange::one(Day(0)));
+        // Of one column alone: the others are the same.
+        rest.active_days_min = 0;
         let key = query.by.iter().copied().zip(key.iter().cloned());
         let mut values: Vec<_> = key.filter(|(of, _)| !is_time(*of)).collect();
+        // A cell of one product is the same among others.
+        if query.by.contains(&Dimension::Product) {
+            rest.products.clear();
+        } else if let [product] = rest.products.as_slice() {
+            values.push((Dimension::Product, Some(product.to_string())));
+            rest.products.clear();
+        }
         if let [country] = rest.countries.as_slice() {
             values.push((Dimension::Country, Some(country.to_string())));
             rest.countries.clear();
@@ -153,7 +161,10 @@ fn days_of(query: &Query, key: &[Option<String>]) -> DayRange {
             (days.first().max(own.first()), days.last().min(own.last()));
         DayRange::new(first, last).unwrap_or(days)
     });
-    let month = DayRange::month(days.first().month());
-    let of_one = days.first() == month.first() && days.length_days() >= MOST_OF_A_MONTH;
-    if of_one && month.contains(days.last()) { month } else { days }
+    let middle = days.first().plus((days.last().0 - days.first().0) / 2);
+    if ABOUT_A_MONTH.contains(&days.length_days()) {
+        DayRange::month(middle.month())
+    } else {
+        days
+    }
 }

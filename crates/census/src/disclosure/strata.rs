@@ -3,9 +3,9 @@
 //! **Invariant:** what is shown of the whole and of some parts gives no hidden part away. *The
 //! attack:* 29 of 42 organisations left, 20 of 30 in the United States; the two countries are
 //! all there are, so that 9 of 12 left Germany, whose row is hidden since three stayed. *The
-//! rule:* of a split that hides a part, the hidden parts are at least two, and together they
-//! pass the rule of one; the smallest part that is shown is hidden with them, whatever it
-//! is asked about.
+//! rule:* what the whole has beyond the parts that are shown is nothing, or passes the rule of one
+//! part, and is not one hidden part alone; else the smallest part that is shown is hidden
+//! too, whatever is asked about it.
 
 use std::collections::BTreeMap;
 
@@ -37,42 +37,57 @@ pub fn released(
 
 type Stratum = Vec<(String, String)>;
 
-/// A part that must be hidden beside those that are.
+/// What is asked of whom, and when.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Asked {
+    what: String,
+    by: Vec<String>,
+}
+
+impl Asked {
+    fn of(estimate: &Estimate) -> Self {
+        let Estimate { quantity, before, after, method, stratum, .. } = estimate;
+        let what = format!("{quantity:?} {before} {after} {method}");
+        Self { what, by: stratum.iter().map(|(of, _)| of.clone()).collect() }
+    }
+}
+
+/// A part that must be hidden beside those that are, or that are not told.
 fn needed(
     rule: &BesideTables,
     estimates: &[Estimate],
     shown: &[bool],
 ) -> Option<Stratum> {
-    let mut splits: BTreeMap<String, Vec<(&Estimate, bool)>> = BTreeMap::new();
+    let mut splits: BTreeMap<Asked, Vec<(&Estimate, bool)>> = BTreeMap::new();
     for (estimate, shown) in estimates.iter().zip(shown) {
-        let by: Vec<&String> = estimate.stratum.iter().map(|(of, _)| of).collect();
-        if by.is_empty() {
-            continue;
-        }
-        let Estimate { quantity, before, after, method, .. } = estimate;
-        let split = format!("{by:?} {quantity:?} {before} {after} {method}");
-        splits.entry(split).or_default().push((estimate, *shown));
+        splits.entry(Asked::of(estimate)).or_default().push((estimate, *shown));
     }
-    splits.values().find_map(|parts| beside(rule, parts))
+    let parts = splits.iter().filter(|(asked, _)| !asked.by.is_empty());
+    parts.into_iter().find_map(|(Asked { what, .. }, parts)| {
+        let whole = splits.get(&Asked { what: what.clone(), by: Vec::new() });
+        let (whole, shown) = whole?.first()?;
+        shown.then(|| beside(rule, whole, parts)).flatten()
+    })
 }
 
-/// The part of a split that must be hidden beside those that are.
-fn beside(rule: &BesideTables, parts: &[(&Estimate, bool)]) -> Option<Stratum> {
-    let hidden: Vec<&Estimate> =
-        parts.iter().filter(|(_, shown)| !shown).map(|(e, _)| *e).collect();
-    let first = *hidden.first()?;
-    let sum = |of: fn(&Estimate) -> u64| hidden.iter().map(|e| of(e)).sum();
-    let together = Estimate {
-        n: sum(|e| e.n),
-        k: sum(|e| e.k),
-        stratum: Vec::new(),
-        ..first.clone()
+/// The part of a split that must be hidden, since the whole less those that are shown would
+/// give the rest away.
+fn beside(
+    rule: &BesideTables,
+    whole: &Estimate,
+    parts: &[(&Estimate, bool)],
+) -> Option<Stratum> {
+    let shown: Vec<&Estimate> =
+        parts.iter().filter(|(_, shown)| *shown).map(|(e, _)| *e).collect();
+    let less = |of: fn(&Estimate) -> u64| {
+        of(whole).saturating_sub(shown.iter().map(|e| of(e)).sum::<u64>())
     };
-    if hidden.len() > 1 && rule.permits(&together) {
+    let rest = Estimate { n: less(|e| e.n), k: less(|e| e.k), ..whole.clone() };
+    let alone = parts.len() - shown.len() == 1;
+    if rest.n + rest.k == 0 || !alone && rule.permits(&rest) {
         return None;
     }
-    let open = parts.iter().filter(|(_, shown)| *shown).map(|(e, _)| e);
-    Some(open.min_by_key(|e| e.n)?.stratum.clone())
+    Some(shown.into_iter().min_by_key(|e| e.n)?.stratum.clone())
 }
 
 /// A decision that was already taken.
@@ -150,9 +165,9 @@ mod tests {
                 let (n, k, count) = hidden
                     .fold((0, 0, 0), |(n, k, all), (part, _)| (n + part.0, k + part.1, all + 1));
                 let enough = |x: u64| x == 0 || x >= 10;
-                let all_hidden = count == parts.len();
+                let nothing = count == parts.len() || n + k == 0;
                 prop_assert!(
-                    all_hidden || count == 0 || count > 1 && n >= 10 && enough(k) && enough(n - k)
+                    nothing || count > 1 && n >= 10 && enough(k) && enough(n - k)
                 );
             }
         }
