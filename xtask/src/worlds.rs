@@ -210,13 +210,16 @@ impl Sums {
 
     fn row(&self, world: &str) -> String {
         let points = |sum: f64, of: f64| 100.0 * sum / of.max(1.0);
+        // Of what was never answered there is no mean.
+        let told =
+            |text: String| if self.identified > 0.0 { text } else { "–".to_owned() };
+        let bias = told(format!("{:+.2}", points(self.bias, self.identified)));
+        let width = told(format!("{:.1}", points(self.width, self.identified)));
         format!(
-            "| {world} | {} of {} | {} | {:+.2} | {:.1} | {:+.1} | {} | {} of {} | {}, {} |",
+            "| {world} | {} of {} | {} | {bias} | {width} | {:+.1} | {} | {} of {} | {}, {} |",
             self.identified,
             self.seeds,
             self.covered,
-            points(self.bias, self.identified),
-            points(self.width, self.identified),
             points(self.as_seen, self.seeds),
             self.alarmed,
             self.strata[1],

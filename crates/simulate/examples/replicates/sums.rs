@@ -23,16 +23,20 @@ pub(crate) fn row(name: &str, all: &[Judged]) -> String {
         |which: usize| all.iter().map(|j| j.strata_covered[which]).sum::<u32>();
     let compared: Vec<bool> = all.iter().filter_map(|j| j.differ).collect();
     format!(
-        "| {name} | {} of {} | {:+.2} | {} | {} | {:.1}, {:.1} | {:+.1} | {} | {}, {} of {} \
+        "| {name} | {} of {} | {} | {} | {} | {}, {} | {} | {} | {}, {} of {} \
          | {} of {} |",
         answered.len(),
         all.len(),
-        mean(answered.iter().map(|(truth, e)| 100.0 * (e.value - truth))),
+        told(mean(answered.iter().map(|(t, e)| 100.0 * (e.value - t))), |m| format!(
+            "{m:+.2}"
+        )),
         share(own_covered),
         share(all_covered),
-        mean(answered.iter().map(|(_, e)| width(e.own))),
-        mean(answered.iter().map(|(_, e)| width(e.all))),
-        mean(all.iter().map(|j| 100.0 * (j.as_seen - j.truth))),
+        told(mean(answered.iter().map(|(_, e)| width(e.own))), |m| format!("{m:.1}")),
+        told(mean(answered.iter().map(|(_, e)| width(e.all))), |m| format!("{m:.1}")),
+        told(mean(all.iter().map(|j| 100.0 * (j.as_seen - j.truth))), |m| format!(
+            "{m:+.1}"
+        )),
         all.iter().filter(|j| j.alarmed).count(),
         strata(0),
         strata(1),
@@ -42,18 +46,19 @@ pub(crate) fn row(name: &str, all: &[Judged]) -> String {
     )
 }
 
-/// The mean, 0 of nothing.
-fn mean(values: impl Iterator<Item = f64>) -> f64 {
+/// The mean; `None` of nothing.
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     let (sum, n) = values.fold((0.0, 0.0), |(sum, n), v| (sum + v, n + 1.0));
-    sum / f64::max(n, 1.0)
+    (n > 0.0).then_some(sum / n)
 }
 
-/// A share with its Monte Carlo error; a dash of nothing.
+/// A figure, or a dash where there is none.
+fn told(figure: Option<f64>, words: impl Fn(f64) -> String) -> String {
+    figure.map_or_else(|| "–".to_owned(), words)
+}
+
+/// A share with its Monte Carlo error.
 fn share(held: impl ExactSizeIterator<Item = f64>) -> String {
-    if held.len() == 0 {
-        return "–".to_owned();
-    }
     let n = u32::try_from(held.len()).map_or(f64::INFINITY, f64::from);
-    let p = mean(held);
-    format!("{p:.3} ± {:.3}", (p * (1.0 - p) / n).sqrt())
+    told(mean(held), |p| format!("{p:.3} ± {:.3}", (p * (1.0 - p) / n).sqrt()))
 }
