@@ -31,11 +31,13 @@
 //!    days were over stays hidden in every later release of the same question; where another
 //!    one must be hidden, it is one that was hidden in other days before, if there is one.
 //!
-//! What it does not do: it compares releases over one population only (same days, roles,
-//! weights, filters and map of holders). Whoever publishes chooses a fixed list of
-//! populations; differences between two of them are not guarded. A cell shown once cannot be
-//! taken back. A ledger knows what its process published and what it is told of
-//! ([`Ledger::after`]): nothing of pages that another process served.
+//! A cell has one place, however it is asked for ([`remembered`]): what hides it in one table
+//! hides it in all, and a total that any table told guards finer ones.
+//!
+//! What it does not do: beyond that it compares tables over one population only (same days,
+//! roles, weights, filters and map of holders); differences between two of them are not
+//! guarded. A cell shown once cannot be taken back. A ledger knows what its process published
+//! and what it is told of ([`Ledger::remember`]): nothing of pages that another process served.
 
 mod remembered;
 mod strata;
@@ -260,16 +262,6 @@ struct Table {
 }
 
 impl Ledger {
-    /// Nothing is published yet.
-    pub fn new(rule: Public) -> Self {
-        Self::after(rule, Remembered::default())
-    }
-
-    /// Earlier releases hid what is remembered.
-    pub fn after(rule: Public, remembered: Remembered) -> Self {
-        Self { rule, remembered, published: Vec::new() }
-    }
-
     /// Takes in what an earlier release told; see [`Remembered::add`].
     pub fn remember(&mut self, release: &Release, made: Day, withdrawn: bool) {
         self.remembered.add(release, made, withdrawn);
@@ -445,10 +437,9 @@ impl Ledger {
     fn shelter(&self, table: &mut Table, line: &[usize]) -> bool {
         let could = line.iter().copied().filter(|&i| self.could(table, i));
         let best = could.min_by_key(|&i| {
-            let mut with = table.clone();
-            with.hide(&[i]);
+            let enough = self.is_safe(table, table.hidden(line).chain([i]));
             let (new, organisations, at) = table.order(i);
-            (table.is_known(i), new, self.gives_away(&with, line), organisations, at)
+            (table.is_known(i), new, !enough, organisations, at)
         });
         match best {
             Some(index) => table.hide(&[index]),
@@ -774,13 +765,11 @@ mod tests {
         let release = ledger.publish(margin(&first, &[Country]), later());
         assert!(release.is_ok());
         let release = ledger.publish(first.clone(), later()).unwrap();
-        let mut remembered = Remembered::default();
-        remembered.add(&release, later(), false);
-        let mut other = Ledger::after(Public::default(), remembered.clone());
-        assert_eq!(hidden(&mut other, second.clone(), later()), [false, true, true]);
-        let mut other = Ledger::after(Public::default(), remembered);
-        let grown = of([17, 18, 12]);
-        assert_eq!(hidden(&mut other, grown, later()), [false, true, true]);
+        for late in [second, of([17, 18, 12])] {
+            let mut other = Ledger::default();
+            other.remember(&release, later(), false);
+            assert_eq!(hidden(&mut other, late, later()), [false, true, true]);
+        }
 
         // While its days are not over a month is shown as soon as it is large enough.
         let mut ledger = Ledger::default();
