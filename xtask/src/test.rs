@@ -14,20 +14,13 @@ pub(crate) const OPTIONAL: &str = "tidegauge-app/cluster,tidegauge-app/postgres"
 pub(crate) fn test() -> Outcome {
     tidy::tidy()?;
     run("cargo", &["fmt", "--all", "--", "--check"])?;
-    tools::install();
-    run(
-        "cargo",
-        &[
-            "test",
-            "--workspace",
-            "--locked",
-            "--features",
-            OPTIONAL,
-            "--quiet",
-            "--no-run",
-        ],
-    )?;
-    run("cargo", &["test", "--workspace", "--locked", "--features", OPTIONAL])?;
+    let tests = ["test", "--workspace", "--locked", "--features", OPTIONAL];
+    // What is fetched meanwhile takes little of the processor.
+    std::thread::scope(|scope| {
+        scope.spawn(tools::install);
+        run("cargo", &[&tests[..], &["--quiet", "--no-run"]].concat())
+    })?;
+    run("cargo", &tests)?;
     docs::docs(docs::Mode::Check)?;
     fuzz::fuzz(&["--smoke"])?;
     let demo = target().join("demo");

@@ -15,7 +15,7 @@ use tidegauge_enrich::atlas::HolderMap;
 use tidegauge_enrich::catalog::Catalog;
 use tidegauge_model::count::{Census, Dating, Dimension, Disclosure, Query, Release};
 use tidegauge_model::estimate::{Estimate, ReleasedEstimate};
-use tidegauge_model::{Day, DayRange, Endpoint, Holders, ProductId, Standing};
+use tidegauge_model::{Day, DayRange, Endpoint, Holders, Instant, ProductId, Standing};
 use tidegauge_store::{Lake, Published, Table};
 
 use crate::cluster::Cluster;
@@ -298,7 +298,7 @@ pub(crate) struct Readers {
     /// The versions of the tables of releases and runs that the ledger knows.
     versions: Option<[i64; 2]>,
     /// What was withdrawn by then.
-    withdrawn: BTreeSet<String>,
+    withdrawn: BTreeMap<String, Instant>,
     /// The questions of earlier releases that the ledger has no answer to yet.
     earlier: Vec<Query>,
 }
@@ -360,7 +360,7 @@ impl Readers {
             if is_internal(&release) {
                 continue;
             }
-            let withdrawn = withdrawn.contains(&id);
+            let withdrawn = withdrawn.contains_key(&id);
             self.ledger.remember(&release, made.day(), withdrawn);
             if !withdrawn && !self.earlier.contains(release.query()) {
                 self.earlier.push(release.query().clone());

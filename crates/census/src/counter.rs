@@ -196,6 +196,7 @@ impl Counter {
     /// | `resolutions` | look-ups that have no client, by the network that asked if known: never to be counted as addresses |
     /// | `catalog` | the endpoints that this counter counts with |
     /// | `holders` | every client that has a sighting, with who held it on which days |
+    /// | `attributed` | sightings, each with who held its client on its day |
     pub async fn sql(&self, text: &str) -> Result<Vec<RecordBatch>> {
         sql::run(self, text).await
     }

@@ -12,12 +12,14 @@
 //! **Invariant:** only this crate and the binary link the engine (Apache `DataFusion`); it
 //! knows neither packets nor HTTP, and it writes nothing.
 
+mod attributed;
 mod clients;
 mod contacts;
 mod counted;
 mod counter;
 pub mod coverage;
 pub mod disclosure;
+mod distinct;
 mod error;
 mod evidence;
 mod holding;
@@ -33,6 +35,8 @@ mod read;
 #[cfg(test)]
 mod replaced;
 mod session;
+#[cfg(test)]
+mod slt;
 mod sql;
 mod tables;
 mod unique;

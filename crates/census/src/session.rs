@@ -15,6 +15,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use tidegauge_store::Snapshot;
 
+use crate::distinct::TwoLevels;
 use crate::provider::LakeTable;
 use crate::{Error, Result};
 
@@ -96,7 +97,10 @@ impl Engine {
 
     /// A session without tables that is set otherwise.
     pub(crate) fn session_with(&self, config: SessionConfig) -> SessionContext {
-        SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime))
+        let session =
+            SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime));
+        session.add_optimizer_rule(Arc::new(TwoLevels));
+        session
     }
 
     /// Sorts what the engine said while `doing` something.

@@ -3,8 +3,6 @@
 //! **Invariant:** a statement that would change anything is refused before it runs. The
 //! tables are listed at [`Counter::sql`](crate::Counter::sql).
 
-use std::sync::Arc;
-
 use datafusion::arrow::array::RecordBatch;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -30,7 +28,7 @@ pub(crate) async fn run(counter: &Counter, text: &str) -> Result<Vec<RecordBatch
         if table == Table::Sightings {
             let made = made(counter, &Version::Of(snapshot.clone()));
             for (name, table) in made.map_err(engine.error("making a table"))? {
-                engine.add(&session, name, Arc::new(table))?;
+                engine.add(&session, name, table)?;
             }
         }
         engine.add_lake(&session, &snapshot)?;
@@ -140,7 +138,13 @@ mod tests {
     async fn every_table_opens_in_an_empty_lake() {
         let stored = World::of(Vec::new()).store(0).await;
         let tables = AS_STORED.iter().map(|t| t.name());
-        for table in tables.chain(["coverage", "resolutions", "catalog", "holders"]) {
+        for table in tables.chain([
+            "coverage",
+            "resolutions",
+            "catalog",
+            "holders",
+            "attributed",
+        ]) {
             stored.counter.sql(&format!("SELECT * FROM {table}")).await.unwrap();
         }
         let look_ups =

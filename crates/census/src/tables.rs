@@ -1,4 +1,4 @@
-//! The operator's tables: as they lie in the lake, and four that are made when they are read.
+//! The operator's tables: as they lie in the lake, and five that are made when they are read.
 //!
 //! **Invariant:** a table that no query names costs nothing. They are raw, and only for
 //! whoever may see what is internal.
@@ -10,6 +10,7 @@ use datafusion::arrow::array::{
     TimestampMicrosecondBuilder,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::catalog::TableProvider;
 use datafusion::error::{DataFusionError, Result};
 use futures::future::ready;
 use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
@@ -21,6 +22,7 @@ use tidegauge_store::schema::column as c;
 use tidegauge_store::{Snapshot, Table};
 
 use crate::Counter;
+use crate::attributed::{ADDRESS, ATTRIBUTED, Attributed, WHOSE, Whose};
 use crate::holding::covering;
 use crate::made::{Made, MadeTable};
 use crate::read::Columns;
@@ -53,7 +55,7 @@ pub(crate) enum Version {
 }
 
 impl Version {
-    async fn snapshot(&self, counter: &Counter) -> Result<Snapshot> {
+    pub(crate) async fn snapshot(&self, counter: &Counter) -> Result<Snapshot> {
         match self {
             Self::Of(snapshot) => Ok(snapshot.clone()),
             Self::Newest => {
@@ -67,34 +69,30 @@ impl Version {
 pub(crate) fn made(
     counter: &Counter,
     version: &Version,
-) -> Result<[(&'static str, MadeTable); 4]> {
+) -> Result<[(&'static str, Arc<dyn TableProvider>); 5]> {
     let catalog = catalog_rows(&counter.endpoints, counter.controls())?;
     let catalog_schema = catalog.schema();
     let beside = || (counter.clone(), version.clone());
     let (covered_by, resolved_by, held_by) = (beside(), beside(), beside());
+    let catalog =
+        MadeTable::new(catalog_schema, move || once(ready(Ok(catalog.clone()))));
+    let coverage = MadeTable::new(coverage_rows(&[])?.schema(), move || {
+        once(covered(covered_by.clone()))
+    });
+    let resolutions =
+        MadeTable::new(resolution_rows(Vec::new())?.schema(), move || {
+            once(resolved(resolved_by.0.clone()))
+        });
+    let holders = MadeTable::new(HolderRows::default().finish()?.schema(), move || {
+        held(held_by.clone()).try_flatten_stream().boxed()
+    });
+    let attributed = Attributed::of(counter.clone(), version.clone());
     Ok([
-        (
-            Table::Catalog.name(),
-            MadeTable::new(catalog_schema, move || once(ready(Ok(catalog.clone())))),
-        ),
-        (
-            Table::Coverage.name(),
-            MadeTable::new(coverage_rows(&[])?.schema(), move || {
-                once(covered(covered_by.clone()))
-            }),
-        ),
-        (
-            Table::Resolutions.name(),
-            MadeTable::new(resolution_rows(Vec::new())?.schema(), move || {
-                once(resolved(resolved_by.0.clone()))
-            }),
-        ),
-        (
-            HOLDERS,
-            MadeTable::new(HolderRows::default().finish()?.schema(), move || {
-                held(held_by.clone()).try_flatten_stream().boxed()
-            }),
-        ),
+        (Table::Catalog.name(), Arc::new(catalog)),
+        (Table::Coverage.name(), Arc::new(coverage)),
+        (Table::Resolutions.name(), Arc::new(resolutions)),
+        (HOLDERS, Arc::new(holders)),
+        (ATTRIBUTED, Arc::new(attributed)),
     ])
 }
 
@@ -273,7 +271,7 @@ struct HolderRows {
     lo: Int64Builder,
     from: Date32Builder,
     to: Date32Builder,
-    /// Site, address, organisation, name, kind, shared, country, sector.
+    /// Site, address, and the columns of [`WHOSE`].
     texts: [StringBuilder; 8],
 }
 
@@ -300,25 +298,13 @@ impl HolderRows {
         let (hi, lo) = client.address.halves();
         let address = client.address.to_string();
         for held in covering(holders.tenures(client, days), days) {
-            let who = held.attribution;
-            let organisation =
-                who.organisation.as_ref().and_then(|id| holders.organisation(id));
+            let whose = Whose::of(held.attribution, holders);
             self.hi.append_value(hi);
             self.lo.append_value(lo);
             self.from.append_value(held.days.first().0);
             self.to.append_value(held.days.last().0);
-            let country = who.org_country.or(who.addr_country);
-            let sector = organisation.as_ref().and_then(|o| o.sector.as_ref());
-            let values = [
-                client.site.as_ref().map(SiteId::as_str),
-                Some(address.as_str()),
-                who.organisation.as_ref().map(tidegauge_model::OrgId::as_str),
-                organisation.as_ref().map(|o| o.name.as_str()),
-                Some(who.kind.as_str()),
-                Some(who.shared.as_str()),
-                country.as_ref().map(tidegauge_model::Country::as_str),
-                sector.map(tidegauge_model::SectorId::as_str),
-            ];
+            let site = client.site.as_ref().map(SiteId::as_str);
+            let values = [site, Some(&address)].into_iter().chain(whose.values());
             for (column, value) in self.texts.iter_mut().zip(values) {
                 column.append_option(value);
             }
@@ -326,16 +312,7 @@ impl HolderRows {
     }
 
     fn finish(mut self) -> Result<RecordBatch> {
-        let names = [
-            c::SITE,
-            "address",
-            "organisation",
-            c::NAME,
-            "kind",
-            "shared",
-            c::COUNTRY,
-            c::SECTOR,
-        ];
+        let names = [c::SITE, ADDRESS].into_iter().chain(WHOSE);
         let number = |name: &str| Field::new(name, DataType::Int64, false);
         let day = |name: &str| Field::new(name, DataType::Date32, false);
         let keys =

@@ -147,7 +147,7 @@ fn clients() -> Vec<Client> {
     ]
 }
 
-fn organisation(
+pub(crate) fn organisation(
     id: &str,
     country: Option<&str>,
     sector: Option<&str>,

@@ -27,8 +27,8 @@ use std::num::NonZeroU32;
 use tidegauge_model::endpoint::Port;
 use tidegauge_model::vantage::Clients;
 use tidegauge_model::{
-    Address, Answer, Client, Contact, Coverage, Day, Flow, Grade, Instant, Loss,
-    NameOrigin, Protocol, Reason, Resolution, ResolvedDay, Sighting, Vantage,
+    Address, Answer, Client, Contact, Coverage, Day, Endpoint, Flow, Grade, Instant,
+    Loss, NameOrigin, Protocol, Reason, Resolution, ResolvedDay, Sighting, Vantage,
 };
 
 use self::learnt::Learnt;
@@ -64,6 +64,8 @@ impl Default for Settings {
 pub struct Observer<'a> {
     vantage: &'a Vantage,
     catalog: &'a Catalog,
+    /// Whether each endpoint of the catalog is of a control product.
+    controls: Vec<bool>,
     settings: Settings,
     learnt: Learnt,
     /// Flows without a name, until every answer is known.
@@ -71,14 +73,43 @@ pub struct Observer<'a> {
     settled_early: u64,
     tally: Tally,
     resolved: Resolved,
-    coverage: BTreeMap<Day, Coverage>,
+    days: BTreeMap<Day, Watched>,
     undated: BTreeMap<Reason, u64>,
+}
+
+/// A day in the making.
+#[derive(Debug)]
+struct Watched {
+    coverage: Coverage,
+    /// Originators that its footprint lacks yet.
+    unmarked: Vec<Address>,
+}
+
+/// Originators that wait to be marked in the footprint of their day, so that they are marked in
+/// order: 128 KiB of them.
+const UNMARKED_MAX: usize = 1 << 13;
+
+impl Watched {
+    fn mark(&mut self, originator: Address) {
+        if self.unmarked.last() == Some(&originator) {
+            return;
+        }
+        self.unmarked.push(originator);
+        if self.unmarked.len() >= UNMARKED_MAX {
+            self.coverage.footprint.insert_each(self.unmarked.drain(..));
+        }
+    }
+
+    fn finish(mut self) -> Coverage {
+        self.coverage.footprint.insert_each(self.unmarked);
+        self.coverage
+    }
 }
 
 /// What an [`Observer`] has seen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observed {
-    /// Sorted by product, address, day, and then the rest of the grain.
+    /// Sorted by address, day, and then the rest of the grain, as they are stored.
     pub sightings: Vec<Sighting>,
     /// Look-ups that have no client, sorted by endpoint, network and day.
     pub resolutions: Vec<ResolvedDay>,
@@ -93,16 +124,20 @@ pub struct Observed {
 impl<'a> Observer<'a> {
     /// An observer that has seen nothing yet.
     pub fn new(vantage: &'a Vantage, catalog: &'a Catalog, settings: Settings) -> Self {
+        let control = |endpoint: &Endpoint| {
+            catalog.product(endpoint.product.as_str()).is_some_and(|p| p.control)
+        };
         Self {
             vantage,
             catalog,
+            controls: catalog.endpoints().iter().map(control).collect(),
             settings,
             learnt: Learnt::default(),
             pending: Vec::new(),
             settled_early: 0,
             tally: Tally::default(),
             resolved: Resolved::default(),
-            coverage: BTreeMap::new(),
+            days: BTreeMap::new(),
             undated: BTreeMap::new(),
         }
     }
@@ -161,7 +196,8 @@ impl<'a> Observer<'a> {
     ) -> bool {
         let sampling = self.vantage.sampling(exporter, announced);
         let private = self.vantage.is_private(originator);
-        let coverage = self.day(start.day());
+        let day = self.day(start.day());
+        let coverage = &mut day.coverage;
         if !originator.is_unicast() {
             *coverage.losses.entry(Reason::Address).or_default() += 1;
             return false;
@@ -170,11 +206,11 @@ impl<'a> Observer<'a> {
         coverage.hours |= 1 << start.hour();
         coverage.sampling_min = coverage.sampling_min.min(sampling.get());
         coverage.sampling_max = coverage.sampling_max.max(sampling.get());
-        if !private {
-            coverage.footprint.insert(originator);
-        }
         if let Some(sent) = exporter.and_then(|e| coverage.exporter(e)) {
             sent.flow(announced.get(), sampling.get());
+        }
+        if !private {
+            day.mark(originator);
         }
         true
     }
@@ -185,7 +221,7 @@ impl<'a> Observer<'a> {
             *self.undated.entry(loss.reason).or_default() += loss.count;
             return;
         };
-        let coverage = self.day(day);
+        let coverage = &mut self.day(day).coverage;
         *coverage.losses.entry(loss.reason).or_default() += loss.count;
         if let Some(sent) = loss.exporter.and_then(|e| coverage.exporter(e)) {
             sent.loss(loss.reason, loss.count);
@@ -214,7 +250,7 @@ impl<'a> Observer<'a> {
     /// would give, so that they need not all be held. What comes later makes sightings anew.
     pub fn piece(&mut self, least: usize) -> Option<Vec<Sighting>> {
         (self.tally.len() >= least).then(|| {
-            std::mem::take(&mut self.tally).sightings(&self.vantage.id, self.catalog)
+            std::mem::take(&mut self.tally).sightings(self.vantage, self.catalog)
         })
     }
 
@@ -223,18 +259,21 @@ impl<'a> Observer<'a> {
         // Without any answer, waiting could not have changed a thing.
         let no_names = self.learnt.is_empty();
         let settled_early = std::mem::take(&mut self.settled_early);
-        let first = self.coverage.values_mut().find(|coverage| coverage.flows > 0);
+        let first = self.days.values_mut().find(|day| day.coverage.flows > 0);
         if let Some(first) = first {
             for (reason, count) in std::mem::take(&mut self.undated) {
-                *first.losses.entry(reason).or_default() += count;
+                *first.coverage.losses.entry(reason).or_default() += count;
             }
         }
         Observed {
             sightings: std::mem::take(&mut self.tally)
-                .sightings(&self.vantage.id, self.catalog),
+                .sightings(self.vantage, self.catalog),
             resolutions: std::mem::take(&mut self.resolved)
                 .days(&self.vantage.id, self.catalog),
-            coverage: std::mem::take(&mut self.coverage).into_values().collect(),
+            coverage: std::mem::take(&mut self.days)
+                .into_values()
+                .map(Watched::finish)
+                .collect(),
             undated_losses: std::mem::take(&mut self.undated),
             settled_early: if no_names { 0 } else { settled_early },
         }
@@ -255,11 +294,11 @@ impl<'a> Observer<'a> {
         })
     }
 
-    fn day(&mut self, day: Day) -> &mut Coverage {
-        self.coverage.entry(day).or_insert_with(|| {
+    fn day(&mut self, day: Day) -> &mut Watched {
+        self.days.entry(day).or_insert_with(|| {
             let mut coverage = Coverage::empty(self.vantage.id.clone(), day);
             coverage.control_sampling = self.settings.control_share.get();
-            coverage
+            Watched { coverage, unmarked: Vec::new() }
         })
     }
 
@@ -322,9 +361,8 @@ impl<'a> Observer<'a> {
         let catalog = self.catalog;
         let Some(endpoint) = catalog.endpoints().get(at) else { return };
         let client = self.vantage.client(flow.originator);
-        self.day(flow.start.day()).contacts += 1;
-        let control =
-            catalog.product(endpoint.product.as_str()).is_some_and(|p| p.control);
+        self.day(flow.start.day()).coverage.contacts += 1;
+        let control = self.controls.get(at) == Some(&true);
         if control && !is_kept(&client, self.settings.control_share) {
             return;
         }
@@ -341,7 +379,7 @@ impl<'a> Observer<'a> {
             tcp_flags: flow.tcp_flags,
             sampling,
         };
-        self.tally.add(at, contact);
+        self.tally.add(at, &contact);
     }
 }
 

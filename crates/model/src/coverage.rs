@@ -178,6 +178,27 @@ impl Footprint {
         }
     }
 
+    /// Notes that each of `originators` was seen: what [`Self::insert`] does, for many at once, since
+    /// a bitmap is made some fifty times faster of sorted values than of others.
+    pub fn insert_each(&mut self, originators: impl IntoIterator<Item = Address>) {
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for originator in originators {
+            if !originator.is_global() {
+                continue;
+            }
+            match originator.v4() {
+                Some(address) => v4.push(address.to_bits() >> 8),
+                None => v6.push(v6_block(originator)),
+            }
+        }
+        v4.sort_unstable();
+        v4.dedup();
+        v6.sort_unstable();
+        v6.dedup();
+        self.v4 |= RoaringBitmap::from_sorted_iter(v4).expect("sorted, each once");
+        self.v6 |= RoaringTreemap::from_sorted_iter(v6).expect("sorted, each once");
+    }
+
     /// Whether any address of the /24 or /48 around `address` was seen.
     pub fn contains(&self, address: Address) -> bool {
         match address.v4() {
@@ -244,6 +265,10 @@ mod tests {
         {
             assert!(!touches(unseen), "{unseen}");
         }
+        let mut again = Footprint::default();
+        let each = ["2001:db8:1:2::3", "10.0.0.1", "192.0.2.7", "192.0.2.8"];
+        again.insert_each(each.map(|text| text.parse().unwrap()));
+        assert_eq!(again, footprint);
         let prefixes: Vec<_> = footprint.prefixes().map(|p| p.to_string()).collect();
         assert_eq!(prefixes, ["192.0.2.0/24", "2001:db8:1::/48"]);
     }

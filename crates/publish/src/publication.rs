@@ -15,6 +15,8 @@ pub struct Publication {
     pub id: String,
     /// When it was made.
     pub made: Instant,
+    /// When its publisher withdrew it, if that was done. It stays as it was.
+    pub withdrawn: Option<Instant>,
     /// What was shown.
     pub release: Release,
     /// What made it, and of which version: pairs of a name and a value.

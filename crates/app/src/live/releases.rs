@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** what a rule for the operator released is shown to the operator alone.
 
+use tidegauge_model::Instant;
 use tidegauge_publish::publication::{Causes, Publication};
 use tidegauge_publish::serve::CountsError;
 use tidegauge_publish::tables::Table;
@@ -17,7 +18,12 @@ impl Live {
     pub(super) async fn publications(&self) -> Result<Vec<Publication>, CountsError> {
         let kept = self.published().await?;
         let runs = self.opened.lake.runs().await.map_err(failed)?;
-        Ok(kept.into_iter().map(|one| publication(one, &runs)).collect())
+        let withdrawn = releases::withdrawn(&runs);
+        let shown = |one: Published| {
+            let withdrawn = withdrawn.get(&one.id).copied();
+            publication(one, withdrawn, &runs)
+        };
+        Ok(kept.into_iter().map(shown).collect())
     }
 
     /// Why the figures of a release are other ones today.
@@ -48,7 +54,11 @@ impl Live {
 
 /// A release with the versions of what made it, if the run is known: a release is named by its
 /// run and a number.
-fn publication(one: Published, runs: &[RunRecord]) -> Publication {
+fn publication(
+    one: Published,
+    withdrawn: Option<Instant>,
+    runs: &[RunRecord],
+) -> Publication {
     let run = one.id.rsplit_once(':').map_or("", |(run, _)| run);
     let run = runs.iter().find(|record| record.id == run);
     let versions = run.and_then(|run| run.versions.as_object());
@@ -58,5 +68,5 @@ fn publication(one: Published, runs: &[RunRecord]) -> Publication {
     });
     let versions = versions.collect();
     let Published { id, made, release } = one;
-    Publication { id, made, release, versions }
+    Publication { id, made, withdrawn, release, versions }
 }

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Context;
 use tidegauge_census::Counter;
 use tidegauge_census::disclosure::{Internal, Public};
-use tidegauge_model::Gap;
 use tidegauge_model::count::{Counts, Query, Release, ReleasedCell};
+use tidegauge_model::{Gap, Instant};
 use tidegauge_publish::publication::{UNITS, Unit};
 use tidegauge_store::{Lake, Published, RunRecord};
 
@@ -52,11 +52,16 @@ fn find<'a>(kept: &'a [Published], id: &str) -> anyhow::Result<&'a Published> {
 /// Under which runs are recorded that withdraw a release.
 const WITHDRAW: &str = "releases withdraw";
 
-/// The ids of releases that were withdrawn.
-pub(crate) fn withdrawn(runs: &[RunRecord]) -> BTreeSet<String> {
-    let ours = runs.iter().filter(|run| run.verb == WITHDRAW);
-    ours.filter_map(|run| Some(run.arguments.get("release")?.as_str()?.to_owned()))
-        .collect()
+/// The ids of releases that were withdrawn, and when each first was.
+pub(crate) fn withdrawn(runs: &[RunRecord]) -> BTreeMap<String, Instant> {
+    let mut withdrawn = BTreeMap::new();
+    for run in runs.iter().filter(|run| run.verb == WITHDRAW) {
+        if let Some(id) = run.arguments.get("release").and_then(|id| id.as_str()) {
+            let first = withdrawn.entry(id.to_owned()).or_insert(run.started);
+            *first = run.started.min(*first);
+        }
+    }
+    withdrawn
 }
 
 /// Records that releases are withdrawn: what they hid no longer binds later tables. They stay
@@ -92,10 +97,10 @@ async fn withdraw(
         };
         lake.record_run(&run).await?;
     }
-    Ok(list(&chosen, &chosen.iter().map(|one| one.id.clone()).collect()))
+    Ok(list(&chosen, &withdrawn(&lake.runs().await?)))
 }
 
-fn list(kept: &[Published], withdrawn: &BTreeSet<String>) -> Rows {
+fn list(kept: &[Published], withdrawn: &BTreeMap<String, Instant>) -> Rows {
     let columns = [
         "id",
         "made",
@@ -121,7 +126,7 @@ fn list(kept: &[Published], withdrawn: &BTreeSet<String>) -> Rows {
             Value::text(query.on),
             Value::Int(crate::pipeline::count(release.rows().len())),
             Value::Int(crate::pipeline::count(release.suppressed())),
-            Value::text(if withdrawn.contains(id) { "yes" } else { "no" }),
+            Value::text(if withdrawn.contains_key(id) { "yes" } else { "no" }),
         ]);
     }
     rows

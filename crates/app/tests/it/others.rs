@@ -1,4 +1,4 @@
-//! What programs of others make of what we write: the lake by delta-rs, polars and `DuckDB`,
+//! What programs of others make of what we write: the lake by delta-rs, polars, `DuckDB` and Spark,
 //! findings by the validator of STIX, documents by that of JSON Schema, views by pandas, `SQLAlchemy` and R, the interface by
 //! Schemathesis.
 //!
@@ -135,6 +135,33 @@ for row in frame.iter_rows():
     assert!(ours.lines().count() > 1, "{ours}");
     let (duckdb, polars) = told.split_once("--\n").unwrap();
     assert_eq!((duckdb, polars), (&*ours, &*ours));
+}
+
+/// Spark has no reader of Delta of its own: it is told which files the newest version has.
+#[test]
+fn the_lake_is_read_by_spark() {
+    let house = filled();
+    let code = r#"
+import sys
+from deltalake import DeltaTable
+from pyspark.sql import SparkSession, functions as f
+settings = {"spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "2",
+            "spark.driver.host": "127.0.0.1", "spark.sql.session.timeZone": "UTC"}
+builder = SparkSession.builder.master("local[2]")
+for name, value in settings.items():
+    builder = builder.config(name, value)
+spark = builder.getOrCreate()
+files = DeltaTable(sys.argv[1]).file_uris()
+sightings = spark.read.option("basePath", sys.argv[1]).parquet(*files)
+rows = sightings.groupBy("month").agg(
+    f.count("*"), f.sum("contacts"), f.countDistinct("ip_lo")).orderBy("month")
+for row in rows.collect():
+    print(*row, sep=",")
+"#;
+    let folder = house.path("lake/sightings");
+    let modules = "deltalake, pyspark.sql, shutil; shutil.which('java').strip()";
+    let Some(told) = python(modules, code, &[folder.to_str().unwrap()]) else { return };
+    assert_eq!(told, by_us(&house));
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn add_raw(context: &SessionContext, counter: &Counter) -> Result<()> {
     }
     for (name, table) in made(counter, &Version::Newest)? {
         let name = TableReference::partial(LAKE, name);
-        drop(context.register_table(name, Arc::new(table))?);
+        drop(context.register_table(name, table)?);
     }
     Ok(())
 }

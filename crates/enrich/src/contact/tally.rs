@@ -5,7 +5,8 @@
 use std::collections::HashMap;
 
 use tidegauge_model::{
-    Client, Contact, Day, Grade, Instant, Sighting, Signal, VantageId, Volume,
+    Address, Client, Contact, Day, EndpointId, Grade, Instant, Sighting, Signal,
+    SiteId, Vantage, VantageId, Volume,
 };
 
 use crate::catalog::Catalog;
@@ -16,14 +17,17 @@ pub(super) struct Tally {
     sums: HashMap<Key, Sum>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// In the order in which sightings are stored: endpoints lie in the catalog by their ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Key {
+    address: Address,
+    day: Day,
     /// Position in the catalog.
     endpoint: usize,
-    client: Client,
-    day: Day,
     grade: Grade,
     signal: Signal,
+    /// A client of the vantage's own site.
+    private: bool,
 }
 
 #[derive(Debug)]
@@ -45,9 +49,11 @@ impl Tally {
     }
 
     /// Adds a contact with the endpoint at this position of the catalog.
-    pub(super) fn add(&mut self, endpoint: usize, contact: Contact) {
-        let Contact { client, grade, signal, start, .. } = contact;
-        let key = Key { endpoint, client, day: start.day(), grade, signal };
+    pub(super) fn add(&mut self, endpoint: usize, contact: &Contact) {
+        let Contact { grade, signal, start, .. } = *contact;
+        let Client { address, site } = &contact.client;
+        let (address, private, day) = (*address, site.is_some(), start.day());
+        let key = Key { address, day, endpoint, grade, signal, private };
         let sum = self.sums.entry(key).or_insert(Sum {
             contacts: 0,
             sent: None,
@@ -68,32 +74,27 @@ impl Tally {
         sum.hours |= 1 << start.hour();
     }
 
-    /// Every sighting, sorted by product, address, day, and then the rest of the grain.
+    /// Every sighting, in the order in which they are stored.
     pub(super) fn sightings(
         self,
-        vantage: &VantageId,
+        vantage: &Vantage,
         catalog: &Catalog,
     ) -> Vec<Sighting> {
-        let mut sums: Vec<_> = self
-            .sums
-            .into_iter()
-            .filter_map(|(key, sum)| {
-                Some((catalog.endpoints().get(key.endpoint)?, key, sum))
-            })
-            .collect();
-        sums.sort_unstable_by(|(a_endpoint, a, _), (b_endpoint, b, _)| {
-            let product = a_endpoint.product.cmp(&b_endpoint.product);
-            let client = product.then_with(|| a.client.cmp(&b.client));
-            client.then_with(|| {
-                (a.day, a.endpoint, a.grade, a.signal)
-                    .cmp(&(b.day, b.endpoint, b.grade, b.signal))
-            })
-        });
-        let sighting =
-            |(endpoint, key, sum): (&tidegauge_model::Endpoint, Key, Sum)| Sighting {
+        let mut sums: Vec<_> = self.sums.into_iter().collect();
+        sums.sort_unstable_by_key(|(key, _)| *key);
+        // Names of their own: whoever writes a piece on another thread would else wait for
+        // counters that this one counts on.
+        let site = SiteId::new(vantage.site.as_str());
+        let vantage = VantageId::new(vantage.id.as_str());
+        let endpoints = catalog.endpoints().iter();
+        let endpoints: Vec<_> =
+            endpoints.map(|endpoint| EndpointId::new(endpoint.id.as_str())).collect();
+        let sighting = |(key, sum): (Key, Sum)| {
+            let site = key.private.then(|| site.clone());
+            Some(Sighting {
                 vantage: vantage.clone(),
-                client: key.client,
-                endpoint: endpoint.id.clone(),
+                client: Client { address: key.address, site },
+                endpoint: endpoints.get(key.endpoint)?.clone(),
                 grade: key.grade,
                 signal: key.signal,
                 day: key.day,
@@ -107,8 +108,9 @@ impl Tally {
                 first: sum.first,
                 last: sum.last,
                 hours: sum.hours,
-            };
-        sums.into_iter().map(sighting).collect()
+            })
+        };
+        sums.into_iter().filter_map(sighting).collect()
     }
 }
 

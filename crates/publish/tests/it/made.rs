@@ -168,6 +168,7 @@ impl Counts for Made {
                 id: id.to_owned(),
                 made: tidegauge_model::Instant(1_735_689_600_000_000),
                 release: sample::released(&query, rows),
+                withdrawn: None,
                 versions: vec![("program".to_owned(), "0.1.0".to_owned())],
             }
         };

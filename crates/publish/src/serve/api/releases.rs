@@ -26,6 +26,7 @@ pub(crate) async fn releases(
     let mut table = Table::new([
         "id",
         "made",
+        "withdrawn",
         "products",
         "by",
         "first",
@@ -42,6 +43,7 @@ pub(crate) async fn releases(
         table.push([
             one.id.clone(),
             one.made.to_string(),
+            one.withdrawn.map_or_else(String::new, |at| at.to_string()),
             products.collect::<Vec<_>>().join(","),
             by.collect::<Vec<_>>().join(","),
             query.days.first().to_string(),
@@ -66,6 +68,7 @@ fn head(one: &Publication) -> Value {
     json!({
         "id": one.id,
         "made": one.made.to_string(),
+        "withdrawn": one.withdrawn.map(|at| at.to_string()),
         "query": one.release.query(),
         "cells": one.release.rows().len(),
         "suppressed": one.release.suppressed(),

@@ -50,7 +50,7 @@ async fn listed(
                 link(&address(&one.id), &subject(query)),
                 escape(&days(query.days)),
                 escape(&query.on.to_string()),
-                escape(&day_long(one.made.day())),
+                escape(&published_on(one)),
                 one.release.rows().len().to_string(),
                 one.release.suppressed().to_string(),
             ]
@@ -77,6 +77,15 @@ async fn listed(
         // The lake can get another release without another sighting.
         passing: true,
     })
+}
+
+/// The day of publication, and that of withdrawal.
+fn published_on(one: &Publication) -> String {
+    let made = day_long(one.made.day());
+    match one.withdrawn {
+        Some(at) => format!("{made}, withdrawn {}", day_long(at.day())),
+        None => made,
+    }
 }
 
 fn address(id: &str) -> String {
@@ -121,10 +130,11 @@ async fn one(
     let title = report::sentence(&subject(then.query()));
     let counted = if now.is_some() { summed_up(&cells) } else { String::new() };
     let body = format!(
-        "<h1>{}</h1>\n<p class=\"standfirst\">As published on {}{}.</p>\n{}{counted}{why_not}{}{causes}",
+        "<h1>{}</h1>\n<p class=\"standfirst\">As published on {}{}.</p>\n{}{}{counted}{why_not}{}{causes}",
         escape(&title),
         day_long(publication.made.day()),
         if now.is_some() { ", and as known now" } else { "" },
+        withdrawal(&publication),
         manifest(&publication, &cells),
         figures(&publication, &scope, &cells, now.is_some()),
     );
@@ -134,6 +144,16 @@ async fn one(
         crumbs: crumbs(&[("/", "Overview"), (HERE, "Releases")]),
         body,
         passing: false,
+    })
+}
+
+/// That nobody should cite it any more.
+fn withdrawal(publication: &Publication) -> String {
+    publication.withdrawn.map_or_else(String::new, |at| {
+        format!(
+            "<p class=\"caveat\">Withdrawn on {}: its publisher does not stand by it any more.</p>\n",
+            day_long(at.day())
+        )
     })
 }
 
