@@ -6,7 +6,8 @@
 //! join, and on a file in which the join was made before. Of three runs the one
 //! with least processor time counts. Then a day's flows come late, and each counts again from
 //! what it keeps; and the same is asked of two years, of which the second is the first again.
-//! PART is one of these: `questions`, `late` or `years`.
+//! Last, the flows of the carrier become sightings in an empty lake, beside the same by the others.
+//! PART is one of these: `questions`, `late`, `years` or `ingest`.
 //!
 //! | of ours | |
 //! |---|---|
@@ -85,6 +86,25 @@ pub(crate) fn census(words: &[&str]) -> Outcome {
     }
     if asked("years") {
         years(&bench)?;
+    }
+    if asked("ingest") {
+        ingest(&bench)?;
+    }
+    Ok(())
+}
+
+/// A year's flows of the carrier become sightings.
+fn ingest(of: &Bench) -> Outcome {
+    let world = of.world();
+    let variables = vec![format!("WORLD={}", text(&world)?)];
+    let (folder, lake) = (of.folder.clone(), of.lake.clone());
+    let bench = Bench { folder, lake, variables };
+    bench.script("hosts", "-", "-")?;
+    let ask = |peer: &str| best(|| bench.one(peer, "ingest", "flows"));
+    let ours = ask("tidegauge")?;
+    say(&row("flows to sightings", "tidegauge", "ingest", &ours, &ours));
+    for peer in PEERS {
+        tell("flows to sightings", peer, "ingest", ask(peer), &ours)?;
     }
     Ok(())
 }

@@ -36,7 +36,12 @@ fn main() {
     let vantage = Vantage::undescribed("bench".into());
     let named: Vec<Flow> = (0..FLOWS).map(|n| flow(n, true)).collect();
     let unnamed: Vec<Flow> = (0..FLOWS).map(|n| flow(n, false)).collect();
-    for (what, flows) in [("flows with names", &named), ("flows without", &unnamed)] {
+    let matching: Vec<Flow> = (0..FLOWS).map(matching).collect();
+    for (what, flows) in [
+        ("flows with names", &named),
+        ("flows without", &unnamed),
+        ("flows that match", &matching),
+    ] {
         measure(what, || {
             let mut observer = Observer::new(&vantage, &catalog, Settings::default());
             for flow in flows {
@@ -79,6 +84,14 @@ fn host(n: u32) -> String {
 fn address(n: u32) -> Address {
     // Knuth's multiplicative hash: spread over the address space, the same every run.
     std::net::Ipv4Addr::from_bits(n.wrapping_mul(2_654_435_769)).into()
+}
+
+/// A flow of one of many clients to one of the product's servers.
+fn matching(n: u32) -> Flow {
+    let host = format!("s{:02}.upd.kaspersky.com", n % 20);
+    let originator = address(n % 300_000);
+    let name = ServerName::new(&host, NameOrigin::TlsSni);
+    Flow { originator, name, ..flow(n, false) }
 }
 
 fn flow(n: u32, named: bool) -> Flow {

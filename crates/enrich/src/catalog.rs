@@ -164,6 +164,31 @@ impl Catalog {
         Some((at, Grade::Address))
     }
 
+    /// The entries that could match the name, on some day and port, best first.
+    pub(crate) fn candidates(&self, host: &str) -> Vec<usize> {
+        let mut found = Vec::new();
+        self.index.by_name(host, None, &mut |at| {
+            found.push(at);
+            true
+        });
+        found
+    }
+
+    /// As [`Self::find_at`] of a probe without a request, whose name has these candidates.
+    pub(crate) fn find_among(
+        &self,
+        probe: &Probe<'_>,
+        candidates: &[usize],
+    ) -> Option<(usize, Grade)> {
+        let named = self.settle(probe, |visit| {
+            _ = candidates.iter().all(|at| visit(*at));
+        });
+        match named {
+            Some(at) => Some((at, Grade::Name)),
+            None => self.find_at(&Probe { host: None, ..*probe }),
+        }
+    }
+
     /// Whether any entry could match the name, on some day and port.
     pub fn knows(&self, host: &str) -> bool {
         let mut known = false;

@@ -17,6 +17,7 @@
 //! a resolver and that of a CONNECT is a proxy, so their addresses and ports say nothing.
 
 mod learnt;
+mod named;
 mod resolved;
 mod signal;
 mod tally;
@@ -32,6 +33,7 @@ use tidegauge_model::{
 };
 
 use self::learnt::Learnt;
+use self::named::Named;
 use self::resolved::Resolved;
 use self::tally::Tally;
 use crate::catalog::{Catalog, Probe};
@@ -68,6 +70,7 @@ pub struct Observer<'a> {
     controls: Vec<bool>,
     settings: Settings,
     learnt: Learnt,
+    named: Named,
     /// Flows without a name, until every answer is known.
     pending: Vec<Flow>,
     settled_early: u64,
@@ -133,6 +136,7 @@ impl<'a> Observer<'a> {
             controls: catalog.endpoints().iter().map(control).collect(),
             settings,
             learnt: Learnt::default(),
+            named: Named::default(),
             pending: Vec::new(),
             settled_early: 0,
             tally: Tally::default(),
@@ -241,15 +245,16 @@ impl<'a> Observer<'a> {
         observed
     }
 
-    /// How many sightings it holds, and flows that wait: what its memory grows with.
+    /// How many sightings it holds, at most, and flows that wait: what its memory grows with.
     pub fn held(&self) -> usize {
         self.tally.len() + self.pending.len()
     }
 
-    /// The sightings so far, if there are as many as `least`: a piece of what [`Self::finish`]
-    /// would give, so that they need not all be held. What comes later makes sightings anew.
-    pub fn piece(&mut self, least: usize) -> Option<Vec<Sighting>> {
-        (self.tally.len() >= least).then(|| {
+    /// The sightings so far, if there are nearly as many as `most`: a piece of what
+    /// [`Self::finish`] would give, so that they need not all be held. What comes later makes
+    /// sightings anew.
+    pub fn piece(&mut self, most: usize) -> Option<Vec<Sighting>> {
+        self.tally.has(most).then(|| {
             std::mem::take(&mut self.tally).sightings(self.vantage, self.catalog)
         })
     }
@@ -351,7 +356,14 @@ impl<'a> Observer<'a> {
                 }
             }
         };
-        if let Some((endpoint, grade)) = self.catalog.find_at(&probe) {
+        let found = match &flow.name {
+            Some(name) if name.request.is_none() => {
+                let candidates = self.named.candidates(self.catalog, &name.host);
+                self.catalog.find_among(&probe, candidates.as_deref().unwrap_or(&[]))
+            }
+            _ => self.catalog.find_at(&probe),
+        };
+        if let Some((endpoint, grade)) = found {
             self.matched(flow, endpoint, grade);
         }
     }

@@ -11,6 +11,7 @@
 mod act;
 pub mod assessment;
 mod country;
+pub mod face;
 mod figure;
 pub mod finding;
 mod number;

@@ -191,6 +191,35 @@ print("valid" if found.is_valid else "invalid")
 }
 
 #[test]
+fn a_letter_as_pdf_says_what_its_page_says() {
+    let house = filled();
+    let portfolio =
+        house.file("suppliers.csv", "name,prefixes,tier\nAcme Ltd,198.18.3.0/24,1\n");
+    house.done(&["exposure", "--portfolio", &portfolio, "--out", "found"]);
+    let code = r#"
+import html, pathlib, re, sys
+from pypdf import PdfReader
+pages = sorted(pathlib.Path(sys.argv[1]).glob("*.html"))
+for page in pages:
+    pdf = PdfReader(page.with_suffix(".pdf"))
+    root = pdf.trailer["/Root"]
+    assert root["/MarkInfo"]["/Marked"] and root["/StructTreeRoot"] and root["/Lang"] == "en"
+    text = "".join(sheet.extract_text() for sheet in pdf.pages)
+    body = page.read_text().split("<body>")[1]
+    said = html.unescape(re.sub(r"<[^>]*>", " ", body))
+    whole = re.sub(r"\s", "", text)
+    missing = [word for word in said.split() if len(word) < 20 and word not in whole]
+    assert not missing, missing
+    print(len(said.split()) > 100, "Acme Ltd" in text, pdf.metadata.title)
+"#;
+    let letters = house.path("found/letters");
+    let Some(told) = python("pypdf", code, &[letters.to_str().unwrap()]) else {
+        return;
+    };
+    assert_eq!(told, "True True Contacts seen from networks of Acme Ltd\n");
+}
+
+#[test]
 fn the_guide_s_examples_read_a_view() {
     let guide = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../docs/how-to/read-from-other-programs.md");
@@ -209,6 +238,29 @@ fn the_guide_s_examples_read_a_view() {
         let Some(told) = python(modules, &example, &[]) else { return };
         assert!(told.contains("2024-04-01"), "{told}");
     }
+}
+
+#[test]
+fn the_guide_s_questions_in_sql_are_answered() {
+    let guide =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/how-to/ask-in-sql.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let blocks = guide.split("```sql\n").skip(1);
+    let questions = blocks.map(|block| block.split("```").next().unwrap());
+    let house = filled();
+    let answers: Vec<String> = questions
+        .map(|question| house.done(&["--format", "csv", "sql", question]))
+        .collect();
+    let [by_country, of_one, plan] = answers.as_slice() else { panic!("{answers:?}") };
+    // 42 organisations of April, as the view has them.
+    let rows = by_country.lines().skip(1);
+    let organisations: u64 =
+        rows.map(|row| row.rsplit(',').next().unwrap().parse::<u64>().unwrap()).sum();
+    assert_eq!(organisations, 42, "{by_country}");
+    assert!(of_one.lines().count() > 1, "{of_one}");
+    assert!(plan.contains("AttributedExec"), "{plan}");
+    let aggregates = plan.lines().filter(|line| line.contains("Aggregate"));
+    assert!(aggregates.into_iter().all(|line| !line.contains("DISTINCT")), "{plan}");
 }
 
 /// Version 2 asks for columns in a way that the engine cannot run; Superset uses 1.4.

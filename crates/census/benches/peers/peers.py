@@ -11,6 +11,12 @@ seconds, seconds of processor, peak memory in KiB, rows of the answer, and a dig
 prepared before (`prepare`, `keep`) is not in the time. The peer `tidegauge` is the binary that
 the variable TIDEGAUGE names; its time has its start in it, and it answers both questions at once.
 The peer `pyarrow` answers nothing: it decodes all columns of state, one file after the other.
+
+MODE `ingest` makes sightings of the flows of the folder WORLD (all Parquet files of its carrier): matched
+by name with `hosts.csv` (whose endpoint each name is, which `hosts` asks of the catalog before), one row for
+each client, endpoint, signal and day, sorted by address, written as Parquet with zstd to a folder
+of the peer's own. The answer is what a reader finds there: sightings, contacts and bytes by month,
+endpoint and signal; reading it is not in the time. Ours writes coverage and state besides.
 """
 
 import csv
@@ -188,6 +194,151 @@ def added_chdb():
     )
     lines = [json.loads(line) for line in str(got).splitlines()]
     return [tuple(int(v) if at >= 3 else v for at, v in enumerate(line)) for line in lines]
+
+
+WORLD = os.environ.get("WORLD", "")
+FLOWS = f"{WORLD}/flows/carrier/*.parquet"
+
+
+def hosts():
+    """Whose endpoint each name of the flows is, and from how many bytes on an update was served."""
+    rows = []
+    names = duckdb.sql(
+        f"select distinct server_name from '{FLOWS}' where server_name is not null order by 1"
+    ).fetchall()
+    ours = lambda *words: subprocess.run(
+        [os.environ["TIDEGAUGE"], "--format", "csv", *words], check=True, capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    roles = {row["endpoint"]: row["role"] for row in csv.DictReader(ours("catalog", "list"))}
+    for (name,) in names:
+        for row in csv.DictReader(ours("catalog", "explain", name)):
+            if row["outcome"] == "wins":
+                least = {"reachability": 300, "time": 48}.get(roles[row["endpoint"]], 1500)
+                rows.append((name, row["endpoint"], least))
+    with open(f"{folder}/hosts.csv", "w", newline="") as out:
+        csv.writer(out).writerows([("host", "endpoint", "least"), *rows])
+
+
+# What a flow proves, as `enrich` has it.
+SIGNAL = (
+    "case when bytes_received is null or packets_received is null then 'indeterminate' when "
+    "bytes_received >= least and (protocol <> 6 or sampling > 1 or (not (packets_received > 0 and "
+    "packets_received + coalesce(packets_sent, 0) < 4) and (tcp_flags is null or ({flags} & 16 <> 0 "
+    "and not ({flags} & 4 <> 0 and {flags} & 9 = 0))))) then 'served' when sampling > 1 then "
+    "'indeterminate' else 'attempted' end"
+)
+
+
+def written():
+    """Where a peer writes its sightings: empty."""
+    import shutil
+
+    out = Path(folder) / f"ingested-{peer}"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    return out
+
+
+def ingest_duckdb():
+    base = duckdb.connect()
+    base.execute(f"set threads = {threads}; set TimeZone = 'UTC'")
+    base.execute("set preserve_insertion_order = false")
+    base.execute(
+        f"copy (select strftime(day, '%Y-%m') as month, * exclude (day), day from (select originator, "
+        f"endpoint, {SIGNAL.format(flags='tcp_flags')} as signal, \"start\"::date as day, count(*) as "
+        f"contacts, sum(bytes_sent) as bytes_sent, sum(packets_sent) as packets_sent, "
+        f"sum(bytes_received) as bytes_received, sum(packets_received) as packets_received, "
+        f"bit_or(coalesce(tcp_flags, 0)) as tcp_flags, max(sampling) as sampling, min(\"start\") as "
+        f"first, max(\"end\") as last, bit_or(1 << hour(\"start\")) as hours from '{FLOWS}' f join "
+        f"'{folder}/hosts.csv' h on f.server_name = h.host group by all) order by month, "
+        f"originator, day) to '{written()}/sightings.parquet' (compression zstd)"
+    )
+
+
+def ingest_chdb():
+    import chdb
+
+    flags = "assumeNotNull(tcp_flags)"
+    condition = SIGNAL
+    for part in ("& 16 <> 0", "& 4 <> 0", "& 9 = 0"):
+        number, sign = part.split()[1:3]
+        condition = condition.replace("{flags} " + part, f"bitAnd({flags}, {number}) {sign} 0")
+    chdb.query(
+        f"insert into function file('{written()}/sightings.parquet', 'Parquet') select "
+        f"formatDateTime(day, '%Y-%m') as month, * from (select originator, endpoint, {condition} as "
+        f"signal, toDate(f.start) as day, count(*) as contacts, sum(bytes_sent) as b, sum("
+        f"packets_sent) as p, sum(bytes_received) as received, sum(packets_received) as q, "
+        f"groupBitOr(coalesce(tcp_flags, 0)) as flags, max(sampling) as rate, min(f.start) as first, max(f.end) as last, groupBitOr(bitShiftLeft(toUInt32(1), "
+        f"toHour(f.start))) as hours from file('{FLOWS}') f join file('{folder}/hosts.csv', "
+        f"'CSVWithNames') h on f.server_name = h.host group by originator, endpoint, signal, day) "
+        f"order by month, originator, day settings max_threads = {threads}, "
+        f"output_format_parquet_compression_method = 'zstd', session_timezone = 'UTC'"
+    )
+
+
+def ingest_polars():
+    import polars as pl
+
+    c, flags = pl.col, pl.col("tcp_flags")
+    few = (c("packets_received") > 0) & (
+        c("packets_received") + c("packets_sent").fill_null(0) < 4
+    )
+    stood = flags.is_null() | (
+        (flags & 16 != 0) & ~((flags & 4 != 0) & (flags & 9 == 0))
+    )
+    served = (c("bytes_received") >= c("least")) & (
+        (c("protocol") != 6) | (c("sampling") > 1) | (~few & stood)
+    )
+    unseen = c("bytes_received").is_null() | c("packets_received").is_null()
+    signal = (
+        pl.when(unseen).then(pl.lit("indeterminate"))
+        .when(served).then(pl.lit("served"))
+        .when(c("sampling") > 1).then(pl.lit("indeterminate"))
+        .otherwise(pl.lit("attempted"))
+    )
+    names = pl.scan_csv(f"{folder}/hosts.csv").with_columns(c("host").cast(pl.Categorical))
+    sums = [c(n).sum() for n in ("bytes_sent", "packets_sent", "bytes_received", "packets_received")]
+    (
+        pl.scan_parquet(FLOWS)
+        .join(names, left_on="server_name", right_on="host")
+        .with_columns(
+            signal=signal, day=c("start").dt.date(),
+            hours=pl.lit(2, pl.Int64).pow(c("start").dt.hour().cast(pl.Int64)),
+        )
+        .group_by("originator", "endpoint", "signal", "day")
+        .agg(
+            pl.len().alias("contacts"), *sums, flags.fill_null(0).bitwise_or(), c("sampling").max(),
+            c("start").min().alias("first"), c("end").max().alias("last"), c("hours").bitwise_or(),
+        )
+        .with_columns(month=c("day").dt.strftime("%Y-%m"))
+        .sort("month", "originator", "day")
+        .sink_parquet(f"{written()}/sightings.parquet", compression="zstd")
+    )
+
+
+def ingest_tidegauge():
+    subprocess.run(
+        [
+            os.environ["TIDEGAUGE"], "--lake", str(written()), "ingest", f"{WORLD}/flows/carrier",
+            "--vantage", "carrier", "--vantages", f"{WORLD}/vantages", "--mapping",
+            f"{WORLD}/mapping.toml",
+        ],
+        check=True, stdout=subprocess.DEVNULL,
+    )
+
+
+def sightings():
+    """What a reader finds in what was written, in our words."""
+    out = Path(folder) / f"ingested-{peer}"
+    found = f"{out}/sightings/*/*.parquet" if peer == "tidegauge" else f"{out}/sightings.parquet"
+    # ClickHouse takes an alias for the column of that name.
+    names = ("received", "flags") if peer == "chdb" else ("bytes_received", "tcp_flags")
+    bytes_received, flags = names
+    return duckdb.sql(
+        f"select month, endpoint, signal, count(*), sum(contacts)::bigint, sum({bytes_received})::bigint, "
+        f"sum(hours)::bigint, sum({flags})::bigint from read_parquet('{found}') group by all"
+    ).fetchall()
 
 
 V4 = "ip_hi = -9223372036854775808"
@@ -380,8 +531,8 @@ def decode_pyarrow():
     return [(rows,)]
 
 
-if peer in ("prepare", "keep"):
-    prepare() if peer == "prepare" else keep()
+if peer in ("prepare", "keep", "hosts"):
+    {"prepare": prepare, "keep": keep, "hosts": hosts}[peer]()
     sys.exit()
 used = lambda who: sum(resource.getrusage(who)[:2])
 who = resource.RUSAGE_CHILDREN if peer == "tidegauge" else resource.RUSAGE_SELF
@@ -392,10 +543,16 @@ asked = {
 }
 if mode == "added":
     asked |= {"duckdb": added_duckdb, "chdb": added_chdb}
+if mode == "ingest":
+    asked = {
+        "duckdb": ingest_duckdb, "chdb": ingest_chdb, "polars": ingest_polars,
+        "tidegauge": ingest_tidegauge,
+    }
 answer = asked[peer]()
 seconds = time.perf_counter() - begun
 processor = used(who) - before
 peak = resource.getrusage(who).ru_maxrss
+answer = sightings() if mode == "ingest" else answer
 lines = sorted("\t".join("" if v is None else str(v) for v in row) for row in answer)
 digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 if len(sys.argv) > 7:

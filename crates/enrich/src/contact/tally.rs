@@ -1,8 +1,10 @@
 //! Contacts, added up to the grain that is stored.
 //!
+//! A contact is written behind the others; when they have become twice as many, they are sorted and
+//! summed up. Few clients come back within a day, so that a table of them would be asked in vain
+//! most times, and miss the cache each time.
+//!
 //! **Invariant:** adding is commutative: sums, unions, earliest and latest.
-
-use std::collections::HashMap;
 
 use tidegauge_model::{
     Address, Client, Contact, Day, EndpointId, Grade, Instant, Sighting, Signal,
@@ -14,8 +16,13 @@ use crate::catalog::Catalog;
 /// The sightings of one vantage in the making.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    sums: HashMap<Key, Sum>,
+    sums: Vec<(Key, Sum)>,
+    /// So many of them, the first ones, are in order and each of a sighting of its own.
+    summed: usize,
 }
+
+/// Contacts that are not summed up before there are as many.
+const LOOSE_MIN: usize = 1 << 15;
 
 /// In the order in which sightings are stored: endpoints lie in the catalog by their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,7 +37,7 @@ struct Key {
     private: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Sum {
     contacts: u64,
     sent: Option<Volume>,
@@ -42,10 +49,45 @@ struct Sum {
     hours: u32,
 }
 
+impl Sum {
+    fn of(contact: &Contact) -> Self {
+        Self {
+            contacts: 1,
+            sent: contact.sent,
+            received: contact.received,
+            tcp_flags: contact.tcp_flags.unwrap_or(0),
+            sampling: contact.sampling.get(),
+            first: contact.start,
+            last: contact.end,
+            hours: 1 << contact.start.hour(),
+        }
+    }
+
+    fn add(&mut self, more: &Self) {
+        self.contacts += more.contacts;
+        self.sent = added(self.sent, more.sent);
+        self.received = added(self.received, more.received);
+        self.tcp_flags |= more.tcp_flags;
+        self.sampling = self.sampling.max(more.sampling);
+        self.first = self.first.min(more.first);
+        self.last = self.last.max(more.last);
+        self.hours |= more.hours;
+    }
+}
+
 impl Tally {
-    /// How many sightings there are so far.
+    /// How many sightings there are so far, at most, and at least half as many.
     pub(super) fn len(&self) -> usize {
         self.sums.len()
+    }
+
+    /// Whether there are as many sightings as `least`, or nearly.
+    pub(super) fn has(&mut self, least: usize) -> bool {
+        if self.sums.len() < least {
+            return false;
+        }
+        self.sum_up();
+        self.sums.len() >= least - least / 4
     }
 
     /// Adds a contact with the endpoint at this position of the catalog.
@@ -54,34 +96,40 @@ impl Tally {
         let Client { address, site } = &contact.client;
         let (address, private, day) = (*address, site.is_some(), start.day());
         let key = Key { address, day, endpoint, grade, signal, private };
-        let sum = self.sums.entry(key).or_insert(Sum {
-            contacts: 0,
-            sent: None,
-            received: None,
-            tcp_flags: 0,
-            sampling: 1,
-            first: start,
-            last: contact.end,
-            hours: 0,
-        });
-        sum.contacts += 1;
-        sum.sent = added(sum.sent, contact.sent);
-        sum.received = added(sum.received, contact.received);
-        sum.tcp_flags |= contact.tcp_flags.unwrap_or(0);
-        sum.sampling = sum.sampling.max(contact.sampling.get());
-        sum.first = sum.first.min(start);
-        sum.last = sum.last.max(contact.end);
-        sum.hours |= 1 << start.hour();
+        self.sums.push((key, Sum::of(contact)));
+        let loose = self.sums.len() - self.summed;
+        if loose >= LOOSE_MIN.max(self.summed) {
+            self.sum_up();
+        }
+    }
+
+    /// Brings the sightings in order, each once.
+    fn sum_up(&mut self) {
+        if self.sums.len() == self.summed {
+            return;
+        }
+        let places = self.sums.iter().enumerate().map(|(at, (key, _))| (*key, at));
+        let mut places: Vec<(Key, usize)> = places.collect();
+        places.sort_unstable();
+        let mut summed: Vec<(Key, Sum)> = Vec::with_capacity(places.len());
+        for (key, at) in places {
+            let Some((_, sum)) = self.sums.get(at) else { continue };
+            match summed.last_mut() {
+                Some((last, all)) if *last == key => all.add(sum),
+                _ => summed.push((key, *sum)),
+            }
+        }
+        self.summed = summed.len();
+        self.sums = summed;
     }
 
     /// Every sighting, in the order in which they are stored.
     pub(super) fn sightings(
-        self,
+        mut self,
         vantage: &Vantage,
         catalog: &Catalog,
     ) -> Vec<Sighting> {
-        let mut sums: Vec<_> = self.sums.into_iter().collect();
-        sums.sort_unstable_by_key(|(key, _)| *key);
+        self.sum_up();
         // Names of their own: whoever writes a piece on another thread would else wait for
         // counters that this one counts on.
         let site = SiteId::new(vantage.site.as_str());
@@ -110,7 +158,7 @@ impl Tally {
                 hours: sum.hours,
             })
         };
-        sums.into_iter().filter_map(sighting).collect()
+        self.sums.into_iter().filter_map(sighting).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 //! * [`table`] (CSV), [`document`] (JSON): everything we know;
 //! * [`stix`], [`misp`]: for sharing; [`defectdojo`]: to be worked on; [`ecs`], [`ocsf`]:
 //!   for log stores;
-//! * [`letter`]: a page to print and send to a supplier.
+//! * [`letter`]: what is sent to a supplier, as a page and as PDF.
 //!
 //! **Invariant:** the same dossiers give the same bytes: no clock, no random id. A form that
 //! can be imported again gives every finding every time, so that nothing closes because it

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::*;
 use crate::dossier::Audience;
 use crate::sample::{combine, days, imported, portfolio, sample};
-use letter::{Masked, Sender, letters};
+use letter::{Faces, Masked, Sender, letters};
 
 fn golden(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
@@ -38,10 +38,17 @@ fn masked() -> Masked {
     Masked::new(&portfolio(), &imported().0, days().last(), &combine)
 }
 
+fn faces() -> Faces {
+    Faces {
+        regular: include_bytes!("../../../publish/assets/public-sans-regular.ttf"),
+        bold: include_bytes!("../../../publish/assets/public-sans-bold.ttf"),
+    }
+}
+
 fn pages() -> Vec<letter::Letter> {
     let sender =
         Sender { name: "Us & Them".to_owned(), reply_to: "soc@us.example".to_owned() };
-    letters(&masked(), &sender)
+    letters(&masked(), &sender, &faces()).unwrap()
 }
 
 #[test]
@@ -85,6 +92,14 @@ fn a_letter_escapes_runs_nothing_and_names_no_address() {
     let name = "=&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt; &quot;Ltd&quot;";
     assert!(evil.contains(name), "{evil}");
     assert!(evil.contains("Us &amp; Them") && evil.contains("198.51.100.0/24"));
+}
+
+#[test]
+fn a_letter_as_pdf_is_the_same_each_time() {
+    for (first, second) in pages().iter().zip(pages()) {
+        assert!(first.pdf.starts_with(b"%PDF-"));
+        assert!(first.pdf == second.pdf, "{}", first.subject);
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::face;
 use resvg::{tiny_skia, usvg};
 
 /// Pixels per unit of the drawing: sharp on screens of twice the usual density.
@@ -32,12 +33,8 @@ pub(crate) struct Painter {
 impl Painter {
     pub(crate) fn new() -> Self {
         let mut fonts = usvg::fontdb::Database::new();
-        fonts.load_font_data(
-            include_bytes!("../../assets/public-sans-regular.ttf").to_vec(),
-        );
-        fonts.load_font_data(
-            include_bytes!("../../assets/public-sans-bold.ttf").to_vec(),
-        );
+        fonts.load_font_data(face::REGULAR.to_vec());
+        fonts.load_font_data(face::BOLD.to_vec());
         fonts.set_sans_serif_family("Public Sans");
         let options = usvg::Options {
             font_family: "Public Sans".to_owned(),

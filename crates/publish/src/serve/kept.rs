@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
 use super::Shared;
+use super::part::{Part, content_range, part};
 
 /// How much is kept: some five hundred pages. Picked by hand, revisit.
 const KEPT_BYTES_MAX: usize = 64 << 20;
@@ -83,7 +84,7 @@ pub(super) async fn tagged(
     } else if request.method() != Method::GET {
         return next.run(request).await;
     }
-    let wanted = request.headers().get(header::IF_NONE_MATCH).cloned();
+    let asked = request.headers().clone();
     let address = request.uri().to_string();
     let version = shared.counts.version().await;
     let known = version.and_then(|version| shared.kept.find(version, &address));
@@ -94,7 +95,7 @@ pub(super) async fn tagged(
             Err(other) => return other,
         },
     };
-    respond(&answer, wanted.as_ref(), bare)
+    respond(&answer, &asked, bare)
 }
 
 /// Asks; what did not succeed goes back as it is.
@@ -129,26 +130,45 @@ async fn fresh(
     Ok(answer)
 }
 
-fn respond(answer: &Answer, wanted: Option<&HeaderValue>, bare: bool) -> Response {
+fn respond(answer: &Answer, asked: &HeaderMap, bare: bool) -> Response {
     let tag = answer.headers.get(header::ETAG);
-    let same = wanted.and_then(|w| w.to_str().ok()).zip(tag).is_some_and(|(w, tag)| {
-        let tag = tag.to_str().unwrap_or_default();
-        w.split(',')
-            .map(|t| t.trim().trim_start_matches("W/"))
-            .any(|t| t == tag || t == "*")
-    });
-    let (status, body) = match (same, bare) {
-        (true, _) => (StatusCode::NOT_MODIFIED, Body::empty()),
-        (false, true) => (StatusCode::OK, Body::empty()),
-        (false, false) => (StatusCode::OK, Body::from(answer.body.clone())),
+    let (body, length) = (&answer.body, answer.body.len());
+    // A part of what is not sent at all is nothing (RFC 9110, 14.2).
+    let of = if bare { Part::Whole } else { part(asked, tag, length) };
+    let range = match &of {
+        Part::Bytes(range) => Some(content_range(Some(range), length)),
+        Part::Beyond => Some(content_range(None, length)),
+        Part::Whole => None,
+    };
+    let same = asked.get(header::IF_NONE_MATCH).is_some_and(|w| is_among(tag, w));
+    let (status, body) = match of {
+        _ if same => (StatusCode::NOT_MODIFIED, Body::empty()),
+        Part::Whole if bare => (StatusCode::OK, Body::empty()),
+        Part::Whole => (StatusCode::OK, Body::from(body.clone())),
+        Part::Bytes(range) => {
+            (StatusCode::PARTIAL_CONTENT, Body::from(body.slice(range)))
+        }
+        Part::Beyond => (StatusCode::RANGE_NOT_SATISFIABLE, Body::empty()),
     };
     let mut response = (status, body).into_response();
-    *response.headers_mut() = answer.headers.clone();
+    let headers = response.headers_mut();
+    *headers = answer.headers.clone();
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if let Some(range) = range.filter(|_| !same) {
+        headers.insert(header::CONTENT_RANGE, range);
+    }
     if bare && !same {
-        let length = HeaderValue::from(answer.body.len());
-        response.headers_mut().insert(header::CONTENT_LENGTH, length);
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     response
+}
+
+/// Whether a tag is one of those that a reader has.
+fn is_among(tag: Option<&HeaderValue>, had: &HeaderValue) -> bool {
+    let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
+    let (Some(tag), Some(had)) = (tag.and_then(text), text(had)) else { return false };
+    let mut had = had.split(',').map(|tag| tag.trim().trim_start_matches("W/"));
+    had.any(|had| had == tag || had == "*")
 }
 
 fn digest(body: &[u8]) -> String {

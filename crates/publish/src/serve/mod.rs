@@ -21,6 +21,7 @@ mod kept;
 mod openapi;
 mod page;
 mod param;
+mod part;
 mod routes;
 mod selection;
 pub mod tools;

@@ -271,6 +271,39 @@ async fn who_has_the_newest_answer_is_not_sent_it_again() {
 }
 
 #[tokio::test]
+async fn a_part_of_an_answer_is_cut_of_the_whole() {
+    let uri = "/api/v1/views/census_by_month?format=parquet";
+    let asked =
+        [("range", "bytes=-8"), ("range", "bytes=4-"), ("range", "bytes=99999999-")];
+    let mut requests = vec![get(uri, &[])];
+    requests.extend(asked.iter().map(|header| get(uri, std::slice::from_ref(header))));
+    let mut bodies = Vec::new();
+    let (mut statuses, mut ranges) = (Vec::new(), Vec::new());
+    for answer in send(settings(), requests).await {
+        statuses.push(answer.status().as_u16());
+        assert_eq!(answer.headers()[header::ACCEPT_RANGES], "bytes");
+        let range = answer.headers().get(header::CONTENT_RANGE);
+        ranges.push(range.map(|range| range.to_str().unwrap().to_owned()));
+        bodies.push(to_bytes(answer.into_body(), 8 << 20).await.unwrap());
+    }
+    let [whole, end, rest, beyond] = bodies.as_slice() else { panic!() };
+    let length = whole.len();
+    assert_eq!(statuses, [200, 206, 206, 416]);
+    assert_eq!(end.as_ref(), &whole[length - 8..]);
+    assert!(end.ends_with(b"PAR1"));
+    assert_eq!(rest.as_ref(), &whole[4..]);
+    assert!(beyond.is_empty());
+    let range = |from, to| Some(format!("bytes {from}-{to}/{length}"));
+    let expected = [
+        None,
+        range(length - 8, length - 1),
+        range(4, length - 1),
+        Some(format!("bytes */{length}")),
+    ];
+    assert_eq!(ranges, expected);
+}
+
+#[tokio::test]
 async fn head_has_the_headers_of_get_and_no_body() {
     let mut head = get("/", &[]);
     *head.method_mut() = Method::HEAD;

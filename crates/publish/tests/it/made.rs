@@ -168,7 +168,9 @@ impl Counts for Made {
                 id: id.to_owned(),
                 made: tidegauge_model::Instant(1_735_689_600_000_000),
                 release: sample::released(&query, rows),
-                withdrawn: None,
+                // 2 January 2025.
+                withdrawn: (id == "report:1:2")
+                    .then_some(tidegauge_model::Instant(1_735_776_000_000_000)),
                 versions: vec![("program".to_owned(), "0.1.0".to_owned())],
             }
         };

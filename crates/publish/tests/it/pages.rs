@@ -244,6 +244,15 @@ async fn a_release_is_told_as_published_and_as_known_now() {
     ] {
         assert!(of.contains(part), "{part}: {of}");
     }
+    for (uri, told) in [
+        ("/releases/report:1:2", "Withdrawn on 2 January 2025"),
+        ("/releases", "1 January 2025, withdrawn 2 January 2025"),
+        ("/api/v1/releases/report:1:2", "\"withdrawn\":\"2025-01-02T00:00:00Z\""),
+        ("/api/v1/releases/report:1:0", "\"withdrawn\":null"),
+    ] {
+        let (_, body) = page(uri).await;
+        assert!(body.contains(told), "{uri}: {body}");
+    }
     let (_, refused) = page("/releases/report:1:1").await;
     assert!(refused.contains("What it says today is not shown: days"), "{refused}");
     assert!(

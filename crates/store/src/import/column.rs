@@ -21,7 +21,7 @@ pub(super) struct Distinct<T> {
     read: Vec<T>,
 }
 
-impl<T: Copy> Distinct<T> {
+impl<T: Clone> Distinct<T> {
     pub(super) fn new() -> Self {
         Self { values: None, read: Vec::new() }
     }
@@ -38,7 +38,7 @@ impl<T: Copy> Distinct<T> {
             if let Some(nulls) = column.nulls() {
                 rows.iter_mut().zip(nulls).for_each(|(row, valid)| {
                     if !valid {
-                        *row = null;
+                        *row = null.clone();
                     }
                 });
             }
@@ -50,9 +50,9 @@ impl<T: Copy> Distinct<T> {
             self.values = Some(values);
         }
         let value =
-            |key| usize::try_from(key).ok().and_then(|k| self.read.get(k)).copied();
+            |key| usize::try_from(key).ok().and_then(|k| self.read.get(k)).cloned();
         let keys = dictionary.keys().iter();
-        keys.map(|key| key.and_then(value).unwrap_or(null)).collect()
+        keys.map(|key| key.and_then(value).unwrap_or_else(|| null.clone())).collect()
     }
 }
 
@@ -219,6 +219,10 @@ pub(super) fn protocols(column: &ArrayRef) -> Vec<Option<Protocol>> {
         };
         named.or_else(|| text.parse().ok()).map(Protocol)
     };
+    if column.data_type().is_integer() {
+        let number = |n: i64| u8::try_from(n).ok().map(Protocol);
+        return ints(column).iter().map(|n| n.and_then(number)).collect();
+    }
     texts(column).iter().map(|text| text.and_then(read)).collect()
 }
 

@@ -38,6 +38,7 @@ pub(super) struct Reader<'a> {
     originators: Distinct<Option<Address>>,
     responders: Distinct<Option<Responder>>,
     hosts: Distinct<bool>,
+    names: Distinct<Option<ServerName>>,
     /// Day of the last good row, for losses.
     day: Option<Day>,
 }
@@ -65,6 +66,7 @@ impl<'a> Reader<'a> {
             originators: Distinct::new(),
             responders: Distinct::new(),
             hosts: Distinct::new(),
+            names: Distinct::new(),
             day: None,
         }
     }
@@ -98,7 +100,7 @@ impl<'a> Reader<'a> {
         }
         let rows = filter_record_batch(batch, &BooleanArray::from(wanted))
             .map_err(super::unusable)?;
-        let bodies = Bodies::new(self.mapping, &rows);
+        let bodies = Bodies::new(self.mapping, &rows, self.names(&rows));
         for (row, (place, other, responder)) in kept.into_iter().enumerate() {
             match bodies.flow(row, other, responder) {
                 Ok(flow) => {
@@ -154,6 +156,19 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The server name of each row.
+    fn names(&mut self, rows: &RecordBatch) -> Vec<Option<ServerName>> {
+        let Some(mapped) = &self.mapping.server_name else { return Vec::new() };
+        let origin = mapped.origin;
+        let read = |values: &ArrayRef| {
+            let names = column::texts(values);
+            let told = names.iter().map(|host| host.filter(|host| is_told(host)));
+            told.map(|host| ServerName::new(host?, origin.into())).collect()
+        };
+        let column = rows.column_by_name(&mapped.column).expect(CHECKED);
+        self.names.rows(column, None, read)
+    }
+
     /// What a row says about coverage, or why it says nothing.
     fn head(
         &self,
@@ -206,8 +221,7 @@ fn plain(column: &ArrayRef) -> ArrayRef {
 }
 
 /// What is read of rows that could be a contact.
-struct Bodies<'a> {
-    mapping: &'a Mapping,
+struct Bodies {
     ports: [Option<arrow::array::Int64Array>; 2],
     protocols: Vec<Option<Protocol>>,
     ends: Option<Vec<Option<Instant>>>,
@@ -215,11 +229,15 @@ struct Bodies<'a> {
     /// Bytes and packets sent, bytes and packets received.
     volumes: [Option<arrow::array::Int64Array>; 4],
     flags: Option<arrow::array::Int64Array>,
-    hosts: Option<arrow::array::StringArray>,
+    names: Vec<Option<ServerName>>,
 }
 
-impl<'a> Bodies<'a> {
-    fn new(mapping: &'a Mapping, rows: &RecordBatch) -> Self {
+impl Bodies {
+    fn new(
+        mapping: &Mapping,
+        rows: &RecordBatch,
+        names: Vec<Option<ServerName>>,
+    ) -> Self {
         let column = |name: &str| plain(rows.column_by_name(name).expect(CHECKED));
         let ints = |name: &Option<String>| {
             name.as_ref().map(|name| column::ints(&column(name)))
@@ -231,7 +249,6 @@ impl<'a> Bodies<'a> {
             &mapping.packets_received,
         ];
         Self {
-            mapping,
             ports: [ints(&mapping.originator_port), ints(&mapping.responder_port)],
             protocols: match &mapping.protocol {
                 ColumnOr::Column(name) => column::protocols(&column(name)),
@@ -249,10 +266,7 @@ impl<'a> Bodies<'a> {
                 .map(|time| column::spans(&column(&time.column), time.unit)),
             volumes: volumes.map(ints),
             flags: ints(&mapping.tcp_flags),
-            hosts: mapping
-                .server_name
-                .as_ref()
-                .map(|n| column::texts(&column(&n.column))),
+            names,
         }
     }
 
@@ -283,7 +297,7 @@ impl<'a> Bodies<'a> {
             received: volume(bytes_received.as_ref(), packets_received.as_ref(), row)?,
             tcp_flags: flags.map(narrow).transpose()?,
             sampling: head.sampling,
-            name: self.name(row),
+            name: self.names.get(row).cloned().flatten(),
             exporter: None,
         })
     }
@@ -300,13 +314,6 @@ impl<'a> Bodies<'a> {
             (None, None) => Some(start),
         };
         end.filter(|end| *end >= start).ok_or(Reason::Time)
-    }
-
-    fn name(&self, row: usize) -> Option<ServerName> {
-        let hosts = self.hosts.as_ref().filter(|hosts| hosts.is_valid(row))?;
-        let host = hosts.value(row);
-        let origin = self.mapping.server_name.as_ref()?.origin;
-        is_told(host).then(|| ServerName::new(host, origin.into())).flatten()
     }
 }
 

@@ -5,10 +5,11 @@
 use std::path::Path;
 
 use anyhow::Context;
-use tidegauge_exposure::out::letter::{Masked, Sender, letters};
+use tidegauge_exposure::out::letter::{Faces, Masked, Sender, letters};
 use tidegauge_exposure::out::{defectdojo, document, ecs, misp, ocsf, stix, table};
 use tidegauge_exposure::{Dossier, Ledger, Portfolio, id::Id};
 use tidegauge_model::Day;
+use tidegauge_publish::face;
 use tidegauge_publish::finding::Export;
 
 use super::combine;
@@ -28,10 +29,13 @@ pub(super) fn forms(
         write(folder, form.file_name(), &text(form, house, &masked, &verb.sender)?)?;
     }
     let sender = Sender { name: verb.sender.clone(), reply_to: verb.reply_to.clone() };
-    for letter in letters(&masked, &sender) {
+    let faces = Faces { regular: face::REGULAR, bold: face::BOLD };
+    for letter in letters(&masked, &sender, &faces)? {
         // Keys are text of the user's; ids are names of files everywhere.
         let name = Id::OURS.of(&format!("letter:{}", letter.subject));
-        write(&folder.join("letters"), &format!("{name}.html"), &letter.html)?;
+        let folder = folder.join("letters");
+        write(&folder, &format!("{name}.html"), &letter.html)?;
+        write(&folder, &format!("{name}.pdf"), &letter.pdf)?;
     }
     tracing::info!("written to {}", folder.display());
     Ok(())
@@ -56,9 +60,9 @@ pub(crate) fn text(
     })
 }
 
-fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<()> {
+fn write(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
     let path = folder.join(name);
     std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(&path, text))
+        .and_then(|()| std::fs::write(&path, content))
         .with_context(|| format!("writing {}", path.display()))
 }

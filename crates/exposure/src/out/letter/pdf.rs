@@ -1,0 +1,440 @@
+//! A letter as PDF: A4, tagged, so that screen readers find its headings, lists and cells.
+//!
+//! **Invariant:** every text is drawn with the faces that are given and no other, so that the same
+//! letter gives the same bytes everywhere. What a face has no glyph for is written in ASCII.
+
+use std::num::NonZeroU16;
+
+use krilla::Document;
+use krilla::color::rgb;
+use krilla::geom::{PathBuilder, Point};
+use krilla::metadata::Metadata;
+use krilla::page::PageSettings;
+use krilla::paint::{Fill, Stroke};
+use krilla::surface::Surface;
+use krilla::tagging::{
+    Artifact, ArtifactType, ContentTag, Identifier, ListNumbering, SpanTag,
+    TableHeaderScope, Tag, TagGroup, TagKind, TagTree,
+};
+use krilla::text::{Font, TextDirection};
+use ttf_parser::Face as Measured;
+
+use super::{Block, COLUMNS, Faces, Run, Unwritable};
+
+/// A4 and its margins, in points.
+const WIDTH: f32 = 595.0;
+const HEIGHT: f32 = 842.0;
+const MARGIN: f32 = 57.0;
+/// Between two blocks.
+const SPACE: f32 = 7.0;
+/// Of the text of a list.
+const INDENT: f32 = 18.0;
+/// Between the columns of a table, and how wide they are.
+const GAP: f32 = 8.0;
+const SHARES: [f32; COLUMNS] = [0.29, 0.22, 0.19, 0.30];
+/// From one line to the next, in sizes of its type.
+const LEADING: f32 = 1.4;
+
+/// Type in which something is set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Type {
+    size: f32,
+    bold: bool,
+    grey: bool,
+}
+
+const BODY: Type = Type { size: 10.5, bold: false, grey: false };
+const SMALL: Type = Type { size: 8.5, bold: false, grey: true };
+const CELL: Type = Type { size: 8.5, bold: false, grey: false };
+const HEAD: Type = Type { bold: true, ..CELL };
+
+/// The letter as bytes of a PDF.
+pub(super) fn page(
+    title: &str,
+    blocks: &[Block],
+    faces: &Faces,
+) -> Result<Vec<u8>, Unwritable> {
+    let faces = Set::of(faces)?;
+    let mut sheets = Sheets::new(&faces);
+    sheets.blocks(blocks);
+    sheets.written(title)
+}
+
+fn unwritable(reason: impl Into<String>) -> Unwritable {
+    Unwritable { reason: reason.into() }
+}
+
+/// The faces, to draw and to measure with.
+struct Set<'a> {
+    regular: (Font, Measured<'a>),
+    bold: (Font, Measured<'a>),
+}
+
+impl<'a> Set<'a> {
+    fn of(faces: &'a Faces) -> Result<Self, Unwritable> {
+        let face = |bytes: &'a [u8]| {
+            let font = Font::new(bytes.to_vec().into(), 0);
+            let measured = Measured::parse(bytes, 0).ok();
+            font.zip(measured).ok_or_else(|| unwritable("a face is damaged"))
+        };
+        Ok(Self { regular: face(faces.regular)?, bold: face(faces.bold)? })
+    }
+
+    fn of_type(&self, of: Type) -> &(Font, Measured<'a>) {
+        if of.bold { &self.bold } else { &self.regular }
+    }
+
+    /// The text with what the face has glyphs for.
+    fn drawable(&self, text: &str, of: Type) -> String {
+        let (_, face) = self.of_type(of);
+        let mut out = String::with_capacity(text.len());
+        for c in text.chars() {
+            let c = if c.is_control() { ' ' } else { c };
+            match face.glyph_index(c) {
+                Some(_) => out.push(c),
+                None => out.push_str(match any_ascii::any_ascii_char(c) {
+                    "" => "?",
+                    ascii => ascii,
+                }),
+            }
+        }
+        out
+    }
+
+    fn draw(&self, surface: &mut Surface<'_>, piece: &Piece, y: f32) {
+        let (font, _) = self.of_type(piece.of);
+        let shade = if piece.of.grey { 68 } else { 26 };
+        let paint = rgb::Color::new(shade, shade, shade).into();
+        surface.set_fill(Some(Fill { paint, ..Fill::default() }));
+        let (at, size) = (Point::from_xy(piece.x, y), piece.of.size);
+        let left_to_right = TextDirection::LeftToRight;
+        surface.draw_text(at, font.clone(), size, &piece.text, false, left_to_right);
+    }
+
+    /// How wide a text is.
+    fn width(&self, text: &str, of: Type) -> f32 {
+        let (_, face) = self.of_type(of);
+        let advance = |c| {
+            let glyph = face.glyph_index(c)?;
+            face.glyph_hor_advance(glyph).map(f32::from)
+        };
+        let units: f32 = text.chars().filter_map(advance).sum();
+        units * of.size / f32::from(face.units_per_em())
+    }
+}
+
+/// A text at its place on a line.
+#[derive(Clone, Debug)]
+struct Piece {
+    x: f32,
+    text: String,
+    of: Type,
+}
+
+/// A line: its texts, and how high it is.
+#[derive(Clone, Debug, Default)]
+struct Line {
+    pieces: Vec<Piece>,
+    height: f32,
+}
+
+/// What is drawn on a sheet, at a height from its top.
+enum Mark {
+    /// A text of the element of this number.
+    Text(Piece, f32, usize),
+    /// A rule from margin to margin.
+    Rule(f32),
+}
+
+/// An element of the document's structure.
+struct Element {
+    tag: TagKind,
+    /// The element that it is a part of.
+    within: Option<usize>,
+}
+
+/// Sheets as they are filled.
+struct Sheets<'a> {
+    faces: &'a Set<'a>,
+    sheets: Vec<Vec<Mark>>,
+    /// Where the next line begins.
+    y: f32,
+    elements: Vec<Element>,
+}
+
+impl<'a> Sheets<'a> {
+    fn new(faces: &'a Set<'a>) -> Self {
+        Self { faces, sheets: vec![Vec::new()], y: MARGIN, elements: Vec::new() }
+    }
+
+    fn blocks(&mut self, blocks: &[Block]) {
+        for block in blocks {
+            match block {
+                Block::Heading(level, text) => self.heading(*level, text),
+                Block::Text(runs) => {
+                    let lines = self.lines(runs, BODY, WIDTH - 2.0 * MARGIN);
+                    let of = self.element(Tag::P, None);
+                    self.y += SPACE;
+                    self.put(&lines, MARGIN, of);
+                }
+                Block::List { ordered, items } => self.list(*ordered, items),
+                Block::Table { head, rows } => self.table(*head, rows),
+                Block::Section(blocks) => self.blocks(blocks),
+            }
+        }
+    }
+
+    fn element(&mut self, tag: impl Into<TagKind>, within: Option<usize>) -> usize {
+        self.elements.push(Element { tag: tag.into(), within });
+        self.elements.len() - 1
+    }
+
+    fn heading(&mut self, level: u16, text: &str) {
+        let size = if level == 1 { 15.0 } else { 12.0 };
+        let of = Type { size, bold: true, grey: false };
+        let lines =
+            self.lines(&[Run::Plain(text.to_owned())], of, WIDTH - 2.0 * MARGIN);
+        self.y += 2.0 * SPACE;
+        // With some of what it is the heading of.
+        let height: f32 = lines.iter().map(|line| line.height).sum();
+        self.room(height + 60.0);
+        let level = NonZeroU16::new(level).unwrap_or(NonZeroU16::MIN);
+        let element = self.element(Tag::Hn(level, Some(text.to_owned())), None);
+        self.put(&lines, MARGIN, element);
+    }
+
+    fn list(&mut self, ordered: bool, items: &[String]) {
+        let numbering =
+            if ordered { ListNumbering::Decimal } else { ListNumbering::Disc };
+        let list = self.element(Tag::L(numbering), None);
+        self.y += SPACE;
+        for (number, item) in (1..).zip(items) {
+            let item = [Run::Plain(item.clone())];
+            let lines = self.lines(&item, BODY, WIDTH - 2.0 * MARGIN - INDENT);
+            self.room(lines.first().map_or(0.0, |line| line.height));
+            let part = self.element(Tag::LI, Some(list));
+            let (label, body) = (
+                self.element(Tag::Lbl, Some(part)),
+                self.element(Tag::LBody, Some(part)),
+            );
+            let mark =
+                if ordered { format!("{number}.") } else { "\u{2022}".to_owned() };
+            let mark = self.lines(&[Run::Plain(mark)], BODY, INDENT);
+            let top = self.y;
+            self.put(&mark, MARGIN, label);
+            self.y = top;
+            self.put(&lines, MARGIN + INDENT, body);
+        }
+    }
+
+    fn table(&mut self, head: [&str; COLUMNS], rows: &[[Vec<Run>; COLUMNS]]) {
+        let table = self.element(Tag::Table, None);
+        self.y += SPACE;
+        let head = head.map(|name| vec![Run::Plain(name.to_owned())]);
+        self.row(&head, HEAD, table);
+        for row in rows {
+            self.row(row, CELL, table);
+        }
+    }
+
+    fn row(&mut self, cells: &[Vec<Run>; COLUMNS], of: Type, table: usize) {
+        let widths = SHARES.map(|share| share * (WIDTH - 2.0 * MARGIN) - GAP);
+        let cells: Vec<Vec<Line>> = cells
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| self.lines(cell, of, width))
+            .collect();
+        let height = |lines: &Vec<Line>| lines.iter().map(|line| line.height).sum();
+        let height: f32 = cells.iter().map(height).fold(0.0, f32::max);
+        self.room(height + SPACE);
+        let row = self.element(Tag::TR, Some(table));
+        let (top, mut x) = (self.y, MARGIN);
+        for (lines, width) in cells.iter().zip(widths) {
+            let cell = if of == HEAD {
+                self.element(Tag::TH(TableHeaderScope::Column), Some(row))
+            } else {
+                self.element(Tag::TD, Some(row))
+            };
+            self.y = top;
+            self.put(lines, x, cell);
+            x += width + GAP;
+        }
+        self.y = top + height + SPACE / 2.0;
+        self.mark(Mark::Rule(self.y));
+        self.y += SPACE / 2.0;
+    }
+
+    /// Begins a new sheet where this one has no room for so much more.
+    fn room(&mut self, height: f32) {
+        let empty = self.sheets.last().is_none_or(Vec::is_empty);
+        if self.y + height > HEIGHT - MARGIN && !empty {
+            self.sheets.push(Vec::new());
+            self.y = MARGIN;
+        }
+    }
+
+    fn mark(&mut self, mark: Mark) {
+        if let Some(sheet) = self.sheets.last_mut() {
+            sheet.push(mark);
+        }
+    }
+
+    fn put(&mut self, lines: &[Line], x: f32, of: usize) {
+        for line in lines {
+            self.room(line.height);
+            let base = self.y + line.height / LEADING;
+            for piece in &line.pieces {
+                let piece = Piece { x: x + piece.x, ..piece.clone() };
+                self.mark(Mark::Text(piece, base, of));
+            }
+            self.y += line.height;
+        }
+    }
+
+    /// Text in lines of at most this width, broken between words; a longer word is cut.
+    fn lines(&self, runs: &[Run], of: Type, width: f32) -> Vec<Line> {
+        let empty = Line { pieces: Vec::new(), height: of.size * LEADING };
+        let mut lines = vec![empty.clone()];
+        let mut x = 0.0;
+        for run in runs {
+            let (text, of) = match run {
+                Run::Plain(text) => (text, of),
+                Run::Small(text) => (text, SMALL),
+                Run::Break => {
+                    lines.push(empty.clone());
+                    x = 0.0;
+                    continue;
+                }
+            };
+            let text = self.faces.drawable(text, of);
+            for word in text.split_inclusive(' ') {
+                for part in self.cut(word, of, width) {
+                    let wide = self.faces.width(part.trim_end(), of);
+                    if x > 0.0 && x + wide > width {
+                        lines.push(empty.clone());
+                        x = 0.0;
+                    }
+                    let Some(line) = lines.last_mut() else { continue };
+                    line.add(x, part, of);
+                    x += self.faces.width(part, of);
+                }
+            }
+        }
+        lines
+    }
+
+    /// A word in parts that each fit into a line.
+    fn cut<'t>(&self, word: &'t str, of: Type, width: f32) -> Vec<&'t str> {
+        let mut parts = Vec::new();
+        let mut rest = word;
+        while self.faces.width(rest.trim_end(), of) > width {
+            let fits = |(at, _): &(usize, char)| {
+                rest.get(..*at).is_some_and(|part| self.faces.width(part, of) <= width)
+            };
+            let at = rest.char_indices().skip(1).take_while(fits).last();
+            let at = at.map_or(rest.len(), |(at, _)| at);
+            let (part, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
+            parts.push(part);
+            rest = after;
+        }
+        parts.push(rest);
+        parts
+    }
+
+    /// The sheets, drawn, with the structure of what is on them.
+    fn written(self, title: &str) -> Result<Vec<u8>, Unwritable> {
+        let Self { faces, sheets, elements, .. } = self;
+        let mut document = Document::new();
+        let mut drawn: Vec<Vec<Identifier>> =
+            elements.iter().map(|_| Vec::new()).collect();
+        let count = sheets.len();
+        for (number, sheet) in (1..).zip(sheets) {
+            let size = PageSettings::from_wh(WIDTH, HEIGHT);
+            let size = size.ok_or_else(|| unwritable("a sheet without size"))?;
+            let mut page = document.start_page_with(size);
+            let mut surface = page.surface();
+            for mark in &sheet {
+                match mark {
+                    Mark::Text(piece, y, of) => {
+                        let tag = ContentTag::Span(SpanTag::empty());
+                        let id = surface.start_tagged(tag);
+                        faces.draw(&mut surface, piece, *y);
+                        surface.end_tagged();
+                        drawn.get_mut(*of).map(|drawn| drawn.push(id));
+                    }
+                    Mark::Rule(y) => artifact(&mut surface, |s| rule(s, *y)),
+                }
+            }
+            let text = format!("{number} of {count}");
+            let piece = Piece { x: MARGIN, text, of: SMALL };
+            artifact(&mut surface, |s| faces.draw(s, &piece, HEIGHT - MARGIN / 2.0));
+            surface.finish();
+            page.finish();
+        }
+        document.set_tag_tree(tree(elements, drawn));
+        let about = Metadata::new().title(title.to_owned()).language("en".to_owned());
+        document.set_metadata(about);
+        document.finish().map_err(|error| unwritable(format!("{error:?}")))
+    }
+}
+
+impl Line {
+    /// Adds a text, to the last one if it is of the same type.
+    fn add(&mut self, x: f32, text: &str, of: Type) {
+        match self.pieces.last_mut() {
+            Some(last) if last.of == of => last.text.push_str(text),
+            _ => self.pieces.push(Piece { x, text: text.to_owned(), of }),
+        }
+    }
+}
+
+/// Draws what is no part of the text.
+fn artifact(surface: &mut Surface<'_>, draw: impl FnOnce(&mut Surface<'_>)) {
+    surface
+        .start_tagged(ContentTag::Artifact(Artifact::new(ArtifactType::Other, None)));
+    draw(surface);
+    surface.end_tagged();
+}
+
+fn rule(surface: &mut Surface<'_>, y: f32) {
+    let mut path = PathBuilder::new();
+    path.move_to(MARGIN, y);
+    path.line_to(WIDTH - MARGIN, y);
+    surface.set_fill(None);
+    let paint = rgb::Color::new(153, 153, 153).into();
+    surface.set_stroke(Some(Stroke { paint, width: 0.5, ..Stroke::default() }));
+    if let Some(path) = path.finish() {
+        surface.draw_path(&path);
+    }
+    surface.set_stroke(None);
+}
+
+/// The structure: each element with its parts, or with what was drawn of it, in their order.
+fn tree(elements: Vec<Element>, drawn: Vec<Vec<Identifier>>) -> TagTree {
+    let mut tree = TagTree::new();
+    let mut groups: Vec<Option<TagGroup>> = elements
+        .iter()
+        .zip(drawn)
+        .map(|(element, drawn)| {
+            let mut group = TagGroup::new(element.tag.clone());
+            drawn.into_iter().for_each(|id| group.push(id));
+            Some(group)
+        })
+        .collect();
+    // Parts have higher numbers than what they are parts of: from the last on they are whole.
+    let mut whole: Vec<TagGroup> = Vec::new();
+    let mut parts: Vec<Vec<TagGroup>> = elements.iter().map(|_| Vec::new()).collect();
+    for (at, element) in elements.iter().enumerate().rev() {
+        let Some(mut group) = groups.get_mut(at).and_then(Option::take) else {
+            continue;
+        };
+        let own = parts.get_mut(at).map(std::mem::take).unwrap_or_default();
+        own.into_iter().rev().for_each(|part| group.push(part));
+        match element.within.and_then(|within| parts.get_mut(within)) {
+            Some(parts) => parts.push(group),
+            None => whole.push(group),
+        }
+    }
+    whole.into_iter().rev().for_each(|group| tree.push(group));
+    tree
+}
