@@ -20,11 +20,13 @@ use object_store::path::Path;
 use parquet::arrow::{ArrowWriter, ParquetRecordBatchStreamBuilder};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
+use parquet::schema::types::ColumnPath;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result, access};
 use crate::log::{Log, readable, sync};
 use crate::object::ObjectReader;
+use crate::schema::column as c;
 use crate::{DataFile, Snapshot, Table, by_address, state};
 
 /// Rows in a row group: the unit of parallel work, of skipping, and of what a reader holds
@@ -34,6 +36,9 @@ const ROW_GROUP_ROWS: usize = 1 << 17;
 const FILE_ROWS_MAX: usize = 4 << 20;
 /// Of zstd: level 3 is its default; higher ones cost more time than they save room.
 const COMPRESSION_LEVEL: i32 = 3;
+/// Columns whose values seldom repeat within a row group: a list of the distinct ones is nearly as long
+/// as the column, and stands beside it. Without it files of sightings are a quarter smaller.
+const PLAIN: [&str; 3] = [c::IP_LO, c::FIRST, c::LAST];
 /// Rows of a batch that is read at once.
 const READ_ROWS: usize = 8_192;
 
@@ -128,7 +133,11 @@ async fn write_file(log: &Log, month: Option<&str>, rows: RecordBatch) -> Result
 
 pub(crate) fn encode(rows: &RecordBatch) -> parquet::errors::Result<Vec<u8>> {
     let level = ZstdLevel::try_new(COMPRESSION_LEVEL)?;
-    let properties = WriterProperties::builder()
+    let plain = WriterProperties::builder();
+    let plain = PLAIN.iter().fold(plain, |all, name| {
+        all.set_column_dictionary_enabled(ColumnPath::from(*name), false)
+    });
+    let properties = plain
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_sorting_columns(by_address::order_of(rows))

@@ -229,7 +229,7 @@ fn the_guide_s_examples_read_a_view() {
         .map(|block| block.split("```").next().unwrap())
         .filter(|example| !example.contains("TOKEN"))
         .collect();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 3);
     let house = filled();
     let served = Served::start(&house, &[]);
     for example in examples {

@@ -335,9 +335,14 @@ def sightings():
     # ClickHouse takes an alias for the column of that name.
     names = ("received", "flags") if peer == "chdb" else ("bytes_received", "tcp_flags")
     bytes_received, flags = names
+    client = "ip_hi, ip_lo" if peer == "tidegauge" else "originator"
+    # Two files of ours may each have a part of what a client did on a day.
     return duckdb.sql(
-        f"select month, endpoint, signal, count(*), sum(contacts)::bigint, sum({bytes_received})::bigint, "
-        f"sum(hours)::bigint, sum({flags})::bigint from read_parquet('{found}') group by all"
+        f"select month, endpoint, signal, count(*), sum(contacts)::bigint, sum(received)::bigint, "
+        f"sum(hours)::bigint, sum(flags)::bigint from (select month, {client}, endpoint, signal, day, "
+        f"sum(contacts) as contacts, sum({bytes_received}) as received, bit_or(hours::bigint) as hours, "
+        f"bit_or({flags}::bigint) as flags from read_parquet('{found}') group by all) group by "
+        f"month, endpoint, signal"
     ).fetchall()
 
 

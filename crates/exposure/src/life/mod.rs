@@ -213,15 +213,20 @@ fn why(
     let last = facts.days.last().copied().unwrap_or(as_of);
     let ago = as_of.0 - last.0;
     let seen_since = |on: Day| facts.days.range(on..).count();
+    let before = match ago {
+        0 => format!("seen on {as_of}"),
+        1 => format!("seen 1 day before {as_of}"),
+        ago => format!("seen {ago} days before {as_of}"),
+    };
     match state {
         FindingState::Open if ago >= CONTACT_DAYS => {
-            format!("seen {ago} days before {as_of}; {}", silence.why_not_shown())
+            format!("{before}; {}", silence.why_not_shown())
         }
-        FindingState::Open => format!("seen {ago} days before {as_of}"),
+        FindingState::Open => before,
         FindingState::Reappeared => {
-            let before = moves.last().and_then(|m| m.from);
-            let before = before.map_or("quiet".to_owned(), |s| s.to_string());
-            format!("seen {ago} days before {as_of}, after it was {before}")
+            let was = moves.last().and_then(|m| m.from);
+            let was = was.map_or("quiet".to_owned(), |s| s.to_string());
+            format!("{before}, after it was {was}")
         }
         FindingState::Quiet => {
             format!("not seen for {ago} days; {}", silence.why_not_shown())

@@ -204,9 +204,13 @@ fn finding(dossier: &Dossier) -> Vec<Block> {
 }
 
 fn row(sight: &Sight) -> [Vec<Run>; COLUMNS] {
+    let contacts = match sight.contacts {
+        1 => "1 contact".to_owned(),
+        contacts => format!("{contacts} contacts"),
+    };
     let what = format!(
-        "{} ({}), recognised by {}, {} contacts",
-        sight.signal, sight.endpoint, sight.grade, sight.contacts
+        "{} ({}), recognised by {}, {contacts}",
+        sight.signal, sight.endpoint, sight.grade
     );
     let (first, last) = (sight.first.day(), sight.last.day());
     let when = format!("{first} to {last}, {}", days(sight.days));
