@@ -6,7 +6,7 @@
 //! catalog ─► evidence ─► └─► panel  ─► Panel
 //! holders ─► holding ─►
 //! clients, days ─► operator ─► Partial ─► (another machine) ─► unique ─► Census
-//! lake ─► provider, made ─► tables ─► sql (the operator's own questions)
+//! lake ─► provider, made, attributed ─► tables ─► sql (the operator's own questions)
 //! ```
 //!
 //! **Invariant:** only this crate and the binary link the engine (Apache `DataFusion`); it

@@ -76,7 +76,7 @@ impl Sum {
 }
 
 impl Tally {
-    /// How many sightings there are so far, at most, and at least half as many.
+    /// How many sightings there are so far, at most: contacts that are not summed up count each.
     pub(super) fn len(&self) -> usize {
         self.sums.len()
     }

@@ -157,6 +157,9 @@ fn respond(answer: &Answer, asked: &HeaderMap, bare: bool) -> Response {
     if let Some(range) = range.filter(|_| !same) {
         headers.insert(header::CONTENT_RANGE, range);
     }
+    if status == StatusCode::RANGE_NOT_SATISFIABLE {
+        headers.remove(header::CONTENT_TYPE);
+    }
     if bare && !same {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }

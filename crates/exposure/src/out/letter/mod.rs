@@ -75,7 +75,7 @@ enum Block {
         head: [&'static str; COLUMNS],
         rows: Vec<[Vec<Run>; COLUMNS]>,
     },
-    /// What should stay on one sheet.
+    /// What belongs together; printed from the page it stays on one sheet.
     Section(Vec<Block>),
 }
 

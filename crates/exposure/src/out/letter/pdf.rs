@@ -31,6 +31,8 @@ const SPACE: f32 = 7.0;
 const INDENT: f32 = 18.0;
 /// Between the columns of a table, and how wide they are.
 const GAP: f32 = 8.0;
+/// Lines of a row that are kept together.
+const ROW_LINES_MAX: usize = 40;
 const SHARES: [f32; COLUMNS] = [0.29, 0.22, 0.19, 0.30];
 /// From one line to the next, in sizes of its type.
 const LEADING: f32 = 1.4;
@@ -55,9 +57,9 @@ pub(super) fn page(
     faces: &Faces,
 ) -> Result<Vec<u8>, Unwritable> {
     let faces = Set::of(faces)?;
-    let mut sheets = Sheets::new(&faces);
-    sheets.blocks(blocks);
-    sheets.written(title)
+    let mut composer = Composer::new(&faces);
+    composer.blocks(blocks);
+    composer.written(title)
 }
 
 fn unwritable(reason: impl Into<String>) -> Unwritable {
@@ -92,10 +94,8 @@ impl<'a> Set<'a> {
             let c = if c.is_control() { ' ' } else { c };
             match face.glyph_index(c) {
                 Some(_) => out.push(c),
-                None => out.push_str(match any_ascii::any_ascii_char(c) {
-                    "" => "?",
-                    ascii => ascii,
-                }),
+                // Marks and what is not seen have no ASCII: what they stand on is enough.
+                None => out.push_str(any_ascii::any_ascii_char(c)),
             }
         }
         out
@@ -113,13 +113,14 @@ impl<'a> Set<'a> {
 
     /// How wide a text is.
     fn width(&self, text: &str, of: Type) -> f32 {
+        text.chars().map(|c| self.advance(c, of)).sum()
+    }
+
+    fn advance(&self, c: char, of: Type) -> f32 {
         let (_, face) = self.of_type(of);
-        let advance = |c| {
-            let glyph = face.glyph_index(c)?;
-            face.glyph_hor_advance(glyph).map(f32::from)
-        };
-        let units: f32 = text.chars().filter_map(advance).sum();
-        units * of.size / f32::from(face.units_per_em())
+        let glyph = face.glyph_index(c);
+        let units = glyph.and_then(|glyph| face.glyph_hor_advance(glyph)).unwrap_or(0);
+        f32::from(units) * of.size / f32::from(face.units_per_em())
     }
 }
 
@@ -153,8 +154,8 @@ struct Element {
     within: Option<usize>,
 }
 
-/// Sheets as they are filled.
-struct Sheets<'a> {
+/// Fills sheets, one block after the other.
+struct Composer<'a> {
     faces: &'a Set<'a>,
     sheets: Vec<Vec<Mark>>,
     /// Where the next line begins.
@@ -162,7 +163,7 @@ struct Sheets<'a> {
     elements: Vec<Element>,
 }
 
-impl<'a> Sheets<'a> {
+impl<'a> Composer<'a> {
     fn new(faces: &'a Set<'a>) -> Self {
         Self { faces, sheets: vec![Vec::new()], y: MARGIN, elements: Vec::new() }
     }
@@ -239,29 +240,46 @@ impl<'a> Sheets<'a> {
 
     fn row(&mut self, cells: &[Vec<Run>; COLUMNS], of: Type, table: usize) {
         let widths = SHARES.map(|share| share * (WIDTH - 2.0 * MARGIN) - GAP);
-        let cells: Vec<Vec<Line>> = cells
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| self.lines(cell, of, width))
-            .collect();
-        let height = |lines: &Vec<Line>| lines.iter().map(|line| line.height).sum();
-        let height: f32 = cells.iter().map(height).fold(0.0, f32::max);
-        self.room(height + SPACE);
+        let mut columns = widths.into_iter();
+        let cells = cells.each_ref().map(|cell| {
+            let width = columns.next().unwrap_or(WIDTH);
+            self.lines(cell, of, width)
+        });
         let row = self.element(Tag::TR, Some(table));
-        let (top, mut x) = (self.y, MARGIN);
-        for (lines, width) in cells.iter().zip(widths) {
-            let cell = if of == HEAD {
-                self.element(Tag::TH(TableHeaderScope::Column), Some(row))
-            } else {
-                self.element(Tag::TD, Some(row))
-            };
-            self.y = top;
-            self.put(lines, x, cell);
-            x += width + GAP;
+        let tags = cells.each_ref().map(|_| match of {
+            HEAD => self.element(Tag::TH(TableHeaderScope::Column), Some(row)),
+            _ => self.element(Tag::TD, Some(row)),
+        });
+        let longest = cells.iter().map(Vec::len).max().unwrap_or(0);
+        for from in (0..longest).step_by(ROW_LINES_MAX) {
+            let parts = cells.each_ref().map(|lines| {
+                let to = lines.len().min(from + ROW_LINES_MAX);
+                lines.get(from..to).unwrap_or_default()
+            });
+            self.side_by_side(parts, tags, widths);
         }
-        self.y = top + height + SPACE / 2.0;
+        self.y += SPACE / 2.0;
         self.mark(Mark::Rule(self.y));
         self.y += SPACE / 2.0;
+    }
+
+    /// Lines of cells, which together fit onto a sheet.
+    fn side_by_side(
+        &mut self,
+        cells: [&[Line]; COLUMNS],
+        tags: [usize; COLUMNS],
+        widths: [f32; COLUMNS],
+    ) {
+        let height = |lines: &[Line]| lines.iter().map(|line| line.height).sum();
+        let height: f32 = cells.into_iter().map(height).fold(0.0, f32::max);
+        self.room(height + SPACE);
+        let (top, mut x) = (self.y, MARGIN);
+        for ((lines, tag), width) in cells.into_iter().zip(tags).zip(widths) {
+            self.y = top;
+            self.put(lines, x, tag);
+            x += width + GAP;
+        }
+        self.y = top + height;
     }
 
     /// Begins a new sheet where this one has no room for so much more.
@@ -326,18 +344,16 @@ impl<'a> Sheets<'a> {
     /// A word in parts that each fit into a line.
     fn cut<'t>(&self, word: &'t str, of: Type, width: f32) -> Vec<&'t str> {
         let mut parts = Vec::new();
-        let mut rest = word;
-        while self.faces.width(rest.trim_end(), of) > width {
-            let fits = |(at, _): &(usize, char)| {
-                rest.get(..*at).is_some_and(|part| self.faces.width(part, of) <= width)
-            };
-            let at = rest.char_indices().skip(1).take_while(fits).last();
-            let at = at.map_or(rest.len(), |(at, _)| at);
-            let (part, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
-            parts.push(part);
-            rest = after;
+        let (mut from, mut wide) = (0, 0.0);
+        for (at, c) in word.char_indices() {
+            let advance = self.faces.advance(c, of);
+            if at > from && c != ' ' && wide + advance > width {
+                parts.extend(word.get(from..at));
+                (from, wide) = (at, 0.0);
+            }
+            wide += advance;
         }
-        parts.push(rest);
+        parts.extend(word.get(from..));
         parts
     }
 
@@ -360,7 +376,9 @@ impl<'a> Sheets<'a> {
                         let id = surface.start_tagged(tag);
                         faces.draw(&mut surface, piece, *y);
                         surface.end_tagged();
-                        drawn.get_mut(*of).map(|drawn| drawn.push(id));
+                        if let Some(drawn) = drawn.get_mut(*of) {
+                            drawn.push(id);
+                        }
                     }
                     Mark::Rule(y) => artifact(&mut surface, |s| rule(s, *y)),
                 }
@@ -371,7 +389,7 @@ impl<'a> Sheets<'a> {
             surface.finish();
             page.finish();
         }
-        document.set_tag_tree(tree(elements, drawn));
+        document.set_tag_tree(tree(&elements, drawn));
         let about = Metadata::new().title(title.to_owned()).language("en".to_owned());
         document.set_metadata(about);
         document.finish().map_err(|error| unwritable(format!("{error:?}")))
@@ -410,31 +428,27 @@ fn rule(surface: &mut Surface<'_>, y: f32) {
 }
 
 /// The structure: each element with its parts, or with what was drawn of it, in their order.
-fn tree(elements: Vec<Element>, drawn: Vec<Vec<Identifier>>) -> TagTree {
+fn tree(elements: &[Element], drawn: Vec<Vec<Identifier>>) -> TagTree {
     let mut tree = TagTree::new();
-    let mut groups: Vec<Option<TagGroup>> = elements
-        .iter()
-        .zip(drawn)
-        .map(|(element, drawn)| {
-            let mut group = TagGroup::new(element.tag.clone());
-            drawn.into_iter().for_each(|id| group.push(id));
-            Some(group)
-        })
-        .collect();
+    let groups = elements.iter().zip(drawn).map(|(element, drawn)| {
+        let drawn = drawn.into_iter().map(Into::into).collect();
+        TagGroup::with_children(element.tag.clone(), drawn)
+    });
+    let groups: Vec<TagGroup> = groups.collect();
     // Parts have higher numbers than what they are parts of: from the last on they are whole.
     let mut whole: Vec<TagGroup> = Vec::new();
     let mut parts: Vec<Vec<TagGroup>> = elements.iter().map(|_| Vec::new()).collect();
-    for (at, element) in elements.iter().enumerate().rev() {
-        let Some(mut group) = groups.get_mut(at).and_then(Option::take) else {
-            continue;
-        };
+    let all = groups.into_iter().zip(elements).enumerate().rev();
+    for (at, (mut group, element)) in all {
         let own = parts.get_mut(at).map(std::mem::take).unwrap_or_default();
-        own.into_iter().rev().for_each(|part| group.push(part));
+        group.children.extend(own.into_iter().rev().map(Into::into));
         match element.within.and_then(|within| parts.get_mut(within)) {
             Some(parts) => parts.push(group),
             None => whole.push(group),
         }
     }
-    whole.into_iter().rev().for_each(|group| tree.push(group));
+    for group in whole.into_iter().rev() {
+        tree.push(group);
+    }
     tree
 }
