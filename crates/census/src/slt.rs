@@ -1,6 +1,6 @@
 //! What `tidegauge sql` answers: the files of `slt/`, asked of a small lake.
 //!
-//! They are in the form of SQLite's logic tests, which many engines share. `UPDATE=1` writes the
+//! They are in the form of `SQLite`'s logic tests, which many engines share. `UPDATE=1` writes the
 //! answers into them; read the difference.
 
 use std::collections::BTreeMap;
