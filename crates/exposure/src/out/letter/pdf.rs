@@ -31,9 +31,9 @@ const SPACE: f32 = 7.0;
 const INDENT: f32 = 18.0;
 /// Between the columns of a table, and how wide they are.
 const GAP: f32 = 8.0;
+const SHARES: [f32; COLUMNS] = [0.29, 0.22, 0.19, 0.30];
 /// Lines of a row that are kept together.
 const ROW_LINES_MAX: usize = 40;
-const SHARES: [f32; COLUMNS] = [0.29, 0.22, 0.19, 0.30];
 /// From one line to the next, in sizes of its type.
 const LEADING: f32 = 1.4;
 
