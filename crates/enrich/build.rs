@@ -17,7 +17,11 @@ const FOLDERS: [(&str, &str, &str); 3] = [
 const DATA: [&str; 3] = ["toml", "csv", "txt"];
 
 fn main() -> io::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // Where this is built now, which may not be where this script was.
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let manifest =
+        manifest.ok_or_else(|| io::Error::other("cargo sets CARGO_MANIFEST_DIR"))?;
+    let root = manifest.join("../..");
     let mut text = String::new();
     for (folder, name, doc) in FOLDERS {
         let path = root.join(folder);
@@ -38,14 +42,11 @@ fn main() -> io::Result<()> {
     fs::write(out.join("built_in.rs"), text)
 }
 
-/// The data files directly in `folder`, by name. No folder, no files.
+/// The data files directly in `folder`, by name.
 fn data_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
+    let failed = |e| io::Error::other(format!("{}: {e}", folder.display()));
     let mut files = Vec::new();
-    for entry in entries {
+    for entry in fs::read_dir(folder).map_err(failed)? {
         let path = entry?.path();
         let extension = path.extension().and_then(|e| e.to_str());
         if extension.is_some_and(|e| DATA.contains(&e)) {

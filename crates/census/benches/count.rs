@@ -7,6 +7,7 @@
 
 #![expect(clippy::print_stdout, reason = "a bench says what it measured")]
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Instant;
@@ -189,15 +190,15 @@ impl Holders for Sums {
         Standing::Dated
     }
 
-    fn organisation(&self, id: &OrgId) -> Option<Organisation> {
-        Some(Organisation {
+    fn organisation(&self, id: &OrgId) -> Option<Cow<'_, Organisation>> {
+        Some(Cow::Owned(Organisation {
             id: id.clone(),
             name: id.to_string(),
             country: None,
             parent: None,
             sector: None,
             other_sectors: Vec::new(),
-        })
+        }))
     }
 }
 

@@ -10,6 +10,7 @@
 //! In the order of addresses the map is asked once for each run of addresses that are held alike;
 //! in any other order the answer is the same.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -71,6 +72,7 @@ impl Whose {
     /// What an attribution says, and what is known of the organisation that it names.
     pub(crate) fn of(who: Attribution, holders: &dyn Holders) -> Self {
         let known = who.organisation.as_ref().and_then(|id| holders.organisation(id));
+        let known = known.map(Cow::into_owned);
         let country = who.org_country.or(who.addr_country);
         let (kind, shared) = (who.kind, who.shared);
         Self { organisation: who.organisation, known, kind, shared, country }
@@ -302,15 +304,17 @@ struct Merge {
     held: Held,
     /// The last client asked about.
     client: Option<Client>,
-    /// The last address of the run that it is the first of.
+    /// The last address of the run that it is the first of, and where that lies.
     last: Address,
+    place: usize,
     /// Who held them, up to which day.
     spans: Vec<(Day, Whose)>,
 }
 
 impl Merge {
     fn of(held: Held) -> Self {
-        Self { held, client: None, last: Address::from_bits(0), spans: Vec::new() }
+        let last = Address::from_bits(0);
+        Self { held, client: None, last, place: 0, spans: Vec::new() }
     }
 
     fn attribute(
@@ -347,15 +351,16 @@ impl Merge {
         }
         let client = Client { address, site: site.map(SiteId::new) };
         let Held { holders, days } = &self.held;
-        let (tenures, last) = match site {
-            None => holders.tenures_of_run(&client, *days),
-            Some(_) => (holders.tenures(&client, *days), address),
-        };
-        let spans = covering(tenures, *days).into_iter();
+        if site.is_none() {
+            let run = holders.run(address, self.place);
+            (self.last, self.place) = (run.last, run.place);
+        } else {
+            self.last = address;
+        }
+        let spans = covering(holders.tenures(&client, *days), *days).into_iter();
         self.spans = spans
             .map(|t| (t.days.last(), Whose::of(t.attribution, &**holders)))
             .collect();
-        self.last = last;
         self.client = Some(client);
     }
 

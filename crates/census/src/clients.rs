@@ -6,14 +6,17 @@
 //! file ─► rows of the evidence ─┘                 with what its holder is on their days
 //! ```
 //!
-//! The merge goes by stretches of addresses: what every file has below an address that none
-//! of them has passed is put together and sorted, which is a merge where it was sorted before.
+//! A file hands over whole addresses only, so that what is at hand of every file up to the
+//! least of their last addresses is all there is of it.
 //!
 //! **Invariant:** a client comes once, with all its sightings. Files are decoded beside the
 //! merge, a bounded number of rows ahead, so that memory does not grow with the lake but
 //! with the number of its files. Days of one endpoint stay together, as bits, for as long as
 //! the holder is the same.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
@@ -21,7 +24,7 @@ use datafusion::arrow::datatypes::{Int32Type, Int64Type};
 use futures::TryStreamExt;
 use tidegauge_model::count::Query;
 use tidegauge_model::{Address, Client, Day, DayRange, Month, SiteId, VantageId};
-use tidegauge_store::by_address::{self, Span};
+use tidegauge_store::by_address::{self, Wanted};
 use tidegauge_store::{DataFile, Snapshot, state};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
@@ -46,27 +49,35 @@ pub(crate) struct Days {
     pub(crate) bits: u32,
 }
 
+/// An address, as its stored halves.
+type Halves = (i64, i64);
+
 /// Sightings that are evidence, their names as numbers.
 #[derive(Clone, Copy, Debug)]
 struct Row {
-    address: (i64, i64),
-    days: Days,
-    /// Where the contacts of its days begin.
-    contacts: usize,
+    address: Halves,
+    /// Of the file's month, as bits.
+    days: u32,
     /// The row of the evidence.
     entry: u32,
     /// 0 for none, else a number of [`Names::sites`] and one.
     site: u32,
     vantage: u32,
     signal: u32,
+    /// Where the contacts of each day begin, if there are several days.
+    each: u32,
+    /// Of all days.
+    contacts: u64,
 }
 
 /// Sightings of a client in one month, by one vantage, of one endpoint, while one held it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
     pub(crate) days: Days,
-    /// Where in [`Group::contacts`] those of its days begin.
-    contacts: usize,
+    /// Of these days.
+    pub(crate) contacts: u64,
+    /// Where in [`Group::each`] those of each day begin, if there are several days.
+    each: u32,
     /// The row of the evidence.
     pub(crate) entry: u32,
     pub(crate) vantage: u32,
@@ -81,7 +92,7 @@ pub(crate) struct Group<'a> {
     /// 0 for none, else the number of its site and one.
     pub(crate) site: u32,
     pub(crate) seen: &'a [Seen],
-    contacts: &'a [u64],
+    each: &'a [u64],
 }
 
 impl Days {
@@ -96,6 +107,7 @@ impl Days {
     }
 
     /// The earliest, as days from the first of the question.
+    #[inline]
     pub(crate) fn first(self) -> i32 {
         self.from.saturating_add_unsigned(self.bits.trailing_zeros())
     }
@@ -104,14 +116,8 @@ impl Days {
         self.bits.count_ones()
     }
 
-    /// The contacts of these days, which begin in `all` at `from`.
-    fn contacts(self, all: &[u64], from: usize) -> &[u64] {
-        let days = usize::try_from(self.count()).unwrap_or(0);
-        all.get(from..from + days).unwrap_or(&[])
-    }
-
     /// Those up to a day, given as days from the first of the question.
-    fn until(self, last: i32) -> Self {
+    pub(crate) fn until(self, last: i32) -> Self {
         let mask = match u32::try_from(last.saturating_sub(self.from)) {
             Ok(bit) => u32::MAX.checked_shr(31u32.saturating_sub(bit)).unwrap_or(0),
             Err(_) => 0,
@@ -121,10 +127,37 @@ impl Days {
 }
 
 impl Group<'_> {
-    /// The contacts of a sighting's days, in order.
-    pub(crate) fn contacts(&self, of: &Seen) -> &[u64] {
-        of.days.contacts(self.contacts, of.contacts)
+    /// Each day of a sighting, with its contacts.
+    pub(crate) fn each_day<'s>(
+        &'s self,
+        of: &'s Seen,
+    ) -> impl Iterator<Item = (Days, u64)> + 's {
+        let one = std::slice::from_ref(&of.contacts);
+        let contacts = if of.days.bits.is_power_of_two() {
+            one.iter()
+        } else {
+            contacts_of(self.each, of.each, of.days.bits).iter()
+        };
+        of.days.each().zip(contacts.copied())
     }
+}
+
+/// The contacts of each of some days, which begin at `from`.
+fn contacts_of(all: &[u64], from: u32, days: u32) -> &[u64] {
+    let from = index(from);
+    all.get(from..from + index(days.count_ones())).unwrap_or(&[])
+}
+
+fn index(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn number(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+fn sum(contacts: &[u64]) -> u64 {
+    contacts.iter().fold(0, |all, some| all.saturating_add(*some))
 }
 
 /// Texts by number, of one question.
@@ -137,19 +170,32 @@ struct Names {
 
 /// The clients of a question.
 pub(crate) struct Clients {
+    /// In order of their months.
     runs: Vec<Run>,
     names: Arc<Mutex<Names>>,
-    /// Of the stretch of addresses at hand, by address, site and month.
-    stretch: Decoded,
-    seen: Vec<Seen>,
+    at_hand: AtHand,
     /// Rows of a file that are decoded at once.
     at_once: usize,
     /// Ends the decoding with the question.
     _decoding: JoinSet<()>,
 }
 
+/// All there is of one address, in order of months.
+#[derive(Default)]
+struct AtHand {
+    /// Each with the first day of its month, as days from the first of the question.
+    rows: Vec<(i32, Row)>,
+    /// The contacts of each day, where a row has several.
+    contacts: Vec<u64>,
+    /// Of one client; and the contacts of each day, where it has several.
+    seen: Vec<Seen>,
+    each: Vec<u64>,
+}
+
 /// The rows of one file, from the first that was not taken.
 struct Run {
+    /// The first day of its month, as days from the first of the question.
+    from: i32,
     decoded: Decoded,
     at: usize,
     /// Without rows at the end of the file.
@@ -159,8 +205,8 @@ struct Run {
     stopped: Option<Error>,
 }
 
-/// Rows, and the contacts of the days of all of them.
-#[derive(Default)]
+/// Rows, and the contacts of each day of those that have several.
+#[derive(Debug, Default)]
 struct Decoded {
     rows: Vec<Row>,
     contacts: Vec<u64>,
@@ -174,8 +220,10 @@ struct Decoder<D> {
     month: Day,
     /// Says that a row is not what it should be.
     damaged: D,
-    addresses: Span,
+    wanted: Wanted,
     names: Arc<Mutex<Names>>,
+    /// The rows of the last address, of which more may come.
+    held_back: Decoded,
 }
 
 impl Clients {
@@ -184,24 +232,16 @@ impl Clients {
         snapshot: &Snapshot,
         evidence: &Evidence<'_>,
         query: &Query,
-    ) -> Self {
-        Self::open_within(snapshot, evidence, query, Span::ALL)
-    }
-
-    /// The same of the clients with these addresses only.
-    pub(crate) fn open_within(
-        snapshot: &Snapshot,
-        evidence: &Evidence<'_>,
-        query: &Query,
-        addresses: Span,
+        wanted: Wanted,
     ) -> Self {
         let days = query.days;
         let months = query.counted().iter().flat_map(|days| days.months());
         let months: Vec<_> = months.map(|m| m.to_string()).collect();
-        let wanted = |file: &&DataFile| {
+        let wanted_file = |file: &&DataFile| {
             file.partition_month.as_ref().is_none_or(|month| months.contains(month))
         };
-        let files: Vec<_> = snapshot.files.iter().filter(wanted).collect();
+        let mut files: Vec<_> = snapshot.files.iter().filter(wanted_file).collect();
+        files.sort_by_key(|file| state::month_of(file));
         let at_once = ROWS_AHEAD / files.len().max(1);
         let at_once = at_once.clamp(*ROWS_AT_ONCE.start(), *ROWS_AT_ONCE.end());
         let names = Arc::<Mutex<Names>>::default();
@@ -212,27 +252,23 @@ impl Clients {
             let (give, more) = channel(1);
             let damaged = by_address::damaged(snapshot, file);
             let stopped = damaged(&"decoding it stopped before its end").into();
+            // Without one, reading says so.
+            let month = state::month_of(file).map_or(days.first(), Month::first);
             let decoder = Decoder {
                 finder: finder.clone(),
                 days,
-                // Without one, reading says so.
-                month: state::month_of(file).map_or(days.first(), Month::first),
+                month,
                 damaged,
-                addresses,
+                wanted,
                 names: Arc::clone(&names),
+                held_back: Decoded::default(),
             };
-            let batches = by_address::read_within(snapshot, file, at_once, addresses);
+            let batches = by_address::read(snapshot, file, at_once, wanted);
             decoding.spawn(decoder.run(batches, give));
-            runs.push(Run::new(more, stopped));
+            runs.push(Run::new(month.0 - days.first().0, more, stopped));
         }
-        Self {
-            runs,
-            names,
-            stretch: Decoded::default(),
-            seen: Vec::new(),
-            at_once,
-            _decoding: decoding,
-        }
+        let at_hand = AtHand::default();
+        Self { runs, names, at_hand, at_once, _decoding: decoding }
     }
 
     /// Hands over every client, in the order of addresses, and what its holder is.
@@ -241,23 +277,10 @@ impl Clients {
         holding: &mut Holding<'h>,
         mut take: impl FnMut(Group<'_>, &mut Holding<'h>) -> Result<()>,
     ) -> Result<()> {
-        while self.gather().await? {
-            let Self { stretch: Decoded { rows, contacts }, seen, names, .. } = self;
-            for of_client in rows.chunk_by(|a, b| a.client() == b.client()) {
-                let Some(Row { address, site, .. }) = of_client.first().copied() else {
-                    continue;
-                };
-                let of = site.checked_sub(1);
-                let of = of.and_then(|code| lock(names).sites.value(code).cloned());
-                let address = Address::from_halves(address.0, address.1);
-                let client = Client { address, site: of };
-                holding.turn_to(&client);
-                seen.clear();
-                for row in of_client {
-                    row.held(holding, seen);
-                }
-                take(Group { client: &client, site, seen, contacts }, holding)?;
-            }
+        while self.look_ahead().await? {
+            self.merge(&mut |at_hand, names| {
+                at_hand.clients(names, holding, &mut take)
+            })?;
         }
         Ok(())
     }
@@ -279,134 +302,247 @@ impl Clients {
         4 * self.runs.len() * self.at_once * row
     }
 
-    /// Gathers all rows of the next stretch of addresses; false if none are left.
-    async fn gather(&mut self) -> Result<bool> {
-        let Self { runs, stretch, .. } = self;
-        stretch.rows.clear();
-        stretch.contacts.clear();
-        for run in runs.iter_mut() {
+    /// Reads on until of every file a row is at hand, or it has ended; false if none is left.
+    async fn look_ahead(&mut self) -> Result<bool> {
+        for run in &mut self.runs {
             run.look_ahead().await?;
         }
-        // More may come of the last address of a file that has not ended.
+        Ok(self.runs.iter().any(|run| run.first().is_some()))
+    }
+
+    /// Takes the addresses of which all is at hand, one after another.
+    fn merge(
+        &mut self,
+        take: &mut impl FnMut(&mut AtHand, &Mutex<Names>) -> Result<()>,
+    ) -> Result<()> {
+        let Self { runs, at_hand, names, .. } = self;
         let open = runs.iter().filter(|run| !run.ended);
-        let end = open.filter_map(|run| run.rest().last()).map(|row| row.address).min();
-        for run in runs {
-            run.take_below(end, stretch);
+        let end =
+            open.filter_map(|run| run.decoded.rows.last()).map(|r| r.address).min();
+        let within = |address: &Halves| end.is_none_or(|end| *address <= end);
+        let heads = runs.iter().map(Run::first).zip(0..);
+        let heads = heads.filter_map(|(first, run)| Some(Reverse((first?, run))));
+        let mut heads: BinaryHeap<Reverse<(Halves, usize)>> =
+            heads.filter(|Reverse((first, _))| within(first)).collect();
+        while let Some(Reverse((address, _))) = heads.peek().copied() {
+            at_hand.rows.clear();
+            at_hand.contacts.clear();
+            while let Some(mut head) = heads.peek_mut()
+                && head.0.0 == address
+            {
+                let Some(run) = runs.get_mut(head.0.1) else { break };
+                run.take(address, at_hand);
+                match run.first().filter(within) {
+                    Some(next) => head.0.0 = next,
+                    None => _ = PeekMut::pop(head),
+                }
+            }
+            take(at_hand, names)?;
         }
-        let order = |row: &Row| (row.address, row.site, row.days.from);
-        if !stretch.rows.is_sorted_by_key(order) {
-            stretch.rows.sort_by_key(order);
+        Ok(())
+    }
+}
+
+impl AtHand {
+    /// Hands over the clients of the address.
+    fn clients<'h>(
+        &mut self,
+        names: &Mutex<Names>,
+        holding: &mut Holding<'h>,
+        take: &mut impl FnMut(Group<'_>, &mut Holding<'h>) -> Result<()>,
+    ) -> Result<()> {
+        let Self { rows, contacts, seen, each } = self;
+        if rows.iter().any(|(_, row)| row.site != 0) {
+            // Months stay in order.
+            rows.sort_by_key(|(_, row)| row.site);
         }
-        Ok(!stretch.rows.is_empty())
+        for of_client in rows.chunk_by(|(_, a), (_, b)| a.site == b.site) {
+            let Some((_, Row { address, site, .. })) = of_client.first().copied()
+            else {
+                continue;
+            };
+            let of = site.checked_sub(1);
+            let of = of.and_then(|code| lock(names).sites.value(code).cloned());
+            let address = Address::from_halves(address.0, address.1);
+            let client = Client { address, site: of };
+            holding.turn_to(&client);
+            seen.clear();
+            each.clear();
+            for (from, row) in of_client {
+                let of_row = contacts_of(contacts, row.each, row.several_days());
+                row.held(*from, of_row, holding, (seen, each));
+            }
+            take(Group { client: &client, site, seen, each }, holding)?;
+        }
+        Ok(())
     }
 }
 
 impl Row {
-    fn client(&self) -> ((i64, i64), u32) {
-        (self.address, self.site)
+    /// The days of which the contacts of each are kept.
+    fn several_days(&self) -> u32 {
+        if self.days.is_power_of_two() { 0 } else { self.days }
     }
 
-    /// Adds it for each holder of its days.
-    fn held(&self, holding: &Holding<'_>, seen: &mut Vec<Seen>) {
-        let (mut rest, mut contacts, mut span) = (self.days, self.contacts, 0);
+    /// Adds it for each holder of its days. `contacts` are of each day, if it has several.
+    fn held(
+        &self,
+        from: i32,
+        mut contacts: &[u64],
+        holding: &Holding<'_>,
+        (seen, each): (&mut Vec<Seen>, &mut Vec<u64>),
+    ) {
+        let mut rest = Days { from, bits: self.days };
         // Spans cover all days of the question.
-        while rest.bits != 0
-            && let Some(held) = holding.on(rest.first(), &mut span)
-        {
-            let days = rest.until(held.last);
+        for span in holding.spans() {
+            let days = rest.until(span.last);
+            if days.bits == 0 {
+                continue;
+            }
+            let place = number(each.len());
+            let (of_days, after) = contacts
+                .split_at_checked(index(days.count()))
+                .unwrap_or((contacts, &[]));
+            if !days.bits.is_power_of_two() {
+                each.extend_from_slice(of_days);
+            }
             seen.push(Seen {
                 days,
-                contacts,
+                contacts: if days.bits == self.days {
+                    self.contacts
+                } else {
+                    sum(of_days)
+                },
+                each: place,
                 entry: self.entry,
                 vantage: self.vantage,
                 signal: self.signal,
-                facts: held.facts,
+                facts: span.facts,
             });
+            contacts = after;
             rest.bits &= !days.bits;
-            contacts += usize::try_from(days.count()).unwrap_or(0);
+            if rest.bits == 0 {
+                return;
+            }
         }
     }
 }
 
 impl Run {
-    fn new(more: Receiver<Result<Decoded>>, stopped: Error) -> Self {
+    fn new(from: i32, more: Receiver<Result<Decoded>>, stopped: Error) -> Self {
         let (decoded, at, ended) = (Decoded::default(), 0, false);
-        Self { decoded, at, more, ended, stopped: Some(stopped) }
+        Self { from, decoded, at, more, ended, stopped: Some(stopped) }
     }
 
-    /// The rows that were not taken.
-    fn rest(&self) -> &[Row] {
-        self.decoded.rows.get(self.at..).unwrap_or(&[])
+    /// The first address that was not taken.
+    fn first(&self) -> Option<Halves> {
+        self.decoded.rows.get(self.at).map(|row| row.address)
     }
 
-    /// Reads on until two addresses are at hand, or the file has ended.
+    /// Reads on until a row is at hand, or the file has ended.
     async fn look_ahead(&mut self) -> Result<()> {
-        let address = |row: Option<&Row>| row.map(|row| row.address);
-        while !self.ended && address(self.rest().first()) == address(self.rest().last())
-        {
+        while !self.ended && self.first().is_none() {
             let decoded = match self.more.recv().await {
                 Some(decoded) => decoded?,
                 // Whoever decoded it is gone: its rows would be missing.
                 None => self.stopped.take().map_or(Ok(Decoded::default()), Err)?,
             };
             self.ended = decoded.rows.is_empty();
-            self.append(decoded);
+            (self.decoded, self.at) = (decoded, 0);
         }
         Ok(())
     }
 
-    /// Puts rows after the rest, which are few.
-    fn append(&mut self, mut decoded: Decoded) {
-        let mut rest = Decoded::default();
-        self.take_below(None, &mut rest);
-        let from = decoded.contacts.len();
-        decoded.contacts.append(&mut rest.contacts);
-        let rest = rest.rows.into_iter();
-        let rest = rest.map(|row| Row { contacts: from + row.contacts, ..row });
-        decoded.rows.splice(0..0, rest);
-        (self.decoded, self.at) = (decoded, 0);
+    /// Takes the rows of an address, which is its first.
+    fn take(&mut self, address: Halves, into: &mut AtHand) {
+        let rest = self.decoded.rows.get(self.at..).unwrap_or(&[]);
+        for row in rest.iter().take_while(|row| row.address == address) {
+            let each = number(into.contacts.len());
+            let of_row =
+                contacts_of(&self.decoded.contacts, row.each, row.several_days());
+            into.contacts.extend_from_slice(of_row);
+            into.rows.push((self.from, Row { each, ..*row }));
+            self.at += 1;
+        }
+    }
+}
+
+impl Decoded {
+    /// Adds those days of a row that are also `held`, if there are any; `contacts` are of
+    /// each of its days.
+    fn push(&mut self, row: Row, held: u32, contacts: &[u64]) {
+        let days = row.days & held;
+        if days == 0 {
+            return;
+        }
+        if let [contacts] = *contacts {
+            self.rows.push(Row { contacts, each: number(self.contacts.len()), ..row });
+            return;
+        }
+        let each = self.contacts.len();
+        let all = Days { from: 0, bits: row.days }.each().zip(contacts);
+        let of_days = all.filter(|(day, _)| day.bits & held != 0).map(|(_, n)| *n);
+        self.contacts.extend(of_days);
+        let contacts = sum(self.contacts.get(each..).unwrap_or(&[]));
+        if days.is_power_of_two() {
+            self.contacts.truncate(each);
+        }
+        self.rows.push(Row { days, each: number(each), contacts, ..row });
     }
 
-    /// Moves the rows of all addresses below `end` out; all, if there is none.
-    fn take_below(&mut self, end: Option<(i64, i64)>, into: &mut Decoded) {
-        let rest = self.rest();
-        let below = |end| rest.partition_point(|row| row.address < end);
-        let count = end.map_or(rest.len(), below);
-        for row in rest.iter().take(count) {
-            into.rows.push(Row { contacts: into.contacts.len(), ..*row });
-            let of_row = row.days.contacts(&self.decoded.contacts, row.contacts);
-            into.contacts.extend_from_slice(of_row);
+    /// Takes out the rows of the last address.
+    fn split_last(&mut self) -> Self {
+        let last = self.rows.last().map(|row| row.address);
+        let from = self.rows.partition_point(|row| Some(row.address) < last);
+        let mut rows = self.rows.split_off(from);
+        let contacts = rows.first().map_or(self.contacts.len(), |row| index(row.each));
+        let before = number(contacts);
+        for row in &mut rows {
+            row.each = row.each.saturating_sub(before);
         }
-        self.at += count;
+        Self { rows, contacts: self.contacts.split_off(contacts) }
     }
 }
 
 impl<D: Fn(&dyn std::fmt::Display) -> tidegauge_store::Error> Decoder<D> {
     /// Decodes until the file ends, or nobody listens any more.
     async fn run(
-        self,
+        mut self,
         mut batches: impl futures::Stream<Item = tidegauge_store::Result<RecordBatch>>
         + Unpin,
         give: Sender<Result<Decoded>>,
     ) {
         loop {
             let (decoded, last) = match batches.try_next().await {
-                Ok(Some(batch)) => match self.decode(&batch) {
-                    Ok(decoded) if decoded.rows.is_empty() => continue,
-                    decoded => (decoded, false),
-                },
-                Ok(None) => (Ok(Decoded::default()), true),
+                Ok(Some(batch)) => (self.decode(&batch), false),
+                Ok(None) => (Ok(std::mem::take(&mut self.held_back)), true),
                 Err(error) => (Err(error.into()), true),
             };
             let last = last || decoded.is_err();
-            if give.send(decoded).await.is_err() || last {
+            let some =
+                decoded.as_ref().map_or(true, |decoded| !decoded.rows.is_empty());
+            if some && give.send(decoded).await.is_err() {
+                return;
+            }
+            if last {
+                // Whoever listens has had an error, or wants to know that this was all.
+                _ = give.send(Ok(Decoded::default())).await;
                 return;
             }
         }
     }
 
-    /// The rows that are evidence.
-    fn decode(&self, batch: &RecordBatch) -> Result<Decoded> {
+    /// The rows that are evidence, up to the last address but one, after those held back.
+    fn decode(&mut self, batch: &RecordBatch) -> Result<Decoded> {
+        let mut decoded = std::mem::take(&mut self.held_back);
+        decoded.rows.reserve(batch.num_rows());
+        self.add(batch, &mut decoded)?;
+        self.held_back = decoded.split_last();
+        Ok(decoded)
+    }
+
+    /// Adds the rows that are evidence.
+    fn add(&self, batch: &RecordBatch, decoded: &mut Decoded) -> Result<()> {
         // The columns are those of `state::schema`.
         let [hi, lo, sites, endpoints, vantages, signals, days, contacts, each] =
             batch.columns()
@@ -417,59 +553,58 @@ impl<D: Fn(&dyn std::fmt::Display) -> tidegauge_store::Error> Decoder<D> {
         let lo = lo.as_primitive::<Int64Type>().values();
         let days = days.as_primitive::<Int32Type>().values();
         let contacts = contacts.as_primitive::<Int64Type>().values();
-        let each = each.as_binary::<i32>();
-        let names = &mut *lock(&self.names);
+        let each =
+            each.as_binary_opt::<i32>().filter(|all| all.null_count() < all.len());
         let evidence = |id: &str| self.finder.month(id, self.month, self.days);
         let endpoints = Looked::new(endpoints, evidence);
-        let vantages =
-            Looked::new(vantages, |id| Some(names.vantages.code(&VantageId::new(id))));
-        let signals =
-            Looked::new(signals, |word| Some(names.signals.code(&word.to_owned())));
-        let sites = Looked::new(sites, |id| {
-            (!id.is_empty()).then(|| names.sites.code(&SiteId::new(id)) + 1)
-        });
-        let mut decoded = Decoded::default();
+        let (vantages, signals, sites) = self.looked(vantages, signals, sites);
         let mut of_each_day = Vec::new();
         for at in 0..batch.num_rows() {
-            let names = (endpoints.get(at), vantages.get(at), signals.get(at));
-            let (Some(evidence), Some(&vantage), Some(&signal)) = names else {
-                continue;
-            };
+            let Some(evidence) = endpoints.get(at) else { continue };
             let address = (value(hi, at), value(lo, at));
-            if !self.addresses.contains(address) {
+            if !self.wanted.addresses.contains(address) {
                 continue;
             }
-            let from = self.month.0 - self.days.first().0;
-            let days = Days { from, bits: value(days, at).cast_unsigned() };
-            of_each_day.clear();
-            let each = each.is_valid(at).then(|| each.value(at));
+            let days = value(days, at).cast_unsigned();
+            let each = each.filter(|each| each.is_valid(at)).map(|each| each.value(at));
             let all = value(contacts, at);
-            if !state::contacts_of_each_day(days.bits, all, each, &mut of_each_day) {
+            of_each_day.clear();
+            if !state::contacts_of_each_day(days, all, each, &mut of_each_day) {
                 let reason = format!("row {at} of a batch has not a number a day");
                 return Err((self.damaged)(&reason).into());
             }
-            let site = sites.get(at).copied().unwrap_or(0);
+            let row = Row {
+                address,
+                days,
+                entry: 0,
+                site: sites.get(at).copied().unwrap_or(0),
+                vantage: vantages.get(at).copied().unwrap_or(0),
+                signal: signals.get(at).copied().unwrap_or(0),
+                each: 0,
+                contacts: 0,
+            };
             for (held, entry) in evidence.iter().copied() {
-                let (contacts, some) =
-                    (decoded.contacts.len(), Days { bits: days.bits & held, ..days });
-                if some.bits == 0 {
-                    continue;
-                }
-                decoded.rows.push(Row {
-                    address,
-                    days: some,
-                    contacts,
-                    entry,
-                    site,
-                    vantage,
-                    signal,
-                });
-                let each = days.each().zip(&of_each_day);
-                let each = each.filter(|(day, _)| day.bits & held != 0);
-                decoded.contacts.extend(each.map(|(_, contacts)| *contacts));
+                decoded.push(Row { entry, ..row }, held, &of_each_day);
             }
         }
-        Ok(decoded)
+        Ok(())
+    }
+
+    /// Numbers for the names of a batch, where they are wanted.
+    fn looked<'a>(
+        &self,
+        vantages: &'a dyn Array,
+        signals: &'a dyn Array,
+        sites: &'a dyn Array,
+    ) -> (Looked<'a, u32>, Looked<'a, u32>, Looked<'a, u32>) {
+        let names = &mut *lock(&self.names);
+        (
+            Looked::new(vantages, |id| Some(names.vantages.code(&VantageId::new(id)))),
+            Looked::new(signals, |word| Some(names.signals.code(&word.to_owned()))),
+            Looked::new(sites, |id| {
+                (!id.is_empty()).then(|| names.sites.code(&SiteId::new(id)) + 1)
+            }),
+        )
     }
 }
 
@@ -516,57 +651,60 @@ mod tests {
     /// Each case writes a lake.
     const CASES: u32 = 24;
 
-    /// A file of rows, of which each batch is sent as it is asked for; the end of it, if it
-    /// is `whole`.
+    /// A row of a file: the lower half of its address, its site, its days, and the contacts
+    /// of each of them.
+    type Made = (i64, u32, u32, Vec<u64>);
+
+    /// A file of rows of a month, of which each batch is sent as it is asked for; the end of
+    /// it, if it is `whole`.
     fn run(
-        rows: Vec<Row>,
-        lengths: &[usize],
+        from: i32,
+        rows: Vec<Made>,
+        lengths: Vec<usize>,
         whole: bool,
         decoding: &mut JoinSet<()>,
     ) -> Run {
         let (give, more) = channel(1);
-        let lengths: Vec<usize> = lengths.to_vec();
         decoding.spawn(async move {
-            let mut rest = rows.as_slice();
+            let (mut rest, mut held_back) = (rows.as_slice(), Decoded::default());
             let mut lengths = lengths.iter().copied().cycle();
             while !rest.is_empty() {
                 let (some, after) =
                     rest.split_at(lengths.next().unwrap().min(rest.len()));
-                let mut decoded = Decoded::default();
+                let mut decoded = held_back;
                 for row in some {
-                    let contacts = decoded.contacts.len();
-                    decoded.rows.push(Row { contacts, ..*row });
-                    decoded.contacts.push(row.contacts as u64);
+                    push(&mut decoded, row);
                 }
-                give.send(Ok(decoded)).await.unwrap();
+                held_back = decoded.split_last();
+                if !decoded.rows.is_empty() {
+                    give.send(Ok(decoded)).await.unwrap();
+                }
                 rest = after;
+            }
+            if !held_back.rows.is_empty() {
+                give.send(Ok(held_back)).await.unwrap();
             }
             if whole {
                 give.send(Ok(Decoded::default())).await.unwrap();
             }
         });
-        Run::new(more, Error::Plan { reason: "stopped".to_owned() })
+        Run::new(from, more, Error::Plan { reason: "stopped".to_owned() })
     }
 
-    /// Its number stands for its contacts.
-    fn row(number: usize, (lo, site, from): (i64, u32, i32)) -> Row {
-        Row {
-            address: (0, lo),
-            days: Days { from, bits: 1 },
-            contacts: number,
-            entry: 0,
-            site,
-            vantage: 0,
-            signal: 0,
-        }
+    fn push(decoded: &mut Decoded, (lo, site, days, each): &Made) {
+        let (address, site, days) = ((0, *lo), *site, *days);
+        let (entry, vantage, signal, contacts) = (0, 0, 0, 0);
+        let row =
+            Row { address, days, entry, site, vantage, signal, each: 0, contacts };
+        decoded.push(row, days, each);
     }
 
     fn of_runs(runs: Vec<Run>, decoding: JoinSet<()>) -> Clients {
+        let at_hand = AtHand::default();
         Clients {
             runs,
             names: Arc::default(),
-            stretch: Decoded::default(),
-            seen: Vec::new(),
+            at_hand,
             at_once: 1,
             _decoding: decoding,
         }
@@ -576,52 +714,73 @@ mod tests {
     async fn a_file_whose_decoding_stops_is_an_error_and_not_its_end() {
         for (whole, ended) in [(true, true), (false, false)] {
             let mut decoding = JoinSet::new();
-            let rows = (1..4).map(|n| row(1, (n, 0, 0))).collect();
-            let runs = vec![run(rows, &[2], whole, &mut decoding)];
+            let rows = (1..4).map(|n| (n, 0, 1, vec![1])).collect();
+            let runs = vec![run(0, rows, vec![2], whole, &mut decoding)];
             let mut clients = of_runs(runs, decoding);
             let mut counted = 0;
             let said = loop {
-                match clients.gather().await {
-                    Ok(true) => counted += clients.stretch.rows.len(),
+                let taken = &mut |at_hand: &mut AtHand, _: &Mutex<Names>| {
+                    counted += at_hand.rows.len();
+                    Ok(())
+                };
+                match clients.look_ahead().await {
+                    Ok(true) => clients.merge(taken).unwrap(),
                     said => break said.is_ok(),
                 }
             };
-            assert_eq!((said, counted == 3), (ended, whole));
+            assert_eq!((said, counted), (ended, 3), "what was sent is whole addresses");
+        }
+    }
+
+    prop_compose! {
+        fn made()(
+            lo in 0i64..12,
+            site in 0u32..2,
+            each in prop::collection::vec(1u64..1_000_000, 1..4),
+        ) -> Made {
+            (lo, site, (1 << each.len()) - 1, each)
         }
     }
 
     proptest! {
         #[test]
-        fn stretches_are_all_rows_in_order_and_cut_no_address(
-            files in prop::collection::vec(
-                (prop::collection::vec((0i64..12, 0u32..2, 0i32..2), 0..40),
+        fn an_address_comes_once_with_all_its_rows_in_order_of_months(
+            mut files in prop::collection::vec(
+                (0i32..2, prop::collection::vec(made(), 0..40),
                  prop::collection::vec(1usize..9, 1..4)),
                 0..5,
             ),
         ) {
-            let told = |row: &Row, contacts: u64| (row.address, row.site, row.days.from, contacts);
+            files.sort_by_key(|(from, ..)| *from);
             crate::world::block_on(async {
                 let (mut runs, mut decoding) = (Vec::new(), JoinSet::new());
-                let (mut number, mut expected) = (0, Vec::new());
-                for (mut rows, lengths) in files {
+                let mut expected = Vec::new();
+                for (from, mut rows, lengths) in files {
                     rows.sort_by_key(|row| row.0);
-                    let rows: Vec<Row> = rows.into_iter().map(|of| {
-                        number += 1;
-                        row(number, of)
-                    }).collect();
-                    expected.extend(rows.iter().map(|r| told(r, r.contacts as u64)));
-                    runs.push(run(rows, &lengths, true, &mut decoding));
+                    expected.extend(rows.iter().cloned().map(|row| (from, row)));
+                    runs.push(run(from, rows, lengths, true, &mut decoding));
                 }
-                let mut clients = of_runs(runs, decoding);
                 expected.sort_unstable();
-                let mut found: Vec<((i64, i64), u32, i32, u64)> = Vec::new();
-                while clients.gather().await.unwrap() {
-                    let Decoded { rows, contacts } = &clients.stretch;
-                    let begins = rows[0].address;
-                    prop_assert!(found.last().is_none_or(|last| last.0 < begins));
-                    found.extend(rows.iter().map(|r| told(r, contacts[r.contacts])));
+                let mut clients = of_runs(runs, decoding);
+                let mut found: Vec<(i32, Made)> = Vec::new();
+                let mut addresses = Vec::new();
+                while clients.look_ahead().await.unwrap() {
+                    clients.merge(&mut |at_hand, _| {
+                        assert!(at_hand.rows.is_sorted_by_key(|(from, _)| *from));
+                        let AtHand { rows, contacts, .. } = at_hand;
+                        addresses.push(rows[0].1.address);
+                        for (from, row) in rows {
+                            assert_eq!(row.address, *addresses.last().unwrap());
+                            let several = contacts_of(contacts, row.each, row.several_days());
+                            let one = std::slice::from_ref(&row.contacts);
+                            let each = if several.is_empty() { one } else { several };
+                            assert_eq!(row.contacts, sum(each));
+                            found.push((*from, (row.address.1, row.site, row.days, each.to_vec())));
+                        }
+                        Ok(())
+                    }).unwrap();
                 }
-                prop_assert!(found.is_sorted_by_key(|row| (row.0, row.1, row.2)));
+                prop_assert!(addresses.is_sorted_by(|a, b| a < b));
                 found.sort_unstable();
                 prop_assert_eq!(found, expected);
                 Ok(())

@@ -16,6 +16,7 @@ use tidegauge_model::panel::Panel;
 use tidegauge_model::{
     Client, CoverageSummary, Day, DayRange, Endpoint, Holders, ProductId,
 };
+use tidegauge_store::by_address::{Span, Wanted};
 use tidegauge_store::{Lake, Snapshot, Table};
 use tokio::task::JoinError;
 
@@ -27,6 +28,9 @@ use crate::holding::Holding;
 use crate::session::{Engine, Settings};
 use crate::unique::Part;
 use crate::{Error, Result, coverage, panel, sql, unique};
+
+/// Of all clients, without names of vantages and signals.
+const BARE: Wanted = Wanted { addresses: Span::ALL, vantages: false, signals: false };
 
 /// Counts what is in a lake.
 #[derive(Clone)]
@@ -117,7 +121,8 @@ impl Counter {
         // Coverage first: a later append then shows as seen, never as looked at in vain.
         let covered = self.lake.coverage(query.days).await?;
         let snapshot = self.lake.snapshot(Table::Sightings).await?;
-        let mut clients = Clients::open(&snapshot, &evidence, query);
+        let wanted = Wanted { vantages: true, ..BARE };
+        let mut clients = Clients::open(&snapshot, &evidence, query, wanted);
         let mut holding = Holding::new(query, &*self.holders);
         let histories =
             panel::histories(&mut clients, &evidence, &mut holding, query, &covered);
@@ -135,7 +140,7 @@ impl Counter {
     ) -> Result<()> {
         let evidence = Evidence::of_use(&self.endpoints, query);
         let snapshot = self.lake.snapshot(Table::Sightings).await?;
-        let mut clients = Clients::open(&snapshot, &evidence, query);
+        let mut clients = Clients::open(&snapshot, &evidence, query, BARE);
         let mut holding = Holding::new(query, &*self.holders);
         let first = query.days.first();
         let mut days: Vec<Day> = Vec::new();
@@ -156,7 +161,7 @@ impl Counter {
     pub async fn contacts(&self, query: &Query) -> Result<Contacts> {
         let evidence = Evidence::of_use(&self.endpoints, query);
         let snapshot = self.lake.snapshot(Table::Sightings).await?;
-        let mut clients = Clients::open(&snapshot, &evidence, query);
+        let mut clients = Clients::open(&snapshot, &evidence, query, BARE);
         let mut holding = Holding::new(query, &*self.holders);
         contacts::contacts(&mut clients, &evidence, &mut holding, query).await
     }
@@ -239,7 +244,8 @@ impl Counter {
         // Ends with the question, should nobody wait for it any more.
         let counting = SpawnedTask::spawn(async move {
             let evidence = Evidence::of_use(&counter.endpoints, &query);
-            let mut clients = Clients::open(&snapshot, &evidence, &query);
+            let wanted = unique::wanted(&query, Span::ALL);
+            let mut clients = Clients::open(&snapshot, &evidence, &query, wanted);
             let mut holding = Holding::new(&query, &*counter.holders);
             let (engine, clients, holding) =
                 (&counter.engine, &mut clients, &mut holding);

@@ -1,10 +1,13 @@
 //! Who held an address, as numbers: what counting needs of an attribution.
 //!
 //! **Invariant:** asked in the order of addresses, holders are asked once for each run of
-//! addresses with the same tenures: the merge of two sorted sequences. The spans of an
-//! address cover the days of the question wholly, in order, without overlap.
+//! addresses of which the same is told: the merge of two sorted sequences. What is told of
+//! one run is not asked again for another that is told the same. The spans of an address
+//! cover the days of the question wholly, in order, without overlap.
 
+use std::borrow::Cow;
 use std::hash::Hash;
+use std::sync::{Arc, OnceLock};
 
 use datafusion::common::HashMap;
 use tidegauge_model::count::{Dating, Dimension, Query};
@@ -59,7 +62,7 @@ pub(crate) struct Place {
 }
 
 /// An attribution as numbers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Facts {
     /// The organisation that the client stands for.
     pub(crate) organisation: Option<u32>,
@@ -81,21 +84,40 @@ pub(crate) struct Span {
     pub(crate) facts: Facts,
 }
 
+/// A standing up to a day, from the end of the one before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stood {
+    /// The last day, as days from the first of the question.
+    pub(crate) last: i32,
+    /// A place in [`Standing::ALL`].
+    pub(crate) standing: usize,
+}
+
+/// All that is told of a run of addresses, on the days of the question.
+#[derive(Debug, Default)]
+struct Told {
+    spans: Vec<Span>,
+    /// Asked when it is wanted first.
+    standings: OnceLock<Vec<Stood>>,
+}
+
+/// Answers that are kept: a few hundred bytes each.
+const ANSWERS_MAX: usize = 1 << 16;
+
 /// The holders, asked for one question.
 pub(crate) struct Holding<'a> {
     query: &'a Query,
     holders: &'a dyn Holders,
     pub(crate) organisations: Codes<OrgId>,
     pub(crate) places: Codes<Place>,
-    known: HashMap<OrgId, Option<Organisation>>,
-    /// The run of addresses last asked about.
+    known: HashMap<OrgId, Option<Cow<'a, Organisation>>>,
+    /// The first and the last address of the run at hand, if that is one.
     run: Option<(Address, Address)>,
-    spans: Vec<Span>,
-    /// Of each day of the question, how directly it is proven, and for which run that was
-    /// asked.
-    standings: Vec<(u64, Standing)>,
-    /// The number of the run, from 1.
-    number: u64,
+    /// Where the run asked about last lies.
+    place: usize,
+    told: Arc<Told>,
+    /// By the numbers of answers.
+    answers: HashMap<u32, Arc<Told>>,
 }
 
 impl<'a> Holding<'a> {
@@ -107,9 +129,9 @@ impl<'a> Holding<'a> {
             places: Codes::default(),
             known: HashMap::default(),
             run: None,
-            spans: Vec::new(),
-            standings: vec![(0, Standing::Nobody); query.days.days().count()],
-            number: 0,
+            place: 0,
+            told: Arc::default(),
+            answers: HashMap::default(),
         }
     }
 
@@ -120,75 +142,91 @@ impl<'a> Holding<'a> {
 
     /// Turns to a client.
     pub(crate) fn turn_to(&mut self, client: &Client) {
-        let (address, global) = (client.address, client.site.is_none());
-        let within =
-            self.run.is_some_and(|(first, last)| first <= address && address <= last);
-        if global && within {
+        let address = client.address;
+        if client.site.is_some() {
+            self.run = None;
+            self.told = Arc::new(self.ask(client));
             return;
         }
-        let (tenures, last) = self.tenures(client);
-        self.run = global.then_some((address, last));
-        self.number += 1;
-        self.spans.clear();
-        for tenure in covering(tenures, self.query.days) {
-            let last = tenure.days.last().0 - self.query.days.first().0;
-            let facts = self.facts(&tenure.attribution);
-            self.spans.push(Span { last, facts });
+        if self.run.is_some_and(|(first, last)| first <= address && address <= last) {
+            return;
+        }
+        let run = self.holders.run(address, self.place);
+        (self.run, self.place) = (Some((address, run.last)), run.place);
+        if let Some(known) = run.answer.and_then(|answer| self.answers.get(&answer)) {
+            self.told = Arc::clone(known);
+            return;
+        }
+        self.told = Arc::new(self.ask(client));
+        if let Some(answer) = run.answer {
+            if self.answers.len() == ANSWERS_MAX {
+                self.answers.clear();
+            }
+            self.answers.insert(answer, Arc::clone(&self.told));
         }
     }
 
-    /// Who holds the client turned to on a day, given as days from the first, and until when.
-    /// `span` is where the last answer was found: days are asked for in order.
-    pub(crate) fn on(&self, day: i32, span: &mut usize) -> Option<Span> {
-        while self.spans.get(*span).is_some_and(|span| span.last < day) {
-            *span += 1;
-        }
-        self.spans.get(*span).copied()
+    /// Who holds the client turned to, over the days of the question.
+    pub(crate) fn spans(&self) -> &[Span] {
+        &self.told.spans
     }
 
     /// How directly that is proven. `client` is the one turned to.
-    pub(crate) fn standing(&mut self, client: &Client, day: i32) -> Standing {
-        let on = match self.query.on {
-            Dating::Frozen(day) => day,
-            Dating::EachDay => self.query.days.first().plus(day),
-        };
-        match usize::try_from(day).ok().and_then(|day| self.standings.get_mut(day)) {
-            Some((number, known)) if *number == self.number => *known,
-            Some(asked) => {
-                *asked = (self.number, self.holders.standing(client, on));
-                asked.1
-            }
-            None => self.holders.standing(client, on),
-        }
+    pub(crate) fn standings(&self, client: &Client) -> &[Stood] {
+        self.told.standings.get_or_init(|| self.ask_standings(client))
     }
 
     /// What is known of an organisation that was held by somebody.
     pub(crate) fn organisation(&self, id: &OrgId) -> Option<&Organisation> {
-        self.known.get(id).and_then(Option::as_ref)
+        self.known.get(id)?.as_deref()
     }
 
-    fn tenures(&self, client: &Client) -> (Vec<Tenure>, Address) {
+    fn ask(&mut self, client: &Client) -> Told {
         let days = self.query.days;
-        let ask = |days| match client.site {
-            None => self.holders.tenures_of_run(client, days),
-            Some(_) => (self.holders.tenures(client, days), client.address),
-        };
-        match self.query.on {
-            Dating::EachDay => ask(days),
+        let tenures = match self.query.on {
+            Dating::EachDay => self.holders.tenures(client, days),
             Dating::Frozen(day) => {
-                let on = DayRange::one(day);
-                let (held, last) = ask(on);
-                let held = held.into_iter().next();
-                (held.map(|t| Tenure { days, ..t }).into_iter().collect(), last)
+                let held = self.holders.tenures(client, DayRange::one(day)).into_iter();
+                held.take(1).map(|tenure| Tenure { days, ..tenure }).collect()
+            }
+        };
+        let mut spans: Vec<Span> = Vec::new();
+        for tenure in covering(tenures, days) {
+            let last = tenure.days.last().0 - days.first().0;
+            let facts = self.facts(&tenure.attribution);
+            match spans.last_mut() {
+                // They differ in what a count does not look at.
+                Some(before) if before.facts == facts => before.last = last,
+                _ => spans.push(Span { last, facts }),
             }
         }
+        Told { spans, standings: OnceLock::new() }
+    }
+
+    fn ask_standings(&self, client: &Client) -> Vec<Stood> {
+        let days = self.query.days;
+        let told = match self.query.on {
+            Dating::EachDay => self.holders.standings(client, days),
+            Dating::Frozen(day) => vec![(days, self.holders.standing(client, day))],
+        };
+        let mut stood: Vec<Stood> = Vec::new();
+        for (of, standing) in told {
+            let last = of.last().0 - days.first().0;
+            let place = Standing::ALL.iter().position(|known| *known == standing);
+            let Some(standing) = place else { continue };
+            match stood.last_mut() {
+                Some(before) if before.standing == standing => before.last = last,
+                _ => stood.push(Stood { last, standing }),
+            }
+        }
+        stood
     }
 
     fn facts(&mut self, attribution: &Attribution) -> Facts {
         let Self { query, holders, organisations, places, known, .. } = self;
         let organisation = attribution.organisation.as_ref().and_then(|id| {
             let find = || holders.organisation(id);
-            known.entry_ref(id).or_insert_with(find).as_ref()
+            known.entry_ref(id).or_insert_with(find).as_deref()
         });
         let org_country = attribution
             .org_country

@@ -203,8 +203,10 @@ fn weeks(query: &Query, days: &Days, visible: &BTreeSet<Day>) -> Vec<WeekCell> {
 /// repeat.
 fn family(organisation: &OrgId, holders: &dyn Holders) -> OrgId {
     let mut path = vec![organisation.clone()];
-    while let Some(parent) =
-        path.last().and_then(|id| holders.organisation(id)).and_then(|o| o.parent)
+    while let Some(parent) = path
+        .last()
+        .and_then(|id| holders.organisation(id))
+        .and_then(|o| o.parent.clone())
     {
         if let Some(at) = path.iter().position(|id| *id == parent) {
             // Every member of the circle must name the same head.

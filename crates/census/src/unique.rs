@@ -17,11 +17,12 @@ use datafusion::execution::memory_pool::MemoryReservation;
 use serde::{Deserialize, Serialize};
 use tidegauge_model::Standing;
 use tidegauge_model::count::{Cell, Census, Counts, Dimension, Query};
+use tidegauge_store::by_address::{Span, Wanted};
 
 use crate::Result;
 use crate::clients::{Clients, Days, Group, Seen};
 use crate::evidence::{Calendar, Evidence};
-use crate::holding::Holding;
+use crate::holding::{Holding, Stood};
 use crate::partial::{Held, Partial, Use, at, window_numbers};
 use crate::session::Engine;
 
@@ -67,6 +68,15 @@ pub(crate) struct Part {
     pub(crate) unattributed: u64,
     /// The same by how directly the holder is proven.
     pub(crate) standings: BTreeMap<Standing, u64>,
+}
+
+/// What a count reads of the clients with these addresses.
+pub(crate) fn wanted(query: &Query, addresses: Span) -> Wanted {
+    Wanted {
+        addresses,
+        vantages: query.by.contains(&Dimension::Vantage),
+        signals: query.by.contains(&Dimension::Signal),
+    }
 }
 
 /// Counts the cells of `query` as far as these clients go.
@@ -218,7 +228,7 @@ impl<'a> Tally<'a> {
     }
 
     /// Adds a client.
-    fn add(&mut self, group: &Group<'_>, holding: &mut Holding<'_>) -> Result<()> {
+    fn add(&mut self, group: &Group<'_>, holding: &Holding<'_>) -> Result<()> {
         let network = group.client.address.network_v6();
         if network.is_none() || network != self.network {
             self.end_of_network();
@@ -226,13 +236,12 @@ impl<'a> Tally<'a> {
         }
         self.client_from = self.touched.len();
         for seen in group.seen {
-            let contacts = group.contacts(seen);
             if self.calendar.keeps_months_whole() {
-                self.sighting(group, seen, seen.days, contacts, holding);
+                self.sighting(group, seen, seen.days, seen.contacts, holding);
                 continue;
             }
-            for (day, contacts) in seen.days.each().zip(contacts) {
-                self.sighting(group, seen, day, &[*contacts], holding);
+            for (day, contacts) in group.each_day(seen) {
+                self.sighting(group, seen, day, contacts, holding);
             }
         }
         if network.is_none() {
@@ -251,8 +260,8 @@ impl<'a> Tally<'a> {
         group: &Group<'_>,
         seen: &Seen,
         days: Days,
-        contacts: &[u64],
-        holding: &mut Holding<'_>,
+        contacts: u64,
+        holding: &Holding<'_>,
     ) {
         let Some(windows) = self.calendar.window(days.first()) else { return };
         let cell = self.cell(seen, days.first());
@@ -265,20 +274,30 @@ impl<'a> Tally<'a> {
             touched.passed.bits |= days.bits;
             touched.windows |= windows;
             touched.consumer |= facts.consumer;
-            let sum = |all: u64, contacts: &u64| all.saturating_add(*contacts);
-            touched.contacts = contacts.iter().fold(touched.contacts, sum);
+            touched.contacts = touched.contacts.saturating_add(contacts);
         }
         self.all_days += u64::from(new.count());
         self.unattributed += u64::from(new.count()) * u64::from(facts.unattributed);
-        for day in new.each() {
-            let standing = holding.standing(group.client, day.first());
-            let place = Standing::ALL.iter().position(|s| *s == standing);
-            if let Some(told) = place.and_then(|at| self.standings.get_mut(at)) {
-                *told += 1;
-            }
+        if new.bits != 0 {
+            self.stand(new, holding.standings(group.client));
         }
         if let Some(organisation) = facts.organisation.filter(|_| facts.passes) {
             self.hold(cell, organisation, days, new);
+        }
+    }
+
+    /// Adds days to what is told of standings.
+    fn stand(&mut self, mut days: Days, standings: &[Stood]) {
+        let from = standings.partition_point(|stood| stood.last < days.first());
+        for stood in standings.iter().skip(from) {
+            let of = days.until(stood.last);
+            if let Some(told) = self.standings.get_mut(stood.standing) {
+                *told += u64::from(of.count());
+            }
+            days.bits &= !of.bits;
+            if days.bits == 0 {
+                return;
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! **Invariant:** nothing here uses the engine; the oracle shares no code with what it
 //! checks.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -80,8 +81,8 @@ impl Holders for Table {
         standing(&self.on(client, day))
     }
 
-    fn organisation(&self, id: &OrgId) -> Option<Organisation> {
-        self.organisations.get(id).cloned()
+    fn organisation(&self, id: &OrgId) -> Option<Cow<'_, Organisation>> {
+        self.organisations.get(id).map(Cow::Borrowed)
     }
 }
 

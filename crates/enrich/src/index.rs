@@ -107,10 +107,25 @@ impl RangeIndex {
         at.copied().unwrap_or(0)
     }
 
-    /// The last address of the stretch, or gap, that `address` lies in.
-    pub fn end(&self, address: Address) -> u128 {
-        let after = self.starts.partition_point(|start| *start <= address.bits());
-        self.starts.get(after).map_or(u128::MAX, |next| next - 1)
+    /// The stretch, or gap, that `address` lies in: its place, its value and its last
+    /// address. Found at once if it is at `before` or soon after.
+    pub fn run(&self, address: Address, before: usize) -> (usize, Option<u32>, u128) {
+        let begins =
+            |at: usize| self.starts.get(at).map(|start| *start <= address.bits());
+        // Doubling steps from there, as of addresses that come in order.
+        let mut from = if begins(before) == Some(true) { before } else { 0 };
+        let mut step = 1;
+        while begins(from + step) == Some(true) {
+            from += step;
+            step *= 2;
+        }
+        let rest = self.starts.get(from..).unwrap_or(&[]);
+        let rest = rest.get(..step).unwrap_or(rest);
+        let after = from + rest.partition_point(|start| *start <= address.bits());
+        let last = self.starts.get(after).map_or(u128::MAX, |next| next - 1);
+        let place = after.saturating_sub(1);
+        let entry = self.entries.get(place).filter(|_| after > 0);
+        (place, entry.and_then(|entry| entry.checked_sub(1)), last)
     }
 
     /// Every stretch that has a value, in order: first and last address, and the value.
@@ -321,6 +336,7 @@ mod tests {
         #[test]
         fn every_way_of_asking_answers_as_a_scan(
             segments in segments(), more in prop::collection::vec(cut(), 0..100), sorted: bool,
+            hint in 0usize..100,
         ) {
             let index = RangeIndex::build(segments.clone()).unwrap();
             let kept = postcard::to_stdvec(&index).unwrap();
@@ -340,8 +356,12 @@ mod tests {
             let mut each = Vec::new();
             index.find_each(&asked, &mut each);
             prop_assert_eq!(&each, &expected);
+            let mut before = hint;
             for (address, value) in asked.iter().zip(&expected) {
-                let ends = [index.start(*address), index.end(*address)];
+                let (place, of_run, last) = index.run(*address, before);
+                before = place;
+                prop_assert_eq!(&of_run, value);
+                let ends = [index.start(*address), last];
                 prop_assert!(ends[0] <= address.bits() && address.bits() <= ends[1]);
                 for end in ends {
                     prop_assert_eq!(&scan(&segments, Address::from_bits(end)), value);

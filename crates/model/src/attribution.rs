@@ -3,6 +3,7 @@
 //! **Invariant:** "nobody known" is a value ([`Attribution::UNATTRIBUTED`]); shared space
 //! never proves one organisation.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -88,26 +89,39 @@ pub struct Tenure {
     pub attribution: Attribution,
 }
 
+/// Addresses that follow each other, of which the same is told: their tenures and their
+/// standings are those of any other of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The last of them.
+    pub last: Address,
+    /// A number that another run has too only if the same is told of it; `None` where no
+    /// other is known.
+    pub answer: Option<u32>,
+    /// Where it lies among the others, for whoever asks for the next.
+    pub place: usize,
+}
+
 /// Answers who held an address. The atlas is one; tests have smaller ones.
 pub trait Holders: Send + Sync {
     /// The tenures of `client` that cover `days` wholly, in order, without overlap.
     fn tenures(&self, client: &Client, days: DayRange) -> Vec<Tenure>;
 
-    /// The same of a client without a site, and the last address, from the client's on, of
-    /// a run of addresses that all have these tenures: whoever asks in the order of
-    /// addresses asks once for each run.
-    fn tenures_of_run(
-        &self,
-        client: &Client,
-        days: DayRange,
-    ) -> (Vec<Tenure>, Address) {
-        (self.tenures(client, days), client.address)
+    /// The run of addresses without a site that `address` lies in: whoever asks in the order
+    /// of addresses asks once for each, and says where the one before was.
+    fn run(&self, address: Address, _before: usize) -> Run {
+        Run { last: address, answer: None, place: 0 }
     }
 
-    /// How directly it is proven who held `client` on `day`. Of clients without a site it is
-    /// the same for all addresses of a run.
+    /// How directly it is proven who held `client` on `day`.
     fn standing(&self, client: &Client, day: Day) -> Standing;
 
+    /// The same of all of `days`, in order, without gaps.
+    fn standings(&self, client: &Client, days: DayRange) -> Vec<(DayRange, Standing)> {
+        let told = |day| (DayRange::one(day), self.standing(client, day));
+        days.days().map(told).collect()
+    }
+
     /// What is known of an organisation that a tenure named.
-    fn organisation(&self, id: &OrgId) -> Option<Organisation>;
+    fn organisation(&self, id: &OrgId) -> Option<Cow<'_, Organisation>>;
 }

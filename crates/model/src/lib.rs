@@ -34,7 +34,7 @@ pub mod vantage;
 pub mod visibility;
 
 pub use address::{Address, Asn, Client, Prefix};
-pub use attribution::{Attribution, Holders, NetworkKind, Shared, Tenure};
+pub use attribution::{Attribution, Holders, NetworkKind, Run, Shared, Tenure};
 pub use contact::{Contact, Grade, Signal};
 pub use coverage::{Coverage, CoverageSummary, Exported, Footprint};
 pub use endpoint::{Confidence, Endpoint, Pattern, Role, Weight};

@@ -46,6 +46,46 @@ impl Span {
     }
 }
 
+/// What is read of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Row groups without an address of these are left out. Rows beyond may still come:
+    /// whoever asks looks at each.
+    pub addresses: Span,
+    /// The names of vantages; null if they are not.
+    pub vantages: bool,
+    /// The words of signals; null if they are not.
+    pub signals: bool,
+}
+
+impl Wanted {
+    /// All there is.
+    pub const ALL: Self = Self { addresses: Span::ALL, vantages: true, signals: true };
+
+    /// The columns of `schema`, in which names that are not wanted may be null.
+    fn columns(self, schema: &Schema) -> Columns {
+        let left_out = |name: &str| {
+            (name == c::VANTAGE && !self.vantages)
+                || (name == c::SIGNAL && !self.signals)
+        };
+        let fields = schema.fields().iter().map(|field| {
+            let nullable = field.is_nullable() || left_out(field.name());
+            Arc::new(field.as_ref().clone().with_nullable(nullable))
+        });
+        let read = schema.fields().iter().map(|field| field.name().clone());
+        Columns {
+            schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+            read: read.filter(|name| !left_out(name)).collect(),
+        }
+    }
+}
+
+/// The columns that come, and the names of those that are read.
+struct Columns {
+    schema: SchemaRef,
+    read: Vec<String>,
+}
+
 /// The columns that are read of sightings, in this order.
 fn sightings() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
@@ -63,35 +103,26 @@ pub fn read(
     snapshot: &Snapshot,
     file: &DataFile,
     rows: usize,
-) -> BoxStream<'static, Result<RecordBatch>> {
-    read_within(snapshot, file, rows, Span::ALL)
-}
-
-/// The same, without the row groups that have no address of `span`. Rows beyond it may
-/// still come: whoever asks looks at each.
-pub fn read_within(
-    snapshot: &Snapshot,
-    file: &DataFile,
-    rows: usize,
-    span: Span,
+    wanted: Wanted,
 ) -> BoxStream<'static, Result<RecordBatch>> {
     let (snapshot, file) = (snapshot.clone(), file.clone());
     let open = async move {
+        let folded = wanted.columns(&state::schema());
         if let Some(made) = state::find(&snapshot, &file).await? {
             let damaged = files::damaged_with(&snapshot, &made, state::HINT);
-            return read_of(&snapshot, &made, rows, span, state::schema(), damaged)
-                .await;
+            let addresses = wanted.addresses;
+            return read_of(&snapshot, &made, rows, addresses, folded, damaged).await;
         }
         let damaged = files::damaged(&snapshot, &file);
         let month =
             state::month_of(&file).ok_or_else(|| damaged(&"it is of no month"))?;
         let failed = damaged.clone();
+        let columns = wanted.columns(&sightings());
         let batches =
-            read_of(&snapshot, &file, rows, span, sightings(), damaged).await?;
+            read_of(&snapshot, &file, rows, wanted.addresses, columns, damaged).await?;
         let unfold = move |batch| {
-            let batch =
-                state::unfolded(&batch, month).map_err(|reason| failed(&reason));
-            std::future::ready(batch)
+            let batch = state::unfolded(&batch, month, &folded.schema);
+            std::future::ready(batch.map_err(|reason| failed(&reason)))
         };
         Ok(batches.and_then(unfold).boxed())
     };
@@ -114,7 +145,7 @@ async fn read_of(
     file: &DataFile,
     rows: usize,
     span: Span,
-    columns: SchemaRef,
+    columns: Columns,
     damaged: impl Fn(&dyn std::fmt::Display) -> Error + Clone + Send + 'static,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let failed = damaged.clone();
@@ -125,11 +156,12 @@ async fn read_of(
         .map_err(|e| failed(&e))?;
     let sorted = says_sorted(found.metadata());
     let groups = groups_within(found.metadata(), span);
-    let options =
-        ArrowReaderOptions::new().with_schema(wanted(found.schema(), &columns));
+    let Columns { schema, read } = columns;
+    let options = ArrowReaderOptions::new().with_schema(typed(found.schema(), &schema));
     let metadata = ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), options)
         .map_err(|e| failed(&e))?;
-    let names = columns.fields().iter().map(|f| f.name().as_str());
+    let names = read.iter().map(String::as_str);
+    let names = names.filter(|name| !is_all_null(found.metadata(), name));
     let mask = ProjectionMask::columns(metadata.parquet_schema(), names);
     let batches = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata)
         .with_projection(mask)
@@ -139,7 +171,7 @@ async fn read_of(
         .map_err(|e| failed(&e))?;
     let batches = batches.map(move |batch| {
         let batch = batch.map_err(|error| damaged(&error))?;
-        adapt(&batch, &columns).map_err(|error| damaged(&error))
+        adapt(&batch, &schema).map_err(|error| damaged(&error))
     });
     if sorted {
         return Ok(checked(batches.boxed(), failed));
@@ -245,8 +277,21 @@ fn says_sorted(metadata: &ParquetMetaData) -> bool {
     })
 }
 
+/// Whether statistics say of every row group that a column has no value in it: then there is
+/// nothing to read.
+fn is_all_null(metadata: &ParquetMetaData, name: &str) -> bool {
+    let columns = metadata.file_metadata().schema_descr().columns();
+    let Some(at) = columns.iter().position(|column| column.name() == name) else {
+        return false;
+    };
+    metadata.row_groups().iter().all(|group| {
+        let told = group.column(at).statistics().and_then(Statistics::null_count_opt);
+        told.is_some() && told == u64::try_from(group.num_rows()).ok()
+    })
+}
+
 /// The schema of a file, with dictionaries where we want them.
-fn wanted(there: &Schema, ours: &Schema) -> SchemaRef {
+fn typed(there: &Schema, ours: &Schema) -> SchemaRef {
     let fields =
         there.fields().iter().map(|field| match ours.field_with_name(field.name()) {
             Ok(our) if *field.data_type() == DataType::Utf8 => {

@@ -18,7 +18,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use parquet::arrow::{ArrowWriter, ParquetRecordBatchStreamBuilder};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 use serde_json::{Map, Value};
@@ -38,7 +38,13 @@ const FILE_ROWS_MAX: usize = 4 << 20;
 const COMPRESSION_LEVEL: i32 = 3;
 /// Columns whose values seldom repeat within a row group: a list of the distinct ones is nearly as long
 /// as the column, and stands beside it. Without it files of sightings are a quarter smaller.
-const PLAIN: [&str; 3] = [c::IP_LO, c::FIRST, c::LAST];
+/// Addresses are in order, so that the next is not far from the one before: a fifth smaller
+/// again, and read in less than half the time.
+const WITHOUT_LIST: [(&str, Encoding); 3] = [
+    (c::IP_LO, Encoding::DELTA_BINARY_PACKED),
+    (c::FIRST, Encoding::PLAIN),
+    (c::LAST, Encoding::PLAIN),
+];
 /// Rows of a batch that is read at once.
 const READ_ROWS: usize = 8_192;
 
@@ -133,11 +139,13 @@ async fn write_file(log: &Log, month: Option<&str>, rows: RecordBatch) -> Result
 
 pub(crate) fn encode(rows: &RecordBatch) -> parquet::errors::Result<Vec<u8>> {
     let level = ZstdLevel::try_new(COMPRESSION_LEVEL)?;
-    let plain = WriterProperties::builder();
-    let plain = PLAIN.iter().fold(plain, |all, name| {
-        all.set_column_dictionary_enabled(ColumnPath::from(*name), false)
+    let columns = WriterProperties::builder();
+    let columns = WITHOUT_LIST.into_iter().fold(columns, |all, (name, encoding)| {
+        let column = ColumnPath::from(name);
+        all.set_column_dictionary_enabled(column.clone(), false)
+            .set_column_encoding(column, encoding)
     });
-    let properties = plain
+    let properties = columns
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_sorting_columns(by_address::order_of(rows))

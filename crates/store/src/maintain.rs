@@ -257,7 +257,8 @@ async fn check_state(snapshot: &Snapshot, file: &DataFile) -> Result<()> {
     let whole = move || damaged(&"it is not what its sightings say");
     let expected = state::fold(&sightings, month).ok_or_else(&whole)?;
     let mut at = 0;
-    let mut batches = by_address::read(snapshot, file, CHECKED_ROWS);
+    let mut batches =
+        by_address::read(snapshot, file, CHECKED_ROWS, by_address::Wanted::ALL);
     while let Some(batch) = batches.try_next().await? {
         let rows = batch.num_rows().min(expected.num_rows() - at);
         if !same(&batch, &expected.slice(at, rows)) {

@@ -185,10 +185,11 @@ pub(crate) async fn all(log: &Log) -> Result<Vec<(Path, object_store::ObjectMeta
     Ok(found)
 }
 
-/// Rows of sightings as rows of state, each of its one day.
+/// Rows of sightings as rows of state, each of its one day, with columns as of [`schema`].
 pub(crate) fn unfolded(
     sightings: &RecordBatch,
     month: Month,
+    schema: &SchemaRef,
 ) -> std::result::Result<RecordBatch, String> {
     let column = |name: &str| {
         sightings.column_by_name(name).cloned().ok_or(format!("no column `{name}`"))
@@ -209,7 +210,7 @@ pub(crate) fn unfolded(
         column(c::CONTACTS)?,
         arrow::array::new_null_array(&DataType::Binary, sightings.num_rows()),
     ];
-    RecordBatch::try_new(schema(), columns).map_err(|error| error.to_string())
+    RecordBatch::try_new(Arc::clone(schema), columns).map_err(|error| error.to_string())
 }
 
 /// The state of sightings in the order of their addresses; `None` if they are not of `month`,

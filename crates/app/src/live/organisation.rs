@@ -3,6 +3,7 @@
 //! **Invariant:** what is told of an organisation is what the map says of it and what a
 //! census would count of it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
@@ -48,8 +49,8 @@ impl Listed {
             }
         }
         for one in listed.ranges.keys().filter_map(|id| map.organisation(id)) {
-            if let Some(parent) = one.parent {
-                listed.owned.entry(parent).or_default().insert(one.id);
+            if let Some(parent) = one.parent.clone() {
+                listed.owned.entry(parent).or_default().insert(one.id.clone());
             }
         }
         listed
@@ -71,16 +72,16 @@ impl Live {
         let wanted = words.to_lowercase();
         let map = &self.opened.map;
         let listed = self.directory.of(map, self.told_days());
-        let has = |one: &Organisation| {
+        let has = |one: &Cow<'_, Organisation>| {
             one.name.to_lowercase().contains(&wanted)
                 || one.id.as_str().to_lowercase().contains(&wanted)
         };
         let all = listed.ranges.keys().filter_map(|id| map.organisation(id));
-        let mut found: Vec<Organisation> = all.filter(has).collect();
+        let mut found: Vec<Cow<'_, Organisation>> = all.filter(has).collect();
         let total = found.len();
         found.sort_by_cached_key(|one| (one.name.to_lowercase(), one.id.clone()));
-        found.truncate(FOUND_MAX);
-        Ok(Found { organisations: found, total })
+        let first = found.into_iter().take(FOUND_MAX);
+        Ok(Found { organisations: first.map(Cow::into_owned).collect(), total })
     }
 
     /// All that is known of one organisation.
@@ -97,6 +98,7 @@ impl Live {
         let holdings = holdings(map, id, ranges, days);
         let family = listed.family(&organisation);
         let contacts = self.contacts_of(id).await?;
+        let organisation = organisation.into_owned();
         Ok(Some(Dossier { organisation, family, days, holdings, contacts }))
     }
 

@@ -290,8 +290,8 @@ async fn count(
     let entries = question.entries().unwrap_or_default();
     let evidence = Evidence::of_entries(&entries);
     let query = question.query(portion.days);
-    let addresses = portion.addresses;
-    let mut clients = Clients::open_within(snapshot, &evidence, &query, addresses);
+    let wanted = unique::wanted(&query, portion.addresses);
+    let mut clients = Clients::open(snapshot, &evidence, &query, wanted);
     let mut holding = Holding::new(&query, holders);
     unique::count(engine, &mut clients, &evidence, &mut holding, &query).await
 }

@@ -211,7 +211,7 @@ impl HolderMap {
             country: registered
                 .or(organisation.as_ref().and_then(|o| o.country))
                 .or(attribution.addr_country),
-            sector: organisation.and_then(|o| o.sector),
+            sector: organisation.and_then(|o| o.sector.clone()),
             kind: attribution.kind,
         }
     }

@@ -17,11 +17,12 @@
 //! **Invariant:** a draw is a function of its seed, its number, the range and the
 //! organisation: the same on every machine and in every order of questions.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use tidegauge_model::{
     Address, Attribution, Client, Day, DayRange, Gap, Holders, OrgId, Organisation,
-    Standing, Tenure,
+    Run, Standing, Tenure,
 };
 
 use super::ask::DISPUTED_SHARE;
@@ -69,20 +70,20 @@ impl Holders for DrawnMap {
         tenures
     }
 
-    fn tenures_of_run(
-        &self,
-        client: &Client,
-        days: DayRange,
-    ) -> (Vec<Tenure>, Address) {
+    fn run(&self, address: Address, before: usize) -> Run {
         // What is drawn is drawn for a range of the index.
-        (self.tenures(client, days), self.map.range_end(client.address))
+        Run { answer: None, ..self.map.run(address, before) }
     }
 
     fn standing(&self, client: &Client, day: Day) -> Standing {
         self.map.standing(client, day)
     }
 
-    fn organisation(&self, id: &OrgId) -> Option<Organisation> {
+    fn standings(&self, client: &Client, days: DayRange) -> Vec<(DayRange, Standing)> {
+        self.map.standings(client, days)
+    }
+
+    fn organisation(&self, id: &OrgId) -> Option<Cow<'_, Organisation>> {
         self.map.organisation(id)
     }
 }

@@ -149,6 +149,11 @@ impl Calendar {
         }
     }
 
+    /// The days on which the standing may turn: those of snapshots, and those after.
+    fn turns(&self) -> impl Iterator<Item = Day> {
+        self.snapshots.iter().flat_map(|day| [*day, day.plus(1)])
+    }
+
     /// The first days of the steps in which the age counts.
     fn steps(&self) -> impl Iterator<Item = Day> {
         let (first, last) = (self.snapshots.first(), self.snapshots.last());
@@ -205,6 +210,26 @@ impl HeldIndex {
 
     /// The first days of the stretches within which no answer can change.
     pub(super) fn starts(&self, value: Option<u32>, days: DayRange) -> Vec<Day> {
+        self.starts_with(value, days, Calendar::steps)
+    }
+
+    /// The first days of the stretches within which no standing can change.
+    pub(super) fn starts_of_standings(
+        &self,
+        value: Option<u32>,
+        days: DayRange,
+    ) -> Vec<Day> {
+        self.starts_with(value, days, Calendar::turns)
+    }
+
+    /// The first of `days`, and those on which a stretch begins, or something of the
+    /// calendar that proves one.
+    fn starts_with<'a, I: Iterator<Item = Day>>(
+        &'a self,
+        value: Option<u32>,
+        days: DayRange,
+        of_calendar: impl Fn(&'a Calendar) -> I,
+    ) -> Vec<Day> {
         let history = match value {
             Some(value) if value & 1 == 1 => self.history(value >> 1),
             Some(value) => {
@@ -217,7 +242,7 @@ impl HeldIndex {
                 Proof::Snapshots(number) => self.calendars.get(usize::from(number)),
                 _ => None,
             };
-            calendar.into_iter().flat_map(Calendar::steps).chain([stretch.from])
+            calendar.into_iter().flat_map(&of_calendar).chain([stretch.from])
         });
         let mut starts = vec![days.first()];
         starts.extend(steps.filter(|day| days.first() < *day && *day <= days.last()));
@@ -514,7 +539,7 @@ impl Atlas {
 mod tests {
     use proptest::prelude::*;
     use tidegauge_model::observation::Field;
-    use tidegauge_model::{Gap, Observation};
+    use tidegauge_model::{Client, Gap, Holders, Observation};
 
     use super::super::{HolderMap, Rules};
     use super::*;
@@ -646,6 +671,24 @@ mod tests {
                     let attributed: Vec<_> = tenures.iter().map(|t| &t.attribution).collect();
                     prop_assert_eq!(attributed, [&held.attribution()]);
                 }
+            }
+            let days = DayRange::new(Day(19_900), Day(20_400)).unwrap();
+            let mut told = HashMap::new();
+            let mut before = 0;
+            for address in addresses {
+                let run = map.run(address, before);
+                before = run.place;
+                prop_assert!(address <= run.last);
+                let client = Client { address, site: None };
+                let standings = map.standings(&client, days);
+                prop_assert!(standings.iter().flat_map(|(days, _)| days.days()).eq(days.days()));
+                for (of, standing) in &standings {
+                    prop_assert!(of.days().all(|day| map.standing(&client, day) == *standing));
+                }
+                let answer = (map.tenures(&client, days), standings);
+                let number = run.answer.expect("a map numbers its answers");
+                let known = told.entry(number).or_insert_with(|| answer.clone());
+                prop_assert_eq!(&*known, &answer);
             }
         }
     }

@@ -10,13 +10,14 @@
 //! Whoever keeps the bytes says beside them what they were made of, and by which program:
 //! their form is no promise to any other.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use tidegauge_model::{
     Address, Attribution, Client, Day, DayRange, Gap, Holders, OrgId, Organisation,
-    SiteId, Standing, Tenure,
+    Run, SiteId, Standing, Tenure,
 };
 
 use super::build::{Atlas, Table};
@@ -194,17 +195,25 @@ impl HolderMap {
         self.held.index.start(address)
     }
 
-    /// The last address of the range of the index that `address` lies in.
-    pub(super) fn range_end(&self, address: Address) -> Address {
-        Address::from_bits(self.held.index.end(address))
+    pub(super) fn standing_of(&self, address: Address, day: Day) -> Standing {
+        standing(address, &self.held(address, day))
     }
 
-    pub(super) fn standing_of(&self, address: Address, day: Day) -> Standing {
-        match self.held(address, day).standing() {
-            Standing::Nobody => Standing::Nobody,
-            _ if address.is_pseudonym() => Standing::Frozen,
-            standing => standing,
-        }
+    /// The standings of a global address that cover `days`.
+    fn standings_of(
+        &self,
+        address: Address,
+        days: DayRange,
+    ) -> Vec<(DayRange, Standing)> {
+        let held = &self.held;
+        let value = held.index.find(address);
+        let starts = held.starts_of_standings(value, days);
+        let stretch = |(at, first): (usize, &Day)| {
+            let last = starts.get(at + 1).map_or(days.last(), |next| next.plus(-1));
+            let days = DayRange::new(*first, last).expect("starts are in order");
+            (days, standing(address, &held.on(value, *first)))
+        };
+        starts.iter().enumerate().map(stretch).collect()
     }
 
     fn at_site(&self, site: &SiteId) -> Attribution {
@@ -220,12 +229,15 @@ impl Holders for HolderMap {
         }
     }
 
-    fn tenures_of_run(
-        &self,
-        client: &Client,
-        days: DayRange,
-    ) -> (Vec<Tenure>, Address) {
-        (self.tenures(client, days), self.range_end(client.address))
+    fn run(&self, address: Address, before: usize) -> Run {
+        let (place, value, last) = self.held.index.run(address, before);
+        let (last, frozen) = (Address::from_bits(last), address.is_pseudonym());
+        if frozen != last.is_pseudonym() {
+            return Run { last: address, answer: None, place };
+        }
+        // The same stretches of days have other standings where addresses are pseudonyms.
+        let answer = value.map_or(0, |value| value + 1) << 1 | u32::from(frozen);
+        Run { last, answer: Some(answer), place }
     }
 
     /// A vantage's holder is as good as dated: its file says whom private addresses belong
@@ -238,7 +250,23 @@ impl Holders for HolderMap {
         }
     }
 
-    fn organisation(&self, id: &OrgId) -> Option<Organisation> {
-        self.organisations.get(id).cloned()
+    fn standings(&self, client: &Client, days: DayRange) -> Vec<(DayRange, Standing)> {
+        match &client.site {
+            Some(_) => vec![(days, self.standing(client, days.first()))],
+            None => self.standings_of(client.address, days),
+        }
+    }
+
+    fn organisation(&self, id: &OrgId) -> Option<Cow<'_, Organisation>> {
+        self.organisations.get(id).map(Cow::Borrowed)
+    }
+}
+
+/// How directly it is proven who held a global address.
+fn standing(address: Address, held: &Held<'_>) -> Standing {
+    match held.standing() {
+        Standing::Nobody => Standing::Nobody,
+        _ if address.is_pseudonym() => Standing::Frozen,
+        standing => standing,
     }
 }

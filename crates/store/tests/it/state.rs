@@ -27,7 +27,7 @@ async fn read(lake: &Lake) -> Contacts {
     let snapshot = lake.snapshot(Table::Sightings).await.unwrap();
     for file in &snapshot.files {
         let month = state::month_of(file).unwrap();
-        let mut batches = by_address::read(&snapshot, file, 3);
+        let mut batches = by_address::read(&snapshot, file, 3, by_address::Wanted::ALL);
         while let Some(batch) = batches.try_next().await.unwrap() {
             assert_eq!(batch.schema(), state::schema());
             let number = |at: usize| batch.column(at).as_primitive::<Int64Type>();
