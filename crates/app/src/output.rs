@@ -28,6 +28,11 @@ pub(crate) enum Value {
     Int(u64),
     /// With the decimals shown in tables and CSV.
     Float(f64, usize),
+    /// Of an answer in SQL: as it is.
+    Number(serde_json::Number),
+    Bool(bool),
+    /// There is none, in SQL: an empty field.
+    Null,
     /// Not known.
     Unknown,
     /// Held by nobody known: a value of counts.
@@ -56,6 +61,9 @@ impl Value {
             Self::Several(texts) => texts.join("; "),
             Self::Int(count) => count.to_string(),
             Self::Float(value, decimals) => format!("{value:.decimals$}"),
+            Self::Number(number) => number.to_string(),
+            Self::Bool(is) => is.to_string(),
+            Self::Null => String::new(),
             Self::Unknown => "unknown".to_owned(),
             Self::Unattributed => "unattributed".to_owned(),
             Self::Suppressed => "suppressed".to_owned(),
@@ -90,10 +98,22 @@ impl Value {
             Self::Several(_) => self.plain().into(),
             Self::Int(count) => (*count).into(),
             Self::Float(value, _) => (*value).into(),
-            Self::Unknown | Self::Unattributed => serde_json::Value::Null,
+            Self::Number(number) => number.clone().into(),
+            Self::Bool(is) => (*is).into(),
+            Self::Null | Self::Unknown | Self::Unattributed => serde_json::Value::Null,
             Self::Suppressed => "suppressed".into(),
         }
     }
+}
+
+/// Batches of the same columns as a file of Parquet.
+pub(crate) fn parquet(batches: &[RecordBatch]) -> anyhow::Result<Vec<u8>> {
+    let schema = batches.first().context("no columns")?.schema();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(Vec::new(), schema, None)?;
+    for batch in batches {
+        writer.write(batch)?;
+    }
+    writer.into_inner().context("writing Parquet")
 }
 
 /// Rows with a name and named columns.
@@ -150,7 +170,7 @@ impl Rows {
             table.add_row(row.iter().map(|value| {
                 let cell = comfy_table::Cell::new(value.line());
                 match value {
-                    Value::Int(_) | Value::Float(..) => {
+                    Value::Int(_) | Value::Float(..) | Value::Number(_) => {
                         cell.set_alignment(comfy_table::CellAlignment::Right)
                     }
                     _ => cell,
@@ -201,12 +221,8 @@ impl Rows {
         let fields: Vec<Field> = fields
             .map(|(name, a)| Field::new(name, a.data_type().clone(), true))
             .collect();
-        let schema = Arc::new(Schema::new(fields));
-        let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)?;
-        let mut writer =
-            parquet::arrow::ArrowWriter::try_new(Vec::new(), schema, None)?;
-        writer.write(&batch)?;
-        writer.into_inner().context("writing Parquet")
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?;
+        parquet(&[batch])
     }
 
     /// The column as numbers if every known value is one, else as text.
@@ -229,7 +245,7 @@ impl Rows {
             return Arc::new(floats.collect::<Float64Array>());
         }
         let texts = values().map(|v| match v {
-            Value::Unknown | Value::Unattributed => None,
+            Value::Null | Value::Unknown | Value::Unattributed => None,
             other => Some(other.plain()),
         });
         Arc::new(texts.collect::<StringArray>())

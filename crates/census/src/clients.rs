@@ -37,8 +37,9 @@ use crate::{Error, Result};
 const ROWS_AHEAD: usize = 1 << 17;
 /// Days of a month, and so those of a row, at most.
 const MONTH_DAYS_MAX: usize = 31;
-/// Rows of a file that are decoded at once, at least and at most.
-const ROWS_AT_ONCE: std::ops::RangeInclusive<usize> = 512..=8_192;
+/// Rows of a file that are decoded at once, at least and at most: few enough to be near the
+/// processor still when they are merged.
+const ROWS_AT_ONCE: std::ops::RangeInclusive<usize> = 512..=2_048;
 
 /// Days of a month, from a day that is given as days from the first of the question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -297,9 +298,9 @@ impl Clients {
 
     /// What reading takes of memory at most, beside the decoder's own.
     pub(crate) fn bytes(&self) -> usize {
-        // Of each file: rows of the stretch, at hand, in the channel, and being made.
+        // Of each file: rows at hand, in the channel, and being made.
         let row = size_of::<Row>() + MONTH_DAYS_MAX * size_of::<u64>();
-        4 * self.runs.len() * self.at_once * row
+        3 * self.runs.len() * self.at_once * row
     }
 
     /// Reads on until of every file a row is at hand, or it has ended; false if none is left.
@@ -324,26 +325,59 @@ impl Clients {
         let heads = heads.filter_map(|(first, run)| Some(Reverse((first?, run))));
         let mut heads: BinaryHeap<Reverse<(Halves, usize)>> =
             heads.filter(|Reverse((first, _))| within(first)).collect();
-        while let Some(Reverse((address, _))) = heads.peek().copied() {
-            at_hand.rows.clear();
-            at_hand.contacts.clear();
-            while let Some(mut head) = heads.peek_mut()
-                && head.0.0 == address
-            {
-                let Some(run) = runs.get_mut(head.0.1) else { break };
+        while let Some(Reverse((mut address, first))) = heads.pop() {
+            let other = heads.peek().map(|Reverse((other, _))| *other);
+            let next = loop {
+                at_hand.clear();
+                let Some(run) = runs.get_mut(first) else { break None };
                 run.take(address, at_hand);
-                match run.first().filter(within) {
-                    Some(next) => head.0.0 = next,
-                    None => _ = PeekMut::pop(head),
+                let next = run.first().filter(within);
+                if other == Some(address) {
+                    gather(address, runs, &mut heads, &within, at_hand);
                 }
+                take(at_hand, names)?;
+                match next {
+                    // No other file has one as low: there is nothing to compare.
+                    Some(next) if other.is_none_or(|other| next < other) => {
+                        address = next;
+                    }
+                    next => break next,
+                }
+            };
+            if let Some(next) = next {
+                heads.push(Reverse((next, first)));
             }
-            take(at_hand, names)?;
         }
         Ok(())
     }
 }
 
+/// Takes an address from all the other files that have it.
+fn gather(
+    address: Halves,
+    runs: &mut [Run],
+    heads: &mut BinaryHeap<Reverse<(Halves, usize)>>,
+    within: &impl Fn(&Halves) -> bool,
+    into: &mut AtHand,
+) {
+    while let Some(mut head) = heads.peek_mut()
+        && head.0.0 == address
+    {
+        let Some(run) = runs.get_mut(head.0.1) else { return };
+        run.take(address, into);
+        match run.first().filter(within) {
+            Some(next) => head.0.0 = next,
+            None => _ = PeekMut::pop(head),
+        }
+    }
+}
+
 impl AtHand {
+    fn clear(&mut self) {
+        self.rows.clear();
+        self.contacts.clear();
+    }
+
     /// Hands over the clients of the address.
     fn clients<'h>(
         &mut self,
@@ -394,7 +428,7 @@ impl Row {
     ) {
         let mut rest = Days { from, bits: self.days };
         // Spans cover all days of the question.
-        for span in holding.spans() {
+        for span in holding.spans(rest) {
             let days = rest.until(span.last);
             if days.bits == 0 {
                 continue;

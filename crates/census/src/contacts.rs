@@ -13,6 +13,7 @@ use crate::Result;
 use crate::clients::{Clients, Group};
 use crate::evidence::Evidence;
 use crate::holding::Holding;
+use crate::partial::at;
 
 /// Of an organisation and a product one byte for each ISO week with a day of the question,
 /// in order; bit `d` is set if there was a contact on day `d` from Monday.
@@ -48,8 +49,9 @@ pub(crate) async fn contacts(
     };
     clients.each(holding, take).await?;
     let mut contacts = Contacts::new();
+    let organisations = holding.organisations();
     for ((organisation, product), days) in seen {
-        let organisation = holding.organisations.value(organisation);
+        let organisation = organisations.get(at(organisation));
         if let Some((id, product)) = organisation.zip(evidence.product(product)) {
             contacts.entry(id.clone()).or_default().insert(product.clone(), days);
         }

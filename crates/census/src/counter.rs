@@ -24,7 +24,7 @@ use crate::clients::{Clients, Group};
 use crate::contacts::{self, Contacts};
 use crate::counted::{Asked, Counted, InLake};
 use crate::evidence::{self, Evidence};
-use crate::holding::Holding;
+use crate::holding::{Answers, Holding};
 use crate::session::{Engine, Settings};
 use crate::unique::Part;
 use crate::{Error, Result, coverage, panel, sql, unique};
@@ -97,9 +97,10 @@ impl Counter {
     pub async fn census(&self, query: &Query) -> Result<Census> {
         evidence::check_windows(query)?;
         let snapshot = Arc::new(self.lake.snapshot(Table::Sightings).await?);
+        let answers = Answers::new(query.days);
         let asked = parts(query).into_iter().map(|days| {
             let part = Query { days, ..query.clone() };
-            self.part(part, Arc::clone(&snapshot))
+            self.part(part, Arc::clone(&snapshot), Arc::clone(&answers))
         });
         let at_once = self.engine.partitions();
         let counted: Vec<Arc<Part>> =
@@ -191,8 +192,8 @@ impl Counter {
         sql::days(&self.engine, snapshot).await
     }
 
-    /// Runs a read-only query for the operator. The result is raw and must not be
-    /// published.
+    /// Runs a read-only query for the operator: one batch or more, so that its columns are
+    /// known. The result is raw and must not be published.
     ///
     /// | table | content |
     /// |---|---|
@@ -227,7 +228,12 @@ impl Counter {
 
     /// A part of a census, on a thread of its own, unless it was counted before on the same
     /// files.
-    async fn part(&self, query: Query, snapshot: Arc<Snapshot>) -> Result<Arc<Part>> {
+    async fn part(
+        &self,
+        query: Query,
+        snapshot: Arc<Snapshot>,
+        answers: Arc<Answers>,
+    ) -> Result<Arc<Part>> {
         let key = Asked::of(&query, &snapshot);
         if let Some(known) = self.counted.get(&key) {
             return Ok(known);
@@ -246,7 +252,7 @@ impl Counter {
             let evidence = Evidence::of_use(&counter.endpoints, &query);
             let wanted = unique::wanted(&query, Span::ALL);
             let mut clients = Clients::open(&snapshot, &evidence, &query, wanted);
-            let mut holding = Holding::new(&query, &*counter.holders);
+            let mut holding = Holding::of_part(&query, &*counter.holders, answers);
             let (engine, clients, holding) =
                 (&counter.engine, &mut clients, &mut holding);
             let all = unique::count(engine, clients, &evidence, holding, &query);

@@ -2,13 +2,15 @@
 //!
 //! **Invariant:** asked in the order of addresses, holders are asked once for each run of
 //! addresses of which the same is told: the merge of two sorted sequences. What is told of
-//! one run is not asked again for another that is told the same. The spans of an address
-//! cover the days of the question wholly, in order, without overlap.
+//! one run is not asked again for another that is told the same, whichever part of the
+//! question counts it. The spans of an address cover the days of the question wholly, in
+//! order, without overlap.
 
 use std::borrow::Cow;
 use std::hash::Hash;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use crate::clients::Days;
 use datafusion::common::HashMap;
 use tidegauge_model::count::{Dating, Dimension, Query};
 use tidegauge_model::{
@@ -66,7 +68,7 @@ pub(crate) struct Place {
 pub(crate) struct Facts {
     /// The organisation that the client stands for.
     pub(crate) organisation: Option<u32>,
-    /// A number of [`Holding::places`].
+    /// The number of its [`Place`].
     pub(crate) place: u32,
     /// It is in an eyeball or mobile network.
     pub(crate) consumer: bool,
@@ -79,7 +81,7 @@ pub(crate) struct Facts {
 /// Facts up to a day, from the end of the span before.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
-    /// The last day, as days from the first of the question.
+    /// The last day, as days from the first.
     pub(crate) last: i32,
     pub(crate) facts: Facts,
 }
@@ -87,7 +89,7 @@ pub(crate) struct Span {
 /// A standing up to a day, from the end of the one before.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stood {
-    /// The last day, as days from the first of the question.
+    /// The last day, as days from the first.
     pub(crate) last: i32,
     /// A place in [`Standing::ALL`].
     pub(crate) standing: usize,
@@ -104,34 +106,69 @@ struct Told {
 /// Answers that are kept: a few hundred bytes each.
 const ANSWERS_MAX: usize = 1 << 16;
 
-/// The holders, asked for one question.
+/// What was told so far, by numbers that the parts of a question have in common.
+pub(crate) struct Answers {
+    /// Of the question.
+    days: DayRange,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    organisations: Codes<OrgId>,
+    places: Codes<Place>,
+    described: HashMap<OrgId, Option<Organisation>>,
+    /// By the numbers of answers.
+    told: HashMap<u32, Arc<Told>>,
+}
+
+/// The holders, asked for a question or a part of one.
 pub(crate) struct Holding<'a> {
     query: &'a Query,
     holders: &'a dyn Holders,
-    pub(crate) organisations: Codes<OrgId>,
-    pub(crate) places: Codes<Place>,
-    known: HashMap<OrgId, Option<Cow<'a, Organisation>>>,
+    answers: Arc<Answers>,
+    /// The first day of the part, as days from the first of the question.
+    part_from: i32,
     /// The first and the last address of the run at hand, if that is one.
     run: Option<(Address, Address)>,
     /// Where the run asked about last lies.
     place: usize,
     told: Arc<Told>,
-    /// By the numbers of answers.
-    answers: HashMap<u32, Arc<Told>>,
+    /// Answers that this part has had, by number.
+    had: HashMap<u32, Arc<Told>>,
+}
+
+impl Answers {
+    pub(crate) fn new(days: DayRange) -> Arc<Self> {
+        Arc::new(Self { days, known: Mutex::default() })
+    }
+
+    /// A panic while the lock was held left no half-made number behind.
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<'a> Holding<'a> {
     pub(crate) fn new(query: &'a Query, holders: &'a dyn Holders) -> Self {
+        Self::of_part(query, holders, Answers::new(query.days))
+    }
+
+    /// Of a part of the question whose answers these are.
+    pub(crate) fn of_part(
+        query: &'a Query,
+        holders: &'a dyn Holders,
+        answers: Arc<Answers>,
+    ) -> Self {
         Self {
             query,
             holders,
-            organisations: Codes::default(),
-            places: Codes::default(),
-            known: HashMap::default(),
+            part_from: query.days.first().0 - answers.days.first().0,
+            answers,
             run: None,
             place: 0,
             told: Arc::default(),
-            answers: HashMap::default(),
+            had: HashMap::default(),
         }
     }
 
@@ -153,36 +190,78 @@ impl<'a> Holding<'a> {
         }
         let run = self.holders.run(address, self.place);
         (self.run, self.place) = (Some((address, run.last)), run.place);
-        if let Some(known) = run.answer.and_then(|answer| self.answers.get(&answer)) {
-            self.told = Arc::clone(known);
-            return;
+        self.told = match run.answer {
+            Some(answer) => self.answer(answer, client),
+            None => Arc::new(self.ask(client)),
+        };
+    }
+
+    /// The answer of a number, which is what is told of `client`.
+    fn answer(&mut self, number: u32, client: &Client) -> Arc<Told> {
+        if let Some(had) = self.had.get(&number) {
+            return Arc::clone(had);
         }
-        self.told = Arc::new(self.ask(client));
-        if let Some(answer) = run.answer {
-            if self.answers.len() == ANSWERS_MAX {
-                self.answers.clear();
+        let known = self.answers.lock().told.get(&number).cloned();
+        let told = known.unwrap_or_else(|| {
+            let told = Arc::new(self.ask(client));
+            let all = &mut self.answers.lock().told;
+            if all.len() >= ANSWERS_MAX {
+                all.clear();
             }
-            self.answers.insert(answer, Arc::clone(&self.told));
+            all.insert(number, Arc::clone(&told));
+            told
+        });
+        if self.had.len() >= ANSWERS_MAX {
+            self.had.clear();
         }
+        self.had.insert(number, Arc::clone(&told));
+        told
     }
 
-    /// Who holds the client turned to, over the days of the question.
-    pub(crate) fn spans(&self) -> &[Span] {
-        &self.told.spans
+    /// Who holds the client turned to, from the span of the first of `days` on; days are of
+    /// the part.
+    pub(crate) fn spans(&self, days: Days) -> impl Iterator<Item = Span> {
+        let (spans, part_from) = (&self.told.spans, self.part_from);
+        let first = days.first() + part_from;
+        let from = match spans.as_slice() {
+            [_] => 0,
+            spans => spans.partition_point(|span| span.last < first),
+        };
+        let rest = spans.iter().skip(from);
+        rest.map(move |span| Span { last: span.last - part_from, ..*span })
     }
 
-    /// How directly that is proven. `client` is the one turned to.
-    pub(crate) fn standings(&self, client: &Client) -> &[Stood] {
-        self.told.standings.get_or_init(|| self.ask_standings(client))
+    /// How directly that is proven, likewise. `client` is the one turned to.
+    pub(crate) fn standings(
+        &self,
+        client: &Client,
+        days: Days,
+    ) -> impl Iterator<Item = Stood> {
+        let all = self.told.standings.get_or_init(|| self.ask_standings(client));
+        let part_from = self.part_from;
+        let first = days.first() + part_from;
+        let from = all.partition_point(|stood| stood.last < first);
+        let rest = all.iter().skip(from);
+        rest.map(move |stood| Stood { last: stood.last - part_from, ..*stood })
+    }
+
+    /// The organisations so far, in the order of their numbers.
+    pub(crate) fn organisations(&self) -> Vec<OrgId> {
+        self.answers.lock().organisations.values().to_vec()
+    }
+
+    /// The place of a number.
+    pub(crate) fn place(&self, code: u32) -> Option<Place> {
+        self.answers.lock().places.value(code).cloned()
     }
 
     /// What is known of an organisation that was held by somebody.
-    pub(crate) fn organisation(&self, id: &OrgId) -> Option<&Organisation> {
-        self.known.get(id)?.as_deref()
+    pub(crate) fn organisation(&self, id: &OrgId) -> Option<Organisation> {
+        self.answers.lock().described.get(id).cloned().flatten()
     }
 
-    fn ask(&mut self, client: &Client) -> Told {
-        let days = self.query.days;
+    fn ask(&self, client: &Client) -> Told {
+        let days = self.answers.days;
         let tenures = match self.query.on {
             Dating::EachDay => self.holders.tenures(client, days),
             Dating::Frozen(day) => {
@@ -191,9 +270,10 @@ impl<'a> Holding<'a> {
             }
         };
         let mut spans: Vec<Span> = Vec::new();
+        let known = &mut *self.answers.lock();
         for tenure in covering(tenures, days) {
             let last = tenure.days.last().0 - days.first().0;
-            let facts = self.facts(&tenure.attribution);
+            let facts = known.facts(&tenure.attribution, self.query, self.holders);
             match spans.last_mut() {
                 // They differ in what a count does not look at.
                 Some(before) if before.facts == facts => before.last = last,
@@ -204,7 +284,7 @@ impl<'a> Holding<'a> {
     }
 
     fn ask_standings(&self, client: &Client) -> Vec<Stood> {
-        let days = self.query.days;
+        let days = self.answers.days;
         let told = match self.query.on {
             Dating::EachDay => self.holders.standings(client, days),
             Dating::Frozen(day) => vec![(days, self.holders.standing(client, day))],
@@ -221,12 +301,20 @@ impl<'a> Holding<'a> {
         }
         stood
     }
+}
 
-    fn facts(&mut self, attribution: &Attribution) -> Facts {
-        let Self { query, holders, organisations, places, known, .. } = self;
+impl Known {
+    /// An attribution as numbers.
+    fn facts(
+        &mut self,
+        attribution: &Attribution,
+        query: &Query,
+        holders: &dyn Holders,
+    ) -> Facts {
+        let Self { organisations, places, described, .. } = self;
         let organisation = attribution.organisation.as_ref().and_then(|id| {
-            let find = || holders.organisation(id);
-            known.entry_ref(id).or_insert_with(find).as_deref()
+            let find = || holders.organisation(id).map(Cow::into_owned);
+            described.entry_ref(id).or_insert_with(find).as_ref()
         });
         let org_country = attribution
             .org_country

@@ -24,6 +24,7 @@ use crate::Result;
 use crate::clients::{Clients, Group};
 use crate::evidence::Evidence;
 use crate::holding::Holding;
+use crate::partial::at;
 
 /// An organisation's number among those held.
 type OrgCode = u32;
@@ -77,17 +78,17 @@ pub(crate) async fn histories(
     });
     let days: BTreeMap<(OrgCode, VantageId), (u32, Days)> = named.collect();
     let visible = visible_days(&days, &networks, pseudonyms_until, coverage);
-    let none = BTreeSet::new();
+    let (none, organisations) = (BTreeSet::new(), holding.organisations());
     let mut histories: Vec<_> = days
         .iter()
         .filter_map(|((code, vantage), (_, days))| {
-            let organisation = holding.organisations.value(*code)?.clone();
+            let organisation = organisations.get(at(*code))?.clone();
             let visible = visible.get(&(*code, vantage)).unwrap_or(&none);
             let known = holding.organisation(&organisation);
             Some(History {
                 family: family(&organisation, holding.holders()),
-                country: known.and_then(|o| o.country),
-                sector: known.and_then(|o| o.sector.clone()),
+                country: known.as_ref().and_then(|o| o.country),
+                sector: known.and_then(|o| o.sector),
                 organisation,
                 vantage: vantage.clone(),
                 weeks: weeks(query, days, visible),

@@ -3,6 +3,8 @@
 //! **Invariant:** a statement that would change anything is refused before it runs. The
 //! tables are listed at [`Counter::sql`](crate::Counter::sql).
 
+use std::sync::Arc;
+
 use datafusion::arrow::array::RecordBatch;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -38,7 +40,10 @@ pub(crate) async fn run(counter: &Counter, text: &str) -> Result<Vec<RecordBatch
     let statement = state.sql_to_statement(text, &dialect).map_err(wrong)?;
     let plan = read_only(&state, statement).await?;
     let frame = session.execute_logical_plan(plan).await.map_err(wrong)?;
-    frame.collect().await.map_err(engine.error("running the query"))
+    let columns = Arc::new(frame.schema().as_arrow().clone());
+    let rows = frame.collect().await.map_err(engine.error("running the query"))?;
+    // Without rows there are columns still.
+    Ok(if rows.is_empty() { vec![RecordBatch::new_empty(columns)] } else { rows })
 }
 
 /// The plan of a statement that changes nothing. Whatever else is an error.

@@ -101,7 +101,7 @@ pub(crate) async fn count(
     let told = Standing::ALL.iter().copied().zip(standings).filter(|told| told.1 > 0);
     Ok(Partial {
         cells,
-        organisations: holding.organisations.values().to_vec(),
+        organisations: holding.organisations(),
         held: days.into_iter().collect(),
         all_days,
         unattributed,
@@ -279,7 +279,7 @@ impl<'a> Tally<'a> {
         self.all_days += u64::from(new.count());
         self.unattributed += u64::from(new.count()) * u64::from(facts.unattributed);
         if new.bits != 0 {
-            self.stand(new, holding.standings(group.client));
+            self.stand(new, holding.standings(group.client, new));
         }
         if let Some(organisation) = facts.organisation.filter(|_| facts.passes) {
             self.hold(cell, organisation, days, new);
@@ -287,9 +287,8 @@ impl<'a> Tally<'a> {
     }
 
     /// Adds days to what is told of standings.
-    fn stand(&mut self, mut days: Days, standings: &[Stood]) {
-        let from = standings.partition_point(|stood| stood.last < days.first());
-        for stood in standings.iter().skip(from) {
+    fn stand(&mut self, mut days: Days, standings: impl Iterator<Item = Stood>) {
+        for stood in standings {
             let of = days.until(stood.last);
             if let Some(told) = self.standings.get_mut(stood.standing) {
                 *told += u64::from(of.count());
@@ -447,15 +446,15 @@ impl<'a> Tally<'a> {
         holding: &Holding<'_>,
     ) -> Option<String> {
         let period = self.calendar.value(key.period)?;
-        let place = holding.places.value(key.place);
+        let place = || holding.place(key.place);
         match dimension {
             Dimension::Product => self.evidence.product(key.product).map(text),
             Dimension::Month => period.month.map(text),
             Dimension::Week => period.week.map(text),
             Dimension::Day => period.day.map(text),
-            Dimension::Country => place?.country.map(text),
-            Dimension::Sector => place?.sector.as_ref().map(text),
-            Dimension::Kind => place?.kind.map(text),
+            Dimension::Country => place()?.country.map(text),
+            Dimension::Sector => place()?.sector.map(text),
+            Dimension::Kind => place()?.kind.map(text),
             Dimension::Signal => clients.signal(key.signal),
             Dimension::Vantage => clients.vantage(key.vantage).map(text),
             Dimension::Windows => Some(window_numbers(key.windows)),

@@ -241,6 +241,36 @@ fn the_guide_s_examples_read_a_view() {
 }
 
 #[test]
+fn an_answer_in_sql_keeps_its_columns_without_rows_and_its_types() {
+    let house = filled();
+    let ask = |format: &str, of: &str| {
+        let sql =
+            format!("SELECT day, ip_lo, contacts / 2.0 AS half FROM sightings {of}");
+        house.command(&["--format", format, "sql", &sql]).output().unwrap().stdout
+    };
+    assert_eq!(ask("csv", "WHERE false"), b"day,ip_lo,half\n");
+    let some = String::from_utf8(ask("csv", "LIMIT 1")).unwrap();
+    let cells: Vec<&str> = some.lines().nth(1).unwrap().split(',').collect();
+    assert!(
+        cells[1].parse::<i64>().is_ok() && cells[2].parse::<f64>().is_ok(),
+        "{some}"
+    );
+    for of in ["WHERE false", "LIMIT 1"] {
+        let file = house.path("answer.parquet");
+        std::fs::write(&file, ask("parquet", of)).unwrap();
+        let code = "import sys, pyarrow.parquet\n\
+                    print(pyarrow.parquet.read_schema(sys.argv[1]).types)";
+        let Some(told) = python("pyarrow", code, &[file.to_str().unwrap()]) else {
+            return;
+        };
+        assert_eq!(
+            told.trim(),
+            "[DataType(date32[day]), DataType(int64), DataType(double)]"
+        );
+    }
+}
+
+#[test]
 fn the_guide_s_questions_in_sql_are_answered() {
     let guide =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/how-to/ask-in-sql.md");

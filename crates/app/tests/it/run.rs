@@ -45,15 +45,21 @@ impl House {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Ended {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegauge"));
-        command.current_dir(self.folder.path()).args(arguments);
-        command.envs(environment.iter().copied());
-        let output = command.env_remove("TIDEGAUGE_LAKE").output().unwrap();
+        let mut command = self.command(arguments);
+        let output = command.envs(environment.iter().copied()).output().unwrap();
         Ended {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8(output.stdout).unwrap(),
             words: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
+    }
+
+    /// The binary, about to run in the folder.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegauge"));
+        command.current_dir(self.folder.path()).args(arguments);
+        command.env_remove("TIDEGAUGE_LAKE");
+        command
     }
 
     /// Makes a token, kept in `tokens.toml`.
