@@ -15,7 +15,7 @@ use tidegauge_model::panel::{History, WeekCell};
 use tidegauge_model::{
     Address, Attribution, Client, Confidence, Country, Coverage, Day, DayRange,
     Endpoint, Grade, Holders, NetworkKind, OrgId, Organisation, Pattern, Prefix,
-    ProductId, Role, SectorId, Shared, Sighting, Signal, SiteId, Standing, Tenure,
+    ProductId, Role, Run, SectorId, Shared, Sighting, Signal, SiteId, Standing, Tenure,
     VantageId, Weight,
 };
 use tidegauge_store::{Batch, Fingerprint, Lake, RunRecord};
@@ -75,6 +75,14 @@ impl Holders for Table {
                 attribution: self.on(client, day),
             })
             .collect()
+    }
+
+    /// Addresses with the same tenures have the same number.
+    fn run(&self, address: Address, _: usize) -> Run {
+        let of = self.tenures.get(&Client { address, site: None });
+        let same = self.tenures.values().position(|tenures| Some(tenures) == of);
+        let number = same.map_or(0, |at| u32::try_from(at + 1).unwrap());
+        Run { last: address, answer: Some(number), place: 0 }
     }
 
     fn standing(&self, client: &Client, day: Day) -> Standing {

@@ -293,7 +293,8 @@ fn a_damaged_file_is_told_by_the_cluster_as_without_one() {
     let cluster = format!("df://127.0.0.1:{port}");
     let _scheduler = scheduler(&house, port);
     let _executor = executor(&house, port, &[]);
-    // The first page of the first column, which is read for nothing but to count.
+    // The first page of the first column, which is read for nothing but to count: of
+    // sightings that of vantages, where they are asked for.
     let damage = |path: &Path| {
         let mut bytes = std::fs::read(path).unwrap();
         bytes[4..64].fill(0);
@@ -302,8 +303,8 @@ fn a_damaged_file_is_told_by_the_cluster_as_without_one() {
     let state = data_file(&house.path("lake/state"));
     for damaged in [&state, &data_file(&house.path("lake/sightings"))] {
         damage(damaged);
-        let alone = house.run(&["census"]);
-        let refused = house.run(&["--cluster", &cluster, "census"]);
+        let alone = house.run(&["census", "--by", "vantage"]);
+        let refused = house.run(&["--cluster", &cluster, "census", "--by", "vantage"]);
         assert_eq!((alone.code, refused.code), (1, 1));
         let told = format!("is damaged: {}", damaged.display());
         assert!(alone.words.contains(&told), "{}", alone.words);
