@@ -1,5 +1,6 @@
 // The form that asks for another selection: with the script it asks by itself and keeps the
-// reader's place; without it, its button does the same.
+// reader's place; without it, its button does the same. And the form to log in, which has no
+// script.
 
 const PATIENCE_MS = 120_000;
 const FIELD = 'form.ask select[name="country"]';
@@ -43,6 +44,28 @@ export async function formAsksWithoutScript(browser, address) {
   const found = [];
   if (country(tab) !== choice) found.push("without a script the button does not ask");
   if ((await content(tab)) === before) found.push("without a script the page stays the same");
+  await context.close();
+  return found;
+}
+
+export async function logsIn(browser, address, token) {
+  const context = await browser.newContext();
+  const tab = await context.newPage();
+  const found = [];
+  const enter = async (text) => {
+    await tab.getByLabel("Token").fill(text);
+    await tab.keyboard.press("Enter");
+    await tab.waitForLoadState("load", { timeout: PATIENCE_MS });
+  };
+  const wanted = new URL("/products", address).href;
+  await tab.goto(wanted, { timeout: PATIENCE_MS });
+  await enter("tg_wrong");
+  const said = tab.getByRole("alert");
+  await said.waitFor({ timeout: PATIENCE_MS }).catch(() => found.push("a wrong token is not told"));
+  await enter(token);
+  await tab.waitForURL(wanted, { timeout: PATIENCE_MS }).catch(() => {
+    found.push(`after logging in the page is ${tab.url()}, not ${wanted}`);
+  });
   await context.close();
   return found;
 }

@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import axe from "axe-core";
 import { chromium } from "playwright-core";
 import { downloads, filesBeside } from "./files.mjs";
-import { formAsksByItself, formAsksWithoutScript } from "./form.mjs";
+import { formAsksByItself, formAsksWithoutScript, logsIn } from "./form.mjs";
 import { walk } from "./keyboard.mjs";
 import { drawn, fits } from "./layout.mjs";
 
@@ -25,7 +25,8 @@ import { drawn, fits } from "./layout.mjs";
  * @property {string[]} [says] words that must stand on it
  * @property {string} [until_not] words that stand on it while it is not ready yet
  * @property {string[]} [wrong] what must be found on it: it is there to try the finding
- * @property {string[]} [also] "downloads", "files" (beside it on disk), "form"
+ * @property {string[]} [also] "downloads", "files" (beside it on disk), "form", "login"
+ * @property {string} [token] what is known there, to log in with
  */
 
 const QUIET = [
@@ -241,6 +242,9 @@ async function use(page) {
   if (tab !== null && also.includes("form")) {
     for (const text of await formAsksByItself(tab)) say(text);
     for (const text of await formAsksWithoutScript(browser, page.address)) say(text);
+  }
+  if (tab !== null && also.includes("login")) {
+    for (const text of await logsIn(browser, page.address, page.token)) say(text);
   }
   await context.close();
 }

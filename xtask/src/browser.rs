@@ -2,7 +2,8 @@
 //!
 //! * the report, opened from disk;
 //! * every page of the observatory, served over the demo's lake, and those of
-//!   organisations and of findings, served for the operator.
+//!   organisations and of findings, served for the operator;
+//! * the page to log in, and logging in.
 //!
 //! Each at two widths, light and dark: it complains of nothing, asks for nothing elsewhere,
 //! is not pushed sideways, breaks no rule of axe, and can be used with the keyboard alone.
@@ -17,7 +18,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::run::{Outcome, root, run, say, target};
+use crate::run::{Outcome, output, root, run, say, target};
 
 /// Names under which Chromium is installed.
 const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
@@ -146,7 +147,30 @@ pub(crate) fn look(binary: &str, demo: &str) -> Outcome {
     let ours = ours.to_str().ok_or("the path of target/ is not UTF-8")?;
     run(binary, &["--lake", lake, "exposure", "--portfolio", ours])?;
     let internal = Server::start(binary, lake, &["--internal", "--portfolio", ours])?;
-    browser.look(&self::listed(&internal.address, INTERNAL))
+    browser.look(&self::listed(&internal.address, INTERNAL))?;
+    drop(internal);
+    look_at_login(&browser, binary, lake)
+}
+
+/// Looks at the page to log in, and logs in.
+fn look_at_login(browser: &Browser, binary: &str, lake: &str) -> Outcome {
+    let tokens = made("browser")?.join("tokens.toml");
+    match fs::remove_file(&tokens) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            return Err(format!("{}: {e}", tokens.display()));
+        }
+        _ => {}
+    }
+    let tokens = tokens.to_str().ok_or("the path of target/ is not UTF-8")?;
+    let make = ["serve", "token", "look", "--clearance", "reader", "--tokens", tokens];
+    let token = output(binary, &make)?;
+    let server = Server::start(binary, lake, &["--tokens", tokens])?;
+    browser.look(&[format!(
+        "{{\"name\":\"login\",\"address\":\"{}/login\",\"says\":[\"token\"],\
+         \"also\":[\"login\"],\"token\":\"{}\"}}",
+        escaped(&server.address),
+        escaped(token.trim())
+    )])
 }
 
 /// Looks at the pages of a server that runs already, those of the operator among them.

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{Query, Request, State};
+use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -19,10 +20,13 @@ use tower::ServiceExt;
 
 use super::answer::Problem;
 use super::guard::{self, Limiter, RateLimit};
+use super::selection::encoded;
 use super::{healthz, icon, style};
 
 /// The longest body of a form to log in.
 const FORM_BYTES_MAX: usize = 4 << 10;
+/// The front page.
+const FRONT: &str = "/";
 /// How long a browser stays logged in, in seconds: a working day.
 const LOGIN_SECONDS: u32 = 12 * 60 * 60;
 
@@ -158,19 +162,44 @@ fn stopped(method: &Method, uri: &Uri) -> Response {
         let challenge = HeaderValue::from_static("Bearer");
         return ([(header::WWW_AUTHENTICATE, challenge)], problem).into_response();
     }
-    redirect("/login")
+    let wanted = uri.path_and_query().map_or(FRONT, PathAndQuery::as_str);
+    redirect(&login(wanted))
 }
 
-fn redirect(to: &'static str) -> Response {
-    let location = HeaderValue::from_static(to);
+/// The page to log in, which goes on to `wanted`.
+fn login(wanted: &str) -> String {
+    if wanted == FRONT {
+        return "/login".to_owned();
+    }
+    format!("/login?to={}", encoded(wanted))
+}
+
+/// Where an address of the page to log in goes on to: a page of ours, the front page if it
+/// names none. `//host` and `/\\host` would be others'.
+fn wanted(uri: &Uri) -> String {
+    let named = Query::<Vec<(String, String)>>::try_from_uri(uri).ok();
+    let mut named = named.into_iter().flat_map(|Query(pairs)| pairs);
+    let to = named.find(|(key, _)| key == "to").map(|(_, to)| to);
+    let plain = |to: &String| {
+        to.starts_with('/')
+            && !to.starts_with("//")
+            && to.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
+    };
+    to.filter(plain).unwrap_or_else(|| FRONT.to_owned())
+}
+
+fn redirect(to: &str) -> Response {
+    let location = HeaderValue::try_from(to);
+    let location = location.unwrap_or_else(|_| HeaderValue::from_static(FRONT));
     (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
 }
 
-async fn form() -> Response {
-    login_page(StatusCode::OK, "")
+async fn form(uri: Uri) -> Response {
+    login_page(StatusCode::OK, "", &wanted(&uri))
 }
 
-fn login_page(status: StatusCode, said: &str) -> Response {
+fn login_page(status: StatusCode, said: &str, wanted: &str) -> Response {
+    let action = login(wanted);
     let page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -180,7 +209,7 @@ fn login_page(status: StatusCode, said: &str) -> Response {
          <link rel=\"icon\" href=\"/assets/icon.svg\" type=\"image/svg+xml\">\n</head>\n\
          <body>\n<header class=\"top\"><p class=\"kicker\">Tidegauge</p></header>\n\
          <main id=\"main\">\n<h1>Log in</h1>\n{said}<form method=\"post\" \
-         action=\"/login\" class=\"find\"><label>Token <input type=\"password\" \
+         action=\"{action}\" class=\"find\"><label>Token <input type=\"password\" \
          name=\"token\" autocomplete=\"current-password\" required></label> \
          <button>Log in</button></form>\n<p>The operator of these pages \
          gives out tokens.</p>\n</main>\n</body>\n</html>\n"
@@ -191,6 +220,7 @@ fn login_page(status: StatusCode, said: &str) -> Response {
 
 /// Takes a token from the form and gives it to the browser to keep.
 async fn enter(State(gate): State<Gate>, request: Request) -> Response {
+    let wanted = wanted(request.uri());
     let body = to_bytes(request.into_body(), FORM_BYTES_MAX).await;
     let body = body.unwrap_or_else(|_| Bytes::new());
     let shown = field(&body, "token");
@@ -198,20 +228,20 @@ async fn enter(State(gate): State<Gate>, request: Request) -> Response {
     else {
         (gate.access.record)(Audited::Refused);
         let said = "<p class=\"error\" role=\"alert\">This token is not known.</p>\n";
-        return login_page(StatusCode::UNAUTHORIZED, said);
+        return login_page(StatusCode::UNAUTHORIZED, said, &wanted);
     };
     (gate.access.record)(Audited::Entered { name: &token.name });
     let kept = shown.unwrap_or_default();
-    set_cookie(gate.access.cookie_text(&kept, LOGIN_SECONDS))
+    set_cookie(gate.access.cookie_text(&kept, LOGIN_SECONDS), &wanted)
 }
 
 /// Makes the browser forget its token.
 async fn leave(State(gate): State<Gate>) -> Response {
-    set_cookie(gate.access.cookie_text("", 0))
+    set_cookie(gate.access.cookie_text("", 0), FRONT)
 }
 
-fn set_cookie(text: String) -> Response {
-    let mut response = redirect("/");
+fn set_cookie(text: String, to: &str) -> Response {
+    let mut response = redirect(to);
     if let Ok(cookie) = HeaderValue::try_from(text) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }

@@ -28,6 +28,10 @@ fn read(uri: &str) -> Asked<'_> {
     Asked { method: Method::GET, uri, header: None, body: "" }
 }
 
+fn post<'a>(uri: &'a str, body: &'a str) -> Asked<'a> {
+    Asked { method: Method::POST, body, ..read(uri) }
+}
+
 fn with<'a>(uri: &'a str, token: &str) -> Asked<'a> {
     let bearer = Some(("authorization", format!("Bearer {token}")));
     Asked { header: bearer, ..read(uri) }
@@ -72,7 +76,11 @@ async fn without_a_token_there_is_only_the_page_to_log_in() {
     for uri in ["/", "/countries", "/organisations", "/nowhere", "/assets/page.js"] {
         let (status, headers, body, _) = ask(read(uri), false).await;
         assert_eq!(status, StatusCode::SEE_OTHER, "{uri}");
-        assert_eq!(headers["location"], "/login");
+        let login = match uri {
+            "/" => "/login".to_owned(),
+            _ => format!("/login?to={}", uri.replace('/', "%2F")),
+        };
+        assert_eq!(headers["location"], login.as_str());
         assert_eq!(body, "");
     }
     for uri in ["/api/v1/census", "/api/v1/organisations", "/api/v1/openapi.json"] {
@@ -113,8 +121,7 @@ async fn a_clearance_decides_what_is_seen_and_what_is_internal_is_recorded() {
 async fn a_browser_logs_in_keeps_its_token_and_logs_out() {
     let body = format!("token={ANALYST}");
     for secure in [false, true] {
-        let login = Asked { method: Method::POST, body: &body, ..read("/login") };
-        let (status, headers, _, lines) = ask(login, secure).await;
+        let (status, headers, _, lines) = ask(post("/login", &body), secure).await;
         assert_eq!(status, StatusCode::SEE_OTHER);
         let cookie = headers["set-cookie"].to_str().unwrap();
         let named = if secure { "__Host-tidegauge=" } else { "tidegauge=" };
@@ -127,17 +134,36 @@ async fn a_browser_logs_in_keeps_its_token_and_logs_out() {
         let asked = Asked { header: Some(("cookie", kept)), ..read("/organisations") };
         assert_eq!(ask(asked, secure).await.0, StatusCode::OK);
     }
-    let logout = Asked { method: Method::POST, ..read("/logout") };
-    let (_, headers, _, _) = ask(logout, false).await;
+    let (_, headers, _, _) = ask(post("/logout", ""), false).await;
     assert!(headers["set-cookie"].to_str().unwrap().contains("tidegauge=; "));
+}
+
+#[tokio::test]
+async fn who_logs_in_gets_the_page_that_was_asked_for_and_none_of_others() {
+    let asked = "/compare?what=products&by=a%20b";
+    let (_, headers, _, _) = ask(read(asked), false).await;
+    let login = headers["location"].to_str().unwrap().to_owned();
+    let (_, _, page, _) = ask(read(&login), false).await;
+    assert!(page.contains(&format!("action=\"{login}\"")), "{page}");
+    let body = format!("token={READER}");
+    let (_, headers, _, _) = ask(post(&login, &body), false).await;
+    assert_eq!(headers["location"], asked);
+    let (_, _, page, _) = ask(post(&login, "token=wrong"), false).await;
+    assert!(page.contains(&format!("action=\"{login}\"")), "asked again: {page}");
+    for other in
+        ["//evil.example", "/%5Cevil.example", "https:%2F%2Fevil.example", "%0D"]
+    {
+        let login = format!("/login?to={other}");
+        let (_, headers, _, _) = ask(post(&login, &body), false).await;
+        assert_eq!(headers["location"], "/", "{other}");
+    }
 }
 
 #[tokio::test]
 async fn what_is_no_token_is_refused_and_recorded_without_it() {
     let long = format!("token={}", "a".repeat(9_000));
     for body in ["", "token=", "token=%22%3e", "token=wrong", "other=1", &long] {
-        let login = Asked { method: Method::POST, body, ..read("/login") };
-        let (status, headers, page, lines) = ask(login, false).await;
+        let (status, headers, page, lines) = ask(post("/login", body), false).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{body:.20}");
         assert!(page.contains("role=\"alert\"") && !headers.contains_key("set-cookie"));
         assert_eq!(*lines.lock().unwrap(), ["Refused"], "{body:.20}");
