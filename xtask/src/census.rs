@@ -3,8 +3,9 @@
 //! A year of world A is simulated, ingested and counted by `tidegauge demo`, with so many
 //! consumers (0.2 unless told). Then `DuckDB`, chDB (`ClickHouse`) and Polars, from their
 //! packages for Python, are asked the same, in turns: on the lake's own files with the dated
-//! join, and on a file in which the join was made before. Of three runs the one
-//! with least processor time counts. Then a day's flows come late, and each counts again from
+//! join, and on a file in which the join was made before; the latter of `DataFusion` too, which has
+//! no nearest join, and pyasn and pandas answer the first question once. Of three runs the one with least
+//! processor time counts. Then a day's flows come late, and each counts again from
 //! what it keeps; and the same is asked of two years, of which the second is the first again.
 //! Last, the flows of the carrier become sightings in an empty lake, beside the same by the others.
 //! PART is one of these: `questions`, `late`, `years` or `ingest`.
@@ -24,6 +25,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::run::{Outcome, output, run, say, target};
+use crate::tools;
 
 const EYEBALL: &str = "0.2";
 const ROUNDS: usize = 3;
@@ -41,8 +43,12 @@ struct Answer {
     /// Of processor, all threads together.
     processor: f64,
     peak_kib: u64,
+    /// By calls: what is mapped into memory is not in it.
+    read: u64,
     rows: u64,
     digest: String,
+    /// In the lake that it is of, where all of them are looked at.
+    sightings: Option<u64>,
 }
 
 /// A lake, what others join it with, and what is asked of both.
@@ -55,6 +61,7 @@ struct Bench {
 
 pub(crate) fn census(words: &[&str]) -> Outcome {
     let eyeball = words.first().copied().unwrap_or(EYEBALL);
+    tools::packages("crates/census/benches/peers/requirements.txt", "peers")?;
     run("cargo", &["build", "--release", "--locked"])?;
     let folder = target().join(format!("bench-census-{eyeball}"));
     let lake = folder.join("demo/lake");
@@ -69,16 +76,20 @@ pub(crate) fn census(words: &[&str]) -> Outcome {
     let part = words.get(1).copied();
     let asked = |name: &str| part.is_none_or(|part| part == name);
     say(
-        "| question | asked of | mode | s | CPU s | ours against it, by CPU | peak MiB | cells |",
+        "| question | asked of | mode | s | M sightings/s | CPU s | ours against it, by CPU | peak MiB | MB read | cells |",
     );
-    say("|---|---|---|--:|--:|--:|--:|--:|");
+    say("|---|---|---|--:|--:|--:|--:|--:|--:|--:|");
     let questions = ["addresses", "organisations", "cohort"];
     for question in questions.into_iter().filter(|_| asked("questions")) {
         let modes = PEERS.iter().flat_map(|p| [(*p, "dated"), (*p, "ready")]);
+        let modes = modes.chain([("datafusion", "ready")]);
         let ours = bench.compare(question, question, modes)?;
         if question == "addresses" {
             let decoded = bench.ask("pyarrow", "decode", question)?;
             say(&row(question, "pyarrow", "decode", &decoded, &ours));
+            // Once: it takes minutes.
+            let by_hand = bench.one("pandas", "dated", question);
+            tell(question, "pandas", "dated", by_hand, &ours)?;
         }
     }
     if asked("late") {
@@ -193,7 +204,10 @@ impl Bench {
         question: &str,
         modes: impl Iterator<Item = (&'a str, &'a str)>,
     ) -> Result<Answer, String> {
-        let ours = self.ask("tidegauge", "dated", question)?;
+        let mut ours = self.ask("tidegauge", "dated", question)?;
+        if question != "cohort" {
+            ours.sightings = Some(self.sightings()?);
+        }
         say(&row(title, "tidegauge", "dated", &ours, &ours));
         let bare = self.copy("bare")?;
         run("rm", &["-rf", text(&bare.lake.join("state"))?])?;
@@ -208,6 +222,14 @@ impl Bench {
             tell(title, peer, mode, self.ask(peer, mode, question), &ours)?;
         }
         Ok(ours)
+    }
+
+    fn sightings(&self) -> Result<u64, String> {
+        let asked = ["--format", "csv", "sql", "SELECT count(*) FROM sightings"];
+        let words = [&["--lake", text(&self.lake)?], &asked[..]].concat();
+        let told = output(&binary()?, &words)?;
+        let number = told.lines().nth(1).and_then(|number| number.parse().ok());
+        number.ok_or_else(|| format!("the lake has `{told}` sightings"))
     }
 
     /// The best of some rounds, with nothing kept of those before but the map of holders.
@@ -280,7 +302,7 @@ impl Bench {
     fn one(&self, peer: &str, mode: &str, question: &str) -> Result<Answer, String> {
         let said = self.script(peer, mode, question)?;
         let parts: Vec<&str> = said.split_whitespace().collect();
-        let [seconds, processor, peak, rows, digest] = parts.as_slice() else {
+        let [seconds, processor, peak, read, rows, digest] = parts.as_slice() else {
             return Err(format!("{peer} said `{said}`"));
         };
         let wrong = |what: &str| format!("{peer} said `{what}`");
@@ -288,13 +310,16 @@ impl Bench {
             seconds: seconds.parse().map_err(|_| wrong(seconds))?,
             processor: processor.parse().map_err(|_| wrong(processor))?,
             peak_kib: peak.parse().map_err(|_| wrong(peak))?,
+            read: read.parse().map_err(|_| wrong(read))?,
             rows: rows.parse().map_err(|_| wrong(rows))?,
             digest: (*digest).to_owned(),
+            sightings: None,
         })
     }
 
     fn script(&self, peer: &str, mode: &str, question: &str) -> Result<String, String> {
         let ours = [
+            format!("PYTHONPATH={}", text(&target().join("peers"))?),
             format!("TIDEGAUGE={}", binary()?),
             format!("POLARS_MAX_THREADS={THREADS}"),
         ];
@@ -343,14 +368,24 @@ fn row(
     answer: &Answer,
     ours: &Answer,
 ) -> String {
+    let rate = match ours.sightings {
+        Some(sightings) => format!("{:.1}", millions(sightings) / answer.seconds),
+        None => "–".to_owned(),
+    };
     format!(
-        "| {question} | {peer} | {mode} | {:.2} | {:.2} | {:.1} | {} | {} |",
+        "| {question} | {peer} | {mode} | {:.2} | {rate} | {:.2} | {:.1} | {} | {} | {} |",
         answer.seconds,
         answer.processor,
         answer.processor / ours.processor,
         answer.peak_kib / 1024,
+        answer.read / 1_000_000,
         answer.rows
     )
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate is told with one decimal")]
+fn millions(count: u64) -> f64 {
+    count as f64 / 1e6
 }
 
 /// The files of sightings of a lake.
@@ -363,7 +398,8 @@ fn sightings(lake: &Path) -> Result<Vec<String>, String> {
 fn duckdb(statement: &str) -> Outcome {
     let program = "import duckdb, sys; duckdb.sql(\"set TimeZone = 'UTC'\"); \
                    duckdb.sql(sys.argv[1])";
-    run("python3", &["-c", program, statement])
+    let path = format!("PYTHONPATH={}", text(&target().join("peers"))?);
+    run("env", &[&path, "python3", "-c", program, statement])
 }
 
 fn binary() -> Result<String, String> {

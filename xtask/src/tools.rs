@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::run::{root, run, say, target};
+use crate::run::{Outcome, root, run, say, target};
 
 /// A program, and the package of Debian that has it.
 const TOOLS: &[(&str, &str)] = &[
@@ -26,27 +26,33 @@ pub(crate) fn install() {
     python();
 }
 
-/// Installs what `xtask/python.txt` names, once; tests find it beside the programs.
+/// Installs what `xtask/python.txt` names; tests find it beside the programs.
 fn python() {
-    let list = root().join("xtask/python.txt");
-    let folder = target().join("python");
-    let done = folder.join("installed.txt");
-    let wanted = fs::read(&list).unwrap_or_default();
-    if fs::read(&done).is_ok_and(|installed| installed == wanted) {
-        return;
+    if let Err(error) = packages("xtask/python.txt", "python") {
+        say(&format!("{error}: tests that need them will say that they were SKIPPED"));
     }
-    let (Some(list), Some(into)) = (list.to_str(), folder.to_str()) else { return };
-    say("asking the index of Python for what tests compare with");
+}
+
+/// Installs the packages of Python that a file of the tree lists into a folder under
+/// `target`, once.
+pub(crate) fn packages(list: &str, into: &str) -> Outcome {
+    let (list, folder) = (root().join(list), target().join(into));
+    let failed = |path: &Path, e| format!("{}: {e}", path.display());
+    let done = folder.join("installed.txt");
+    let wanted = fs::read(&list).map_err(|e| failed(&list, e))?;
+    if fs::read(&done).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    let (Some(list), Some(into)) = (list.to_str(), folder.to_str()) else {
+        return Err(format!("{}: not UTF-8", folder.display()));
+    };
+    say("asking the index of Python for what ours is compared with");
     let quiet =
         ["--quiet", "--disable-pip-version-check", "--no-input", "--retries", "1"];
     let words =
         [&["-m", "pip", "install"][..], &quiet, &["--target", into, "-r", list]];
-    let asked = run("python3", &words.concat());
-    if let Err(error) = asked {
-        say(&format!("{error}: tests that need them will say that they were SKIPPED"));
-    } else if let Err(error) = fs::write(&done, wanted) {
-        say(&format!("{}: {error}", done.display()));
-    }
+    run("python3", &words.concat())?;
+    fs::write(&done, wanted).map_err(|e| failed(&done, e))
 }
 
 fn debian() {

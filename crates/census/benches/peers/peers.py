@@ -7,10 +7,12 @@ the peer), or `added` (what the peer keeps of the lake, in the folder KEPT, and 
 that the lake has beyond those: the variables KEPT and NEW). QUESTION is `addresses` or
 `organisations`: distinct ones by month, country and sector; or `cohort`: organisations by country and
 by the months, of April and November, in which they were seen (1, 2, or 3 for both). Prints one line:
-seconds, seconds of processor, peak memory in KiB, rows of the answer, and a digest of it; what is
+seconds, seconds of processor, peak memory in KiB, bytes read (by calls: what is mapped is not in
+them), rows of the answer, and a digest of it; what is
 prepared before (`prepare`, `keep`) is not in the time. The peer `tidegauge` is the binary that
 the variable TIDEGAUGE names; its time has its start in it, and it answers both questions at once.
-The peer `pyarrow` answers nothing: it decodes all columns of state, one file after the other.
+The peer `pyarrow` answers nothing: it decodes all columns of state, one file after the other. `pandas`, with
+pyasn, answers `addresses` of the lake, and `datafusion` what is ready.
 
 MODE `ingest` makes sightings of the flows of the folder WORLD (all Parquet files of its carrier): matched
 by name with `hosts.csv` (whose endpoint each name is, which `hosts` asks of the catalog before), one row for
@@ -24,6 +26,8 @@ import hashlib
 import ipaddress
 import os
 import resource
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -382,6 +386,88 @@ def ask_duckdb():
     return base.execute(text.format(rows=rows, v4=V4)).fetchall()
 
 
+def ask_pandas():
+    """As a researcher would: pyasn finds the range of each address, pandas does the rest."""
+    import numpy
+    import pandas
+    import pyarrow.dataset
+    import pyasn
+
+    ranges = pandas.read_parquet(f"{folder}/ranges.parquet")
+    lines = []
+    for number, *halves in ranges.itertuples(index=False):
+        first, last = (
+            (hi + FLIP) << 64 | lo + FLIP for hi, lo in (halves[:2], halves[2:])
+        )
+        if first >> 32 == 0xFFFF:
+            ends = [ipaddress.IPv4Address(end & 0xFFFF_FFFF) for end in (first, last)]
+        else:
+            ends = [ipaddress.IPv6Address(end) for end in (first, last)]
+        prefixes = ipaddress.summarize_address_range(*ends)
+        # An AS is no 0.
+        lines += [f"{prefix}\t{number + 1}" for prefix in prefixes]
+    base = pyasn.pyasn(None, ipasn_string="\n".join(lines))
+    files = [str(path) for path in Path(lake).glob("sightings/*/*.parquet")]
+    table = pyarrow.dataset.dataset(files)
+    wanted = ["endpoint", "day", "site", "ip_hi", "ip_lo"]
+    rows = table.to_table(columns=wanted).to_pandas(
+        strings_to_categorical=True, date_as_object=False
+    )
+    days = ["valid_from", "valid_to"]
+    ends = pandas.read_csv(f"{folder}/endpoints.csv", parse_dates=days)
+    rows = rows.merge(ends, left_on="endpoint", right_on="id")
+    rows = rows[rows["day"].between(rows["valid_from"], rows["valid_to"])]
+    rows = rows[["day", "site", "ip_hi", "ip_lo"]]
+    distinct = rows[["ip_hi", "ip_lo"]].drop_duplicates()
+    numbers = []
+    for hi, lo in zip(distinct["ip_hi"].tolist(), distinct["ip_lo"].tolist()):
+        if hi == -FLIP:
+            text = socket.inet_ntoa(struct.pack(">Q", lo + FLIP)[4:])
+        else:
+            text = socket.inet_ntop(socket.AF_INET6, struct.pack(">QQ", hi + FLIP, lo + FLIP))
+        numbers.append((base.lookup(text)[0] or 0) - 1)
+    rows = rows.merge(distinct.assign(number=numpy.array(numbers)), on=["ip_hi", "ip_lo"])
+    tenures = pandas.read_parquet(f"{folder}/tenures.parquet")
+    for day in days:
+        tenures[day] = pandas.to_datetime(tenures[day])
+    rows["row"] = numpy.arange(len(rows))
+    held = rows[["row", "number", "day"]].merge(tenures, on="number")
+    held = held[held["day"].between(held["valid_from"], held["valid_to"])]
+    names = ["country", "sector", "organisation"]
+    rows = rows.merge(held[["row", *names]], on="row", how="left")
+    sites = pandas.read_csv(f"{folder}/sites.csv")
+    rows = rows.merge(sites, on="site", how="left", suffixes=("", "_site"))
+    for name in names:
+        rows[name] = rows[f"{name}_site"].fillna(rows[name]).astype("category")
+    rows["month"] = rows["day"].dt.strftime("%Y-%m").astype("category")
+    cells = lambda rows, of: rows.groupby(
+        ["month", "country", "sector"], dropna=False, observed=True
+    )[of].nunique()
+    v4 = rows["ip_hi"] == -FLIP
+    both = pandas.concat(
+        [cells(rows[v4], "ip_lo").rename("v4"), cells(rows[~v4], "ip_hi").rename("v6")], axis=1
+    )
+    both = both.fillna(0).astype(int).reset_index()
+    known = lambda value: None if pandas.isna(value) else value
+    return [(*map(known, row[:3]), *row[3:]) for row in both.itertuples(index=False)]
+
+
+def ask_datafusion():
+    """Only of the file that was joined before: without a nearest join the ranges are a loop."""
+    import datafusion
+
+    config = datafusion.SessionConfig().with_target_partitions(threads)
+    base = datafusion.SessionContext(config)
+    base.register_parquet("ready", f"{folder}/ready.parquet")
+    text = {
+        "addresses": ADDRESSES_TWICE, "organisations": ORGANISATIONS, "cohort": COHORT,
+    }[question]
+    # The least number of 64 bits is no literal there.
+    v4 = "ip_hi = (-9223372036854775807 - 1)"
+    batches = base.sql(text.format(rows="ready", v4=v4)).collect()
+    return [tuple(row.values()) for batch in batches for row in batch.to_pylist()]
+
+
 def chdb_dated():
     """The dated join, as ClickHouse does it best."""
     ranges, tenures = f"file('{folder}/ranges.parquet')", f"file('{folder}/tenures.parquet')"
@@ -539,12 +625,20 @@ def decode_pyarrow():
 if peer in ("prepare", "keep", "hosts"):
     {"prepare": prepare, "keep": keep, "hosts": hosts}[peer]()
     sys.exit()
+
+
+def bytes_read():
+    """By calls to read, those of children that have ended too; files that are mapped are not in it."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("rchar:")))
+
+
 used = lambda who: sum(resource.getrusage(who)[:2])
 who = resource.RUSAGE_CHILDREN if peer == "tidegauge" else resource.RUSAGE_SELF
-before, begun = used(who), time.perf_counter()
+before, begun, read_before = used(who), time.perf_counter(), bytes_read()
 asked = {
     "duckdb": ask_duckdb, "chdb": ask_chdb, "polars": ask_polars, "tidegauge": ask_tidegauge,
-    "pyarrow": decode_pyarrow,
+    "pyarrow": decode_pyarrow, "datafusion": ask_datafusion, "pandas": ask_pandas,
 }
 if mode == "added":
     asked |= {"duckdb": added_duckdb, "chdb": added_chdb}
@@ -556,10 +650,10 @@ if mode == "ingest":
 answer = asked[peer]()
 seconds = time.perf_counter() - begun
 processor = used(who) - before
-peak = resource.getrusage(who).ru_maxrss
+peak, read = resource.getrusage(who).ru_maxrss, bytes_read() - read_before
 answer = sightings() if mode == "ingest" else answer
 lines = sorted("\t".join("" if v is None else str(v) for v in row) for row in answer)
 digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 if len(sys.argv) > 7:
     Path(sys.argv[7]).write_text("\n".join(lines))
-print(seconds, processor, peak, len(answer), digest)
+print(seconds, processor, peak, read, len(answer), digest)
