@@ -14,24 +14,29 @@
 //! with the number of its files. Days of one endpoint stay together, as bits, for as long as
 //! the holder is the same.
 
+mod decode;
+mod rows;
+mod run;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use datafusion::arrow::array::{Array, AsArray, RecordBatch};
-use datafusion::arrow::datatypes::{Int32Type, Int64Type};
-use futures::TryStreamExt;
 use tidegauge_model::count::Query;
-use tidegauge_model::{Address, Client, Day, DayRange, Month, SiteId, VantageId};
+use tidegauge_model::{Address, Client, Month, VantageId};
 use tidegauge_store::by_address::{self, Wanted};
 use tidegauge_store::{DataFile, Snapshot, state};
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::channel;
 use tokio::task::JoinSet;
 
-use crate::evidence::{Evidence, Finder};
-use crate::holding::{Codes, Facts, Holding};
-use crate::{Error, Result};
+use crate::Result;
+use crate::evidence::Evidence;
+use crate::holding::{Facts, Holding};
+use decode::{Decoder, Names, lock};
+pub(crate) use rows::Days;
+use rows::{Decoded, Halves, Row, contacts_of, index, number, sum};
+use run::Run;
 
 /// Rows that are decoded ahead of the merge, of all files together.
 const ROWS_AHEAD: usize = 1 << 17;
@@ -40,36 +45,6 @@ const MONTH_DAYS_MAX: usize = 31;
 /// Rows of a file that are decoded at once, at least and at most: few enough to be near the
 /// processor still when they are merged.
 const ROWS_AT_ONCE: std::ops::RangeInclusive<usize> = 512..=2_048;
-
-/// Days of a month, from a day that is given as days from the first of the question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Days {
-    /// The first of the month: negative if the question begins after it.
-    pub(crate) from: i32,
-    /// Bit `d` for the day `d` after it.
-    pub(crate) bits: u32,
-}
-
-/// An address, as its stored halves.
-type Halves = (i64, i64);
-
-/// Sightings that are evidence, their names as numbers.
-#[derive(Clone, Copy, Debug)]
-struct Row {
-    address: Halves,
-    /// Of the file's month, as bits.
-    days: u32,
-    /// The row of the evidence.
-    entry: u32,
-    /// 0 for none, else a number of [`Names::sites`] and one.
-    site: u32,
-    vantage: u32,
-    signal: u32,
-    /// Where the contacts of each day begin, if there are several days.
-    each: u32,
-    /// Of all days.
-    contacts: u64,
-}
 
 /// Sightings of a client in one month, by one vantage, of one endpoint, while one held it.
 #[derive(Clone, Copy, Debug)]
@@ -96,37 +71,6 @@ pub(crate) struct Group<'a> {
     each: &'a [u64],
 }
 
-impl Days {
-    /// Each of the days alone.
-    pub(crate) fn each(self) -> impl Iterator<Item = Self> + Clone {
-        let mut rest = self.bits;
-        std::iter::from_fn(move || {
-            let bits = rest & rest.wrapping_neg();
-            rest ^= bits;
-            (bits != 0).then_some(Self { bits, ..self })
-        })
-    }
-
-    /// The earliest, as days from the first of the question.
-    #[inline]
-    pub(crate) fn first(self) -> i32 {
-        self.from.saturating_add_unsigned(self.bits.trailing_zeros())
-    }
-
-    pub(crate) fn count(self) -> u32 {
-        self.bits.count_ones()
-    }
-
-    /// Those up to a day, given as days from the first of the question.
-    pub(crate) fn until(self, last: i32) -> Self {
-        let mask = match u32::try_from(last.saturating_sub(self.from)) {
-            Ok(bit) => u32::MAX.checked_shr(31u32.saturating_sub(bit)).unwrap_or(0),
-            Err(_) => 0,
-        };
-        Self { bits: self.bits & mask, ..self }
-    }
-}
-
 impl Group<'_> {
     /// Each day of a sighting, with its contacts.
     pub(crate) fn each_day<'s>(
@@ -141,32 +85,6 @@ impl Group<'_> {
         };
         of.days.each().zip(contacts.copied())
     }
-}
-
-/// The contacts of each of some days, which begin at `from`.
-fn contacts_of(all: &[u64], from: u32, days: u32) -> &[u64] {
-    let from = index(from);
-    all.get(from..from + index(days.count_ones())).unwrap_or(&[])
-}
-
-fn index(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-fn number(index: usize) -> u32 {
-    u32::try_from(index).unwrap_or(u32::MAX)
-}
-
-fn sum(contacts: &[u64]) -> u64 {
-    contacts.iter().fold(0, |all, some| all.saturating_add(*some))
-}
-
-/// Texts by number, of one question.
-#[derive(Debug, Default)]
-struct Names {
-    vantages: Codes<VantageId>,
-    signals: Codes<String>,
-    sites: Codes<SiteId>,
 }
 
 /// The clients of a question.
@@ -191,40 +109,6 @@ struct AtHand {
     /// Of one client; and the contacts of each day, where it has several.
     seen: Vec<Seen>,
     each: Vec<u64>,
-}
-
-/// The rows of one file, from the first that was not taken.
-struct Run {
-    /// The first day of its month, as days from the first of the question.
-    from: i32,
-    decoded: Decoded,
-    at: usize,
-    /// Without rows at the end of the file.
-    more: Receiver<Result<Decoded>>,
-    ended: bool,
-    /// What it means if nothing more comes before the end.
-    stopped: Option<Error>,
-}
-
-/// Rows, and the contacts of each day of those that have several.
-#[derive(Debug, Default)]
-struct Decoded {
-    rows: Vec<Row>,
-    contacts: Vec<u64>,
-}
-
-/// What turns batches of one file into rows.
-struct Decoder<D> {
-    finder: Finder,
-    days: DayRange,
-    /// The first of the file's month.
-    month: Day,
-    /// Says that a row is not what it should be.
-    damaged: D,
-    wanted: Wanted,
-    names: Arc<Mutex<Names>>,
-    /// The rows of the last address, of which more may come.
-    held_back: Decoded,
 }
 
 impl Clients {
@@ -318,8 +202,7 @@ impl Clients {
     ) -> Result<()> {
         let Self { runs, at_hand, names, .. } = self;
         let open = runs.iter().filter(|run| !run.ended);
-        let end =
-            open.filter_map(|run| run.decoded.rows.last()).map(|r| r.address).min();
+        let end = open.filter_map(Run::last).min();
         let within = |address: &Halves| end.is_none_or(|end| *address <= end);
         let heads = runs.iter().map(Run::first).zip(0..);
         let heads = heads.filter_map(|(first, run)| Some(Reverse((first?, run))));
@@ -413,11 +296,6 @@ impl AtHand {
 }
 
 impl Row {
-    /// The days of which the contacts of each are kept.
-    fn several_days(&self) -> u32 {
-        if self.days.is_power_of_two() { 0 } else { self.days }
-    }
-
     /// Adds it for each holder of its days. `contacts` are of each day, if it has several.
     fn held(
         &self,
@@ -462,224 +340,15 @@ impl Row {
     }
 }
 
-impl Run {
-    fn new(from: i32, more: Receiver<Result<Decoded>>, stopped: Error) -> Self {
-        let (decoded, at, ended) = (Decoded::default(), 0, false);
-        Self { from, decoded, at, more, ended, stopped: Some(stopped) }
-    }
-
-    /// The first address that was not taken.
-    fn first(&self) -> Option<Halves> {
-        self.decoded.rows.get(self.at).map(|row| row.address)
-    }
-
-    /// Reads on until a row is at hand, or the file has ended.
-    async fn look_ahead(&mut self) -> Result<()> {
-        while !self.ended && self.first().is_none() {
-            let decoded = match self.more.recv().await {
-                Some(decoded) => decoded?,
-                // Whoever decoded it is gone: its rows would be missing.
-                None => self.stopped.take().map_or(Ok(Decoded::default()), Err)?,
-            };
-            self.ended = decoded.rows.is_empty();
-            (self.decoded, self.at) = (decoded, 0);
-        }
-        Ok(())
-    }
-
-    /// Takes the rows of an address, which is its first.
-    fn take(&mut self, address: Halves, into: &mut AtHand) {
-        let rest = self.decoded.rows.get(self.at..).unwrap_or(&[]);
-        for row in rest.iter().take_while(|row| row.address == address) {
-            let each = number(into.contacts.len());
-            let of_row =
-                contacts_of(&self.decoded.contacts, row.each, row.several_days());
-            into.contacts.extend_from_slice(of_row);
-            into.rows.push((self.from, Row { each, ..*row }));
-            self.at += 1;
-        }
-    }
-}
-
-impl Decoded {
-    /// Adds those days of a row that are also `held`, if there are any; `contacts` are of
-    /// each of its days.
-    fn push(&mut self, row: Row, held: u32, contacts: &[u64]) {
-        let days = row.days & held;
-        if days == 0 {
-            return;
-        }
-        if let [contacts] = *contacts {
-            self.rows.push(Row { contacts, each: number(self.contacts.len()), ..row });
-            return;
-        }
-        let each = self.contacts.len();
-        let all = Days { from: 0, bits: row.days }.each().zip(contacts);
-        let of_days = all.filter(|(day, _)| day.bits & held != 0).map(|(_, n)| *n);
-        self.contacts.extend(of_days);
-        let contacts = sum(self.contacts.get(each..).unwrap_or(&[]));
-        if days.is_power_of_two() {
-            self.contacts.truncate(each);
-        }
-        self.rows.push(Row { days, each: number(each), contacts, ..row });
-    }
-
-    /// Takes out the rows of the last address.
-    fn split_last(&mut self) -> Self {
-        let last = self.rows.last().map(|row| row.address);
-        let from = self.rows.partition_point(|row| Some(row.address) < last);
-        let mut rows = self.rows.split_off(from);
-        let contacts = rows.first().map_or(self.contacts.len(), |row| index(row.each));
-        let before = number(contacts);
-        for row in &mut rows {
-            row.each = row.each.saturating_sub(before);
-        }
-        Self { rows, contacts: self.contacts.split_off(contacts) }
-    }
-}
-
-impl<D: Fn(&dyn std::fmt::Display) -> tidegauge_store::Error> Decoder<D> {
-    /// Decodes until the file ends, or nobody listens any more.
-    async fn run(
-        mut self,
-        mut batches: impl futures::Stream<Item = tidegauge_store::Result<RecordBatch>>
-        + Unpin,
-        give: Sender<Result<Decoded>>,
-    ) {
-        loop {
-            let (decoded, last) = match batches.try_next().await {
-                Ok(Some(batch)) => (self.decode(&batch), false),
-                Ok(None) => (Ok(std::mem::take(&mut self.held_back)), true),
-                Err(error) => (Err(error.into()), true),
-            };
-            let last = last || decoded.is_err();
-            let some =
-                decoded.as_ref().map_or(true, |decoded| !decoded.rows.is_empty());
-            if some && give.send(decoded).await.is_err() {
-                return;
-            }
-            if last {
-                // Whoever listens has had an error, or wants to know that this was all.
-                _ = give.send(Ok(Decoded::default())).await;
-                return;
-            }
-        }
-    }
-
-    /// The rows that are evidence, up to the last address but one, after those held back.
-    fn decode(&mut self, batch: &RecordBatch) -> Result<Decoded> {
-        let mut decoded = std::mem::take(&mut self.held_back);
-        decoded.rows.reserve(batch.num_rows());
-        self.add(batch, &mut decoded)?;
-        self.held_back = decoded.split_last();
-        Ok(decoded)
-    }
-
-    /// Adds the rows that are evidence.
-    fn add(&self, batch: &RecordBatch, decoded: &mut Decoded) -> Result<()> {
-        // The columns are those of `state::schema`.
-        let [hi, lo, sites, endpoints, vantages, signals, days, contacts, each] =
-            batch.columns()
-        else {
-            return Err((self.damaged)(&"its columns are not those of state").into());
-        };
-        let hi = hi.as_primitive::<Int64Type>().values();
-        let lo = lo.as_primitive::<Int64Type>().values();
-        let days = days.as_primitive::<Int32Type>().values();
-        let contacts = contacts.as_primitive::<Int64Type>().values();
-        let each =
-            each.as_binary_opt::<i32>().filter(|all| all.null_count() < all.len());
-        let evidence = |id: &str| self.finder.month(id, self.month, self.days);
-        let endpoints = Looked::new(endpoints, evidence);
-        let (vantages, signals, sites) = self.looked(vantages, signals, sites);
-        let mut of_each_day = Vec::new();
-        for at in 0..batch.num_rows() {
-            let Some(evidence) = endpoints.get(at) else { continue };
-            let address = (value(hi, at), value(lo, at));
-            if !self.wanted.addresses.contains(address) {
-                continue;
-            }
-            let days = value(days, at).cast_unsigned();
-            let each = each.filter(|each| each.is_valid(at)).map(|each| each.value(at));
-            let all = value(contacts, at);
-            of_each_day.clear();
-            if !state::contacts_of_each_day(days, all, each, &mut of_each_day) {
-                let reason = format!("row {at} of a batch has not a number a day");
-                return Err((self.damaged)(&reason).into());
-            }
-            let row = Row {
-                address,
-                days,
-                entry: 0,
-                site: sites.get(at).copied().unwrap_or(0),
-                vantage: vantages.get(at).copied().unwrap_or(0),
-                signal: signals.get(at).copied().unwrap_or(0),
-                each: 0,
-                contacts: 0,
-            };
-            for (held, entry) in evidence.iter().copied() {
-                decoded.push(Row { entry, ..row }, held, &of_each_day);
-            }
-        }
-        Ok(())
-    }
-
-    /// Numbers for the names of a batch, where they are wanted.
-    fn looked<'a>(
-        &self,
-        vantages: &'a dyn Array,
-        signals: &'a dyn Array,
-        sites: &'a dyn Array,
-    ) -> (Looked<'a, u32>, Looked<'a, u32>, Looked<'a, u32>) {
-        let names = &mut *lock(&self.names);
-        (
-            Looked::new(vantages, |id| Some(names.vantages.code(&VantageId::new(id)))),
-            Looked::new(signals, |word| Some(names.signals.code(&word.to_owned()))),
-            Looked::new(sites, |id| {
-                (!id.is_empty()).then(|| names.sites.code(&SiteId::new(id)) + 1)
-            }),
-        )
-    }
-}
-
-/// A value of a column, which has as many as the batch has rows.
-fn value<T: Copy + Default>(column: &[T], at: usize) -> T {
-    column.get(at).copied().unwrap_or_default()
-}
-
-/// A column of names, each looked at once.
-struct Looked<'a, T> {
-    keys: &'a datafusion::arrow::array::Int32Array,
-    values: Vec<Option<T>>,
-}
-
-impl<'a, T> Looked<'a, T> {
-    fn new(column: &'a dyn Array, look: impl FnMut(&str) -> Option<T>) -> Self {
-        let names = column.as_dictionary::<Int32Type>();
-        let values = names.values().as_string::<i32>().iter().map(|n| n.unwrap_or(""));
-        Self { keys: names.keys(), values: values.map(look).collect() }
-    }
-
-    fn get(&self, row: usize) -> Option<&T> {
-        if self.keys.is_null(row) {
-            return None;
-        }
-        self.values.get(usize::try_from(self.keys.value(row)).ok()?)?.as_ref()
-    }
-}
-
-/// A panic while the lock was held left no half-made number behind.
-fn lock(names: &Mutex<Names>) -> std::sync::MutexGuard<'_, Names> {
-    names.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use proptest::prelude::*;
+    use tidegauge_model::Day;
 
     use super::*;
+    use crate::Error;
     use crate::world::{any_world, endpoints, everything};
 
     /// Each case writes a lake.
