@@ -68,7 +68,10 @@ fn documents() -> Vec<String> {
         vec!["atlas", "diff", "2024-01-01", "2024-10-01"],
         vec!["catalog", "list"],
         vec!["catalog", "check"],
-        vec!["sql", "SELECT month, count(*) FROM sightings GROUP BY month"],
+        vec![
+            "sql",
+            "SELECT month, count(*) > 1 AS several FROM sightings GROUP BY month",
+        ],
         vec!["releases", "list"],
         vec!["lake", "stat"],
         vec!["lake", "check"],
