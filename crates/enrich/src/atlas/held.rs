@@ -208,28 +208,27 @@ impl HeldIndex {
         DayRange::new(begun.from, next.from.plus(-1))
     }
 
-    /// The first days of the stretches within which no answer can change.
-    pub(super) fn starts(&self, value: Option<u32>, days: DayRange) -> Vec<Day> {
-        self.starts_with(value, days, Calendar::steps)
+    /// Parts of `days`, in order, within which no answer can change.
+    pub(super) fn alike(&self, value: Option<u32>, days: DayRange) -> Vec<DayRange> {
+        self.cut(value, days, Calendar::steps)
     }
 
-    /// The first days of the stretches within which no standing can change.
-    pub(super) fn starts_of_standings(
+    /// The same, within which no standing can.
+    pub(super) fn alike_proven(
         &self,
         value: Option<u32>,
         days: DayRange,
-    ) -> Vec<Day> {
-        self.starts_with(value, days, Calendar::turns)
+    ) -> Vec<DayRange> {
+        self.cut(value, days, Calendar::turns)
     }
 
-    /// The first of `days`, and those on which a stretch begins, or something of the
-    /// calendar that proves one.
-    fn starts_with<'a, I: Iterator<Item = Day>>(
+    /// `days`, cut where a stretch begins, or something of the calendar that proves one.
+    fn cut<'a, I: Iterator<Item = Day>>(
         &'a self,
         value: Option<u32>,
         days: DayRange,
         of_calendar: impl Fn(&'a Calendar) -> I,
-    ) -> Vec<Day> {
+    ) -> Vec<DayRange> {
         let history = match value {
             Some(value) if value & 1 == 1 => self.history(value >> 1),
             Some(value) => {
@@ -248,7 +247,9 @@ impl HeldIndex {
         starts.extend(steps.filter(|day| days.first() < *day && *day <= days.last()));
         starts.sort_unstable();
         starts.dedup();
-        starts
+        let next = starts.iter().skip(1).map(|next| next.plus(-1));
+        let ends = next.chain([days.last()]);
+        starts.iter().zip(ends).filter_map(|(a, b)| DayRange::new(*a, b)).collect()
     }
 
     /// Bytes of what look-ups use.

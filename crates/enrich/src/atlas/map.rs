@@ -176,18 +176,16 @@ impl HolderMap {
     pub(super) fn stretches(&self, address: Address, days: DayRange) -> Vec<Span> {
         let held = &self.held;
         let value = held.index.find(address);
-        let starts = held.starts(value, days);
-        let stretch = |(at, first): (usize, &Day)| {
-            let last = starts.get(at + 1).map_or(days.last(), |next| next.plus(-1));
-            let on = held.on(value, *first);
+        let span = |days: DayRange| {
+            let on = held.on(value, days.first());
             let disputed = on.is_disputed();
             Span {
-                days: DayRange::new(*first, last).expect("starts are in order"),
+                days,
                 attribution: on.attribution(),
-                disputed: disputed.then(|| held.dispute(value, *first)).flatten(),
+                disputed: disputed.then(|| held.dispute(value, days.first())).flatten(),
             }
         };
-        starts.iter().enumerate().map(stretch).collect()
+        held.alike(value, days).into_iter().map(span).collect()
     }
 
     /// The first address of the range of the index that `address` lies in.
@@ -207,13 +205,9 @@ impl HolderMap {
     ) -> Vec<(DayRange, Standing)> {
         let held = &self.held;
         let value = held.index.find(address);
-        let starts = held.starts_of_standings(value, days);
-        let stretch = |(at, first): (usize, &Day)| {
-            let last = starts.get(at + 1).map_or(days.last(), |next| next.plus(-1));
-            let days = DayRange::new(*first, last).expect("starts are in order");
-            (days, standing(address, &held.on(value, *first)))
-        };
-        starts.iter().enumerate().map(stretch).collect()
+        let told =
+            |days: DayRange| (days, standing(address, &held.on(value, days.first())));
+        held.alike_proven(value, days).into_iter().map(told).collect()
     }
 
     fn at_site(&self, site: &SiteId) -> Attribution {
