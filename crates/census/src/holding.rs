@@ -10,13 +10,14 @@ use std::borrow::Cow;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::clients::Days;
 use datafusion::common::HashMap;
 use tidegauge_model::count::{Dating, Dimension, Query};
 use tidegauge_model::{
     Address, Attribution, Client, Country, DayRange, Holders, NetworkKind, OrgId,
     Organisation, SectorId, Shared, Standing, Tenure,
 };
+
+use crate::clients::Days;
 
 /// Numbers for values, in order of first appearance.
 #[derive(Debug)]
@@ -134,7 +135,7 @@ pub(crate) struct Holding<'a> {
     /// Where the run asked about last lies.
     place: usize,
     told: Arc<Told>,
-    /// Answers that this part has had, by number.
+    /// Answers that this part has had, by number: found without the lock of all parts.
     had: HashMap<u32, Arc<Told>>,
 }
 

@@ -49,22 +49,23 @@ impl<D: Fn(&dyn std::fmt::Display) -> tidegauge_store::Error> Decoder<D> {
         give: Sender<Result<Decoded>>,
     ) {
         loop {
-            let (decoded, last) = match batches.try_next().await {
-                Ok(Some(batch)) => (self.decode(&batch), false),
-                Ok(None) => (Ok(std::mem::take(&mut self.held_back)), true),
-                Err(error) => (Err(error.into()), true),
+            let decoded = match batches.try_next().await {
+                Ok(Some(batch)) => self.decode(&batch),
+                Ok(None) => break,
+                Err(error) => Err(error.into()),
             };
-            let last = last || decoded.is_err();
-            let some =
-                decoded.as_ref().map_or(true, |decoded| !decoded.rows.is_empty());
-            if some && give.send(decoded).await.is_err() {
+            let (some, failed) = match &decoded {
+                Ok(decoded) => (!decoded.rows.is_empty(), false),
+                Err(_) => (true, true),
+            };
+            if (some && give.send(decoded).await.is_err()) || failed {
                 return;
             }
-            if last {
-                // Whoever listens has had an error, or wants to know that this was all.
-                _ = give.send(Ok(Decoded::default())).await;
-                return;
-            }
+        }
+        // The rest, and that it was all; unless nobody listens.
+        let rest = self.held_back;
+        if rest.rows.is_empty() || give.send(Ok(rest)).await.is_ok() {
+            _ = give.send(Ok(Decoded::default())).await;
         }
     }
 
