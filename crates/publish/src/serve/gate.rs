@@ -175,7 +175,7 @@ fn login(wanted: &str) -> String {
 }
 
 /// Where an address of the page to log in goes on to: a page of ours, the front page if it
-/// names none. `//host` and `/\\host` would be others'.
+/// names none. `//host` and `/\host` would be others'.
 fn wanted(uri: &Uri) -> String {
     let named = Query::<Vec<(String, String)>>::try_from_uri(uri).ok();
     let mut named = named.into_iter().flat_map(|Query(pairs)| pairs);
