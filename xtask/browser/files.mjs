@@ -10,6 +10,15 @@ const FORMATS = {
   svg: { type: "image/svg+xml", looks: (b) => b.includes(bytes("<svg")) },
   png: { type: "image/png", looks: (b) => b.subarray(0, 4).equals(bytes("\x89PNG")) },
   csv: { type: "text/csv", looks: (b) => b.toString().trimEnd().includes("\n") },
+  parquet: {
+    type: "application/vnd.apache.parquet",
+    looks: (b) => b.subarray(0, 4).equals(bytes("PAR1")) && b.subarray(-4).equals(bytes("PAR1")),
+  },
+  // Each message of a stream begins with this mark.
+  arrow: {
+    type: "application/vnd.apache.arrow.stream",
+    looks: (b) => b.subarray(0, 4).equals(bytes("\xff\xff\xff\xff")),
+  },
   json: { type: "application/json", looks: (b) => JSON.parse(b.toString()) !== null },
 };
 

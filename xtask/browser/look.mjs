@@ -14,6 +14,7 @@ import { downloads, filesBeside } from "./files.mjs";
 import { formAsksByItself, formAsksWithoutScript, logsIn } from "./form.mjs";
 import { walk } from "./keyboard.mjs";
 import { drawn, fits } from "./layout.mjs";
+import { prints } from "./print.mjs";
 
 /**
  * @typedef {object} Page
@@ -25,7 +26,8 @@ import { drawn, fits } from "./layout.mjs";
  * @property {string[]} [says] words that must stand on it
  * @property {string} [until_not] words that stand on it while it is not ready yet
  * @property {string[]} [wrong] what must be found on it: it is there to try the finding
- * @property {string[]} [also] "downloads", "files" (beside it on disk), "form", "login"
+ * @property {string[]} [also] "downloads", "files" (beside it on disk), "form", "login",
+ *   "print"
  * @property {string} [token] what is known there, to log in with
  */
 
@@ -245,6 +247,10 @@ async function use(page) {
   }
   if (tab !== null && also.includes("login")) {
     for (const text of await logsIn(browser, page.address, page.token)) say(text);
+  }
+  if (tab !== null && also.includes("print")) {
+    const file = `${plan.pictures}/${page.name}.pdf`;
+    for (const text of await prints(tab, file)) say(`printed: ${text}`);
   }
   await context.close();
 }

@@ -33,6 +33,7 @@ const DRIVER: &[&str] = &[
     "keyboard.mjs",
     "files.mjs",
     "form.mjs",
+    "print.mjs",
     "wrong.html",
 ];
 
@@ -55,6 +56,9 @@ const FAULTS: &[&str] = &[
     "keyboard: button “Not reached” is not reached",
     "keyboard: the skip link does not lead to the content",
     "absent.svg is absent",
+    "printed: div.wide leaves the sheet",
+    "printed: button. is of no use there",
+    "printed: h1. is pale",
 ];
 
 /// A page of the observatory.
@@ -97,7 +101,7 @@ const PUBLIC: &[Page] = &[
     page("releases", "/releases", 0),
     first("release", "/releases", "/releases/"),
     page("methods", "/methods", 0),
-    page("about", "/about", 0),
+    Page { also: "\"downloads\"", ..page("about", "/about", 0) },
     page("figure", "/figures/over-time", 1),
     Page { status: 404, ..page("nowhere", "/products/nowhere", 0) },
     // Last, because it is worked out while the others are looked at; linked from the
@@ -131,7 +135,7 @@ pub(crate) fn look(binary: &str, demo: &str) -> Outcome {
         fs::canonicalize(&report).map_err(|e| format!("{}: {e}", report.display()))?;
     let report = format!(
         "{{\"name\":\"report\",\"address\":\"file://{}\",\"figures\":6,\"says\":[{}],\
-         \"also\":[\"files\"]}}",
+         \"also\":[\"files\",\"print\"]}}",
         escaped(&report.display().to_string()),
         "\"visibility not separated from usage\",\"synthetic\",\"method\""
     );
@@ -227,7 +231,7 @@ impl Browser {
             FAULTS.iter().map(|fault| format!("\"{}\"", escaped(fault))).collect();
         format!(
             "{{\"name\":\"wrong\",\"address\":\"file://{}\",\"figures\":3,\"says\":\
-             [\"synthetic\"],\"also\":[\"files\"],\"wrong\":[{}]}}",
+             [\"synthetic\"],\"also\":[\"files\",\"print\"],\"wrong\":[{}]}}",
             escaped(&self.driver.join("wrong.html").display().to_string()),
             faults.join(",")
         )

@@ -32,8 +32,6 @@ pub(crate) struct Opened {
     /// How the map was made.
     pub(crate) rules: args::MapRules,
     pub(crate) counter: Counter,
-    /// The days that any vantage covered; `None` for an empty lake.
-    pub(crate) covered: Option<DayRange>,
     /// What counts instead of this process.
     cluster: Option<Cluster>,
 }
@@ -54,8 +52,7 @@ impl Opened {
         if let Some(by) = by {
             counter = counter.keeping(&by);
         }
-        let covered = counter.days().await?;
-        Ok(Self { lake, catalog, map, rules, counter, covered, cluster })
+        Ok(Self { lake, catalog, map, rules, counter, cluster })
     }
 
     /// A counter over the same lake and map with other endpoints.
@@ -72,13 +69,21 @@ impl Opened {
         Arc::clone(&self.map) as Arc<dyn Holders>
     }
 
+    /// From the first day with a sighting to the last that any vantage covered by now; `None`
+    /// without a sighting. What came before the first may have been forgotten: coverage stays.
+    pub(crate) async fn covered(&self) -> anyhow::Result<Option<DayRange>> {
+        let Some(seen) = self.counter.days().await? else { return Ok(None) };
+        let last = self.lake.covered().await?.map_or(seen.last(), |c| c.last());
+        Ok(DayRange::new(seen.first(), seen.last().max(last)))
+    }
+
     /// The days from `from` to `to`, or those the lake covers.
-    pub(crate) fn days(
+    pub(crate) async fn days(
         &self,
         from: Option<Day>,
         to: Option<Day>,
     ) -> anyhow::Result<DayRange> {
-        let covered = self.covered.map(|c| (c.first(), c.last()));
+        let covered = self.covered().await?.map(|c| (c.first(), c.last()));
         let Some((first, last)) = from.zip(to).or_else(|| {
             covered.map(|(first, last)| (from.unwrap_or(first), to.unwrap_or(last)))
         }) else {
@@ -158,7 +163,7 @@ impl Opened {
             None => self.counter.census(query).await?,
         };
         let mut doubts = Vec::new();
-        let outside = self.covered.is_none_or(|c| {
+        let outside = self.covered().await?.is_none_or(|c| {
             query.days.last() < c.first() || c.last() < query.days.first()
         });
         if outside {

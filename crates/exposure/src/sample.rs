@@ -9,6 +9,7 @@ use tidegauge_model::{
 use crate::dossier::{Audience, Dossier, dossiers};
 use crate::fact::{Fact, Said, Verdict};
 use crate::ledger::Ledger;
+use crate::out::letter::Faces;
 use crate::portfolio::{Portfolio, Subject};
 use crate::update::{Evidence, Looked, Settings, update};
 
@@ -20,6 +21,12 @@ evil,\"=<script>alert('&')</script> \"\"Ltd\"\"\",supplier,evil.example,198.51.1
 theirs,Fourth & Co,supplier,,2001:db8:1::/48,,3,evil,
 unseen,Nobody,supplier,,203.0.113.0/24,,,,
 ";
+
+/// The faces of the figures.
+pub(crate) const FACES: Faces = Faces {
+    regular: include_bytes!("../../publish/assets/public-sans-regular.ttf"),
+    bold: include_bytes!("../../publish/assets/public-sans-bold.ttf"),
+};
 
 pub(crate) fn combine(p: &mut dyn Iterator<Item = f64>) -> f64 {
     1.0 - p.map(|p| 1.0 - p).product::<f64>()

@@ -486,6 +486,7 @@ mod tests {
                 flows(&lake).await.is_empty(),
                 "nothing is in before the second commit"
             );
+            assert_eq!(lake.covered().await.unwrap(), None);
             assert!(look_ups(&lake).await.is_empty());
             let inputs = batch(0).inputs;
             assert_eq!(lake.already(&"probe".into(), &inputs).await.unwrap(), [false]);

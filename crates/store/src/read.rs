@@ -3,14 +3,15 @@
 //! **Invariant:** coverage and resolutions are read after the sightings that decide about
 //! them, and only rows of appends that were completed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use tidegauge_model::{
-    Coverage, DayRange, Endpoint, Observation, ResolvedDay, Sighting, Vantage,
+    Coverage, Day, DayRange, Endpoint, Month, Observation, ResolvedDay, Sighting,
+    Vantage,
 };
 
 use crate::batch::{Published, RunRecord, batch_transaction};
@@ -38,6 +39,36 @@ impl Lake {
         };
         self.decided(Table::Coverage, Some(days), rows::to_coverage, &mut take).await?;
         Ok(united.into_values().collect())
+    }
+
+    /// The first and the last day that any vantage covered, which is to say: saw flows of.
+    /// `None` if there is none.
+    pub async fn covered(&self) -> Result<Option<DayRange>> {
+        let files = self.snapshot(Table::Coverage).await?.files;
+        let months =
+            files.iter().filter_map(|f| f.partition_month.as_ref()?.parse().ok());
+        let mut months: VecDeque<Month> =
+            months.collect::<BTreeSet<Month>>().into_iter().collect();
+        let (mut first, mut last) = (None, None);
+        // Of an append that was not completed a month can have files and no day.
+        while first.is_none() {
+            let Some(month) = months.pop_front() else { break };
+            let days = self.covered_in(month).await?;
+            (first, last) = (days.first().copied(), days.last().copied());
+        }
+        while let Some(month) = months.pop_back() {
+            if let Some(day) = self.covered_in(month).await?.last() {
+                last = Some(*day);
+                break;
+            }
+        }
+        Ok(first.zip(last).and_then(|(first, last)| DayRange::new(first, last)))
+    }
+
+    /// The days of a month that any vantage covered.
+    async fn covered_in(&self, month: Month) -> Result<BTreeSet<Day>> {
+        let coverage = self.coverage(DayRange::month(month)).await?;
+        Ok(coverage.iter().filter(|c| c.flows > 0).map(|c| c.day).collect())
     }
 
     /// Look-ups of endpoints that have no client on each of `days`, or on any day, sorted by

@@ -72,6 +72,8 @@ struct Remembered {
     censuses: BTreeMap<String, Census>,
     panels: BTreeMap<String, Arc<Panel>>,
     contacts: Option<Arc<Contacts>>,
+    /// The days covered; inside, `None` of an empty lake.
+    covered: Option<Option<DayRange>>,
 }
 
 impl Live {
@@ -125,6 +127,16 @@ impl Live {
         Ok(memory)
     }
 
+    /// The days that the lake covers by now: it may be filled while pages are served.
+    async fn covered(&self) -> Result<Option<DayRange>, CountsError> {
+        if let Some(covered) = self.memory().await?.covered {
+            return Ok(covered);
+        }
+        let covered = self.opened.covered().await.map_err(failed)?;
+        self.memory().await?.covered = Some(covered);
+        Ok(covered)
+    }
+
     async fn census(&self, query: &Query) -> Result<Census, CountsError> {
         let key = format!("{query:?}");
         if let Some(census) = self.memory().await?.censuses.get(&key) {
@@ -137,7 +149,7 @@ impl Live {
 
     /// Refuses what, in public, would open a way around the rule: populations that a
     /// reader can choose freely can be subtracted from each other.
-    fn allowed(&self, query: &Query) -> Result<(), CountsError> {
+    async fn allowed(&self, query: &Query) -> Result<(), CountsError> {
         if self.evidence.internal {
             return Ok(());
         }
@@ -158,7 +170,8 @@ impl Live {
             );
         }
         let last = query.days.last();
-        let covered = self.opened.covered.is_some_and(|covered| last == covered.last());
+        let covered =
+            self.covered().await?.is_some_and(|covered| last == covered.last());
         let whole = last == DayRange::month(last.month()).last();
         let one_month = last.month() == query.days.first().month();
         if !(whole || covered || one_month) {
@@ -188,7 +201,7 @@ impl Live {
     /// that the order in which readers ask decides nothing; and only if the value it is
     /// filtered by is shown where it is not filtered.
     async fn released(&self, query: &Query) -> Result<Release, CountsError> {
-        self.allowed(query)?;
+        self.allowed(query).await?;
         if let ([_], _) | (_, [_]) = (&query.countries[..], &query.sectors[..]) {
             self.shown_unfiltered(query).await?;
         }
@@ -366,7 +379,7 @@ impl Live {
     }
 
     async fn scoped(&self) -> Result<Scope, CountsError> {
-        let Some(days) = self.opened.covered else {
+        let Some(days) = self.covered().await? else {
             return Ok(Scope {
                 products: vec![],
                 countries: vec![],
@@ -466,7 +479,7 @@ impl Counts for Live {
     }
 
     fn organisations<'a>(&'a self, words: &'a str) -> Answer<'a, Found> {
-        Box::pin(async { self.find(words) })
+        Box::pin(self.find(words))
     }
 
     fn organisation<'a>(&'a self, id: &'a OrgId) -> Answer<'a, Option<Dossier>> {

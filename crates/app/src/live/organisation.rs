@@ -67,11 +67,11 @@ impl Listed {
 
 impl Live {
     /// Organisations whose name or id has `words` in it, the first by name.
-    pub(super) fn find(&self, words: &str) -> Result<Found, CountsError> {
+    pub(super) async fn find(&self, words: &str) -> Result<Found, CountsError> {
         self.operator_only()?;
         let wanted = words.to_lowercase();
         let map = &self.opened.map;
-        let listed = self.directory.of(map, self.told_days());
+        let listed = self.directory.of(map, self.told_days().await?);
         let has = |one: &Cow<'_, Organisation>| {
             one.name.to_lowercase().contains(&wanted)
                 || one.id.as_str().to_lowercase().contains(&wanted)
@@ -92,7 +92,7 @@ impl Live {
         self.operator_only()?;
         let map = &self.opened.map;
         let Some(organisation) = map.organisation(id) else { return Ok(None) };
-        let days = self.told_days();
+        let days = self.told_days().await?;
         let listed = self.directory.of(map, days);
         let ranges = listed.ranges.get(id).map_or(&[][..], Vec::as_slice);
         let holdings = holdings(map, id, ranges, days);
@@ -104,7 +104,7 @@ impl Live {
 
     /// Products in their order, each with the weeks of contact.
     async fn contacts_of(&self, id: &OrgId) -> Result<Vec<Contact>, CountsError> {
-        let Some(covered) = self.opened.covered else { return Ok(Vec::new()) };
+        let Some(covered) = self.covered().await? else { return Ok(Vec::new()) };
         let all = self.contacts(covered).await?;
         let Some(of_it) = all.get(id) else { return Ok(Vec::new()) };
         let products = self.scoped().await?.products.into_iter();
@@ -120,15 +120,15 @@ impl Live {
     }
 
     /// From the first snapshot or day of coverage to the last.
-    fn told_days(&self) -> DayRange {
+    async fn told_days(&self) -> Result<DayRange, CountsError> {
         let tables = self.opened.map.tables();
-        let covered = self.opened.covered.into_iter();
+        let covered = self.covered().await?.into_iter();
         let covered = covered.flat_map(|days| [days.first(), days.last()]);
         let told: BTreeSet<Day> =
             tables.iter().map(|table| table.snapshot).chain(covered).collect();
         let ends = told.first().zip(told.last());
-        ends.and_then(|(first, last)| DayRange::new(*first, *last))
-            .unwrap_or_else(|| DayRange::month(Day(0).month()))
+        let days = ends.and_then(|(first, last)| DayRange::new(*first, *last));
+        Ok(days.unwrap_or_else(|| DayRange::month(Day(0).month())))
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) async fn run(
         return census_diff::run([*a, *b], [*from, *to], evidence, settings).await;
     }
     let opened = Opened::open(settings, verb.evidence.map).await?;
-    let days = days(verb, &opened)?;
+    let days = days(verb, &opened).await?;
     opened.require_covered(&verb.window).await?;
     let mut by = verb.by.clone();
     if !verb.window.is_empty() && !by.contains(&Dimension::Windows) {
@@ -66,10 +66,10 @@ pub(crate) async fn run(
 }
 
 /// The days asked for: from the first window's first to the last one's last, if there are any.
-fn days(verb: &args::Census, opened: &Opened) -> anyhow::Result<DayRange> {
+async fn days(verb: &args::Census, opened: &Opened) -> anyhow::Result<DayRange> {
     let first = verb.window.iter().map(|w| w.first()).min();
     let last = verb.window.iter().map(|w| w.last()).max();
-    opened.days(first.or(verb.from), last.or(verb.to))
+    opened.days(first.or(verb.from), last.or(verb.to)).await
 }
 
 /// Prints how it would be counted, on each map that it would be counted on.

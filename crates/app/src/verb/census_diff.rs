@@ -31,7 +31,7 @@ pub(crate) async fn run(
         bail!("--on has no meaning here: both maps are named (hint: leave it out)");
     }
     let opened = Opened::open(settings, evidence.map).await?;
-    let query = opened.query(evidence, opened.days(from, to)?)?;
+    let query = opened.query(evidence, opened.days(from, to).await?)?;
     let mut clients: Vec<Client> = Vec::new();
     opened
         .counter

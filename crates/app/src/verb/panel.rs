@@ -20,7 +20,7 @@ pub(crate) async fn run(
         );
     }
     let opened = Opened::open(settings, verb.evidence.map).await?;
-    let days = opened.days(verb.from, verb.to)?;
+    let days = opened.days(verb.from, verb.to).await?;
     let product = opened.one_product(&verb.evidence.product)?;
     let query = opened.query(&verb.evidence, days)?;
     let panel = opened.counter.panel(&product, &query).await?;

@@ -238,9 +238,8 @@ async fn steps(
     settings: &Settings,
 ) -> anyhow::Result<Vec<Step>> {
     let query = published.release.query();
-    let past = past(published, map(published), now, settings).await;
-    let [same, catalog, holders] = match past {
-        Ok(counters) => counters.map(Some),
+    let then = match recounted(published, internal, now, settings).await {
+        Ok(cells) => cells.map(Some),
         Err(error) => {
             tracing::warn!(
                 "the lake of {} cannot be read any more (hint: `lake vacuum` and `lake \
@@ -250,23 +249,34 @@ async fn steps(
             [None, None, None]
         }
     };
-    let published =
-        Step { column: "published", cause: "", cells: Some(cells(&published.release)) };
-    let asked = [
-        ("recounted", "the program or its settings", same),
-        ("with_catalog", "the catalog", catalog),
-        ("with_holders", "who held the addresses", holders),
-        ("today", "telemetry that came later", Some(now.counter.clone())),
-    ];
-    let mut steps = vec![published];
-    for (column, cause, counter) in asked {
-        let cells = match counter {
-            Some(counter) => Some(counted(&counter, query, internal).await?),
-            None => None,
-        };
-        steps.push(Step { column, cause, cells });
-    }
-    Ok(steps)
+    let [same, catalog, holders] = then;
+    let today = counted(&now.counter, query, internal).await?;
+    let step = |column, cause, cells| Step { column, cause, cells };
+    Ok(vec![
+        step("published", "", Some(cells(&published.release))),
+        step("recounted", "the program or its settings", same),
+        step("with_catalog", "the catalog", catalog),
+        step("with_holders", "who held the addresses", holders),
+        step("today", "telemetry that came later", Some(today)),
+    ])
+}
+
+/// What the lake of then says: with the catalog and the holders of then, with today's
+/// catalog, and with today's holders too.
+async fn recounted(
+    published: &Published,
+    internal: bool,
+    now: &Opened,
+    settings: &Settings,
+) -> anyhow::Result<[Cells; 3]> {
+    let query = published.release.query();
+    let [same, catalog, holders] =
+        past(published, map(published), now, settings).await?;
+    Ok([
+        counted(&same, query, internal).await?,
+        counted(&catalog, query, internal).await?,
+        counted(&holders, query, internal).await?,
+    ])
 }
 
 /// Counters over the lake of then: with the catalog and the holders of then, with today's

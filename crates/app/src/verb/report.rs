@@ -59,7 +59,7 @@ pub(crate) async fn make(
         .policy(verb.compared.policy.as_str())
         .with_context(|| format!("there is no policy `{}`", verb.compared.policy))?
         .clone();
-    let mut desk = Desk::new(opened, verb, &policy)?;
+    let mut desk = Desk::new(opened, verb, &policy).await?;
     opened.require_covered(&[desk.windows.before(), desk.windows.after()]).await?;
     let rank_panel = match &verb.rank_panel {
         Some(path) => Some(rank::read(path, &desk.product, &opened.catalog)?),
@@ -126,7 +126,7 @@ struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    fn new(
+    async fn new(
         opened: &'a Opened,
         verb: &'a args::Report,
         policy: &PolicyEvent,
@@ -136,7 +136,7 @@ impl<'a> Desk<'a> {
             asked.push(policy.product.clone());
         }
         let product = opened.one_product(&asked)?;
-        let covered = opened.days(None, None)?;
+        let covered = opened.days(None, None).await?;
         let period = DayRange::new(
             covered.first().month().first(),
             covered.last().month().last(),

@@ -13,13 +13,18 @@ use crate::whole_way::{count, filled};
 /// What a mail server was told, line by line.
 type Told = Vec<String>;
 
-/// A mail server for one mail, that answers the recipient so.
-fn mail_server(recipient: &'static str) -> (String, JoinHandle<Told>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+/// A mail server for one mail at this address, that answers the recipient so.
+fn mail_server(at: &str, recipient: &'static str) -> (String, JoinHandle<Told>) {
+    let listener = TcpListener::bind((at, 0)).unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let serve = move || speak(&listener.accept().unwrap().0, recipient);
     (address, std::thread::spawn(serve))
 }
+
+/// This machine, with which mail may be spoken of in the clear.
+const HERE: &str = "127.0.0.1";
+/// An address that is none of those which the rules know as this machine.
+const ELSEWHERE: &str = "127.0.0.2";
 
 /// RFC 5321, as far as one mail needs it.
 fn speak(stream: &TcpStream, recipient: &str) -> Told {
@@ -80,7 +85,7 @@ const LOGIN: (&str, &str) = ("TIDEGAUGE_TEST_LOGIN", "gauge:se:cret");
 
 #[test]
 fn a_mail_is_given_to_its_server_once() {
-    let (address, server) = mail_server("250 ok");
+    let (address, server) = mail_server(HERE, "250 ok");
     let house = house(&address);
     let without = house.run(WATCH);
     assert_eq!(without.code, 2, "{}", without.words);
@@ -123,7 +128,7 @@ fn a_mail_server_that_says_nothing_is_not_waited_for() {
 
 #[test]
 fn what_a_mail_server_refuses_for_good_is_not_tried_again() {
-    let (address, server) = mail_server("550 nobody of that name");
+    let (address, server) = mail_server(HERE, "550 nobody of that name");
     let house = house(&address);
     let ended = house.run_with(WATCH, &[LOGIN]);
     assert_eq!(ended.code, 3, "{}", ended.words);
@@ -132,4 +137,19 @@ fn what_a_mail_server_refuses_for_good_is_not_tried_again() {
     let rows: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
     let rows = rows["rows"].as_array().unwrap();
     assert_eq!(count(rows, ("what", "refused"), "count"), 1);
+}
+
+#[test]
+fn neither_a_login_nor_a_mail_goes_to_a_server_without_tls() {
+    let (address, server) = mail_server(ELSEWHERE, "250 ok");
+    let house = house(&address);
+    let ended = house.run_with(WATCH, &[LOGIN]);
+    assert_eq!(ended.code, 3, "{}", ended.words);
+    assert!(ended.words.contains("STARTTLS"), "{}", ended.words);
+    assert!(ended.out.contains("to be tried again"), "{}", ended.out);
+    let told = server.join().unwrap();
+    assert!(told.iter().any(|said| said.starts_with("EHLO")), "{told:?}");
+    for said in &told {
+        assert!(!said.starts_with("AUTH") && !said.starts_with("MAIL"), "{told:?}");
+    }
 }

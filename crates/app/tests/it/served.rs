@@ -292,3 +292,32 @@ fn an_act_is_assessed_in_the_background() {
     assert_eq!(told["assessment"]["questions"], said["questions"]);
     assert!(served.get("/policies/US-BIS-2024-updates", None).1.contains("Evidence"));
 }
+
+#[test]
+fn a_server_follows_a_lake_that_is_filled_meanwhile() {
+    let house = filled();
+    let served = Served::start(&house, &["--internal"]);
+    let last = || {
+        let (_, scope) = served.get("/api/v1/scope", None);
+        let scope: Value = serde_json::from_str(&scope).unwrap();
+        scope["days"]["last"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(last(), "2024-11-06");
+    let months = |to: &str| {
+        let path = format!("/api/v1/figures/over-time?from=2024-04&to={to}");
+        served.get(&path, None).0
+    };
+    assert_eq!((months("2024-11"), months("2024-12")), (200, 400));
+    // A day on which somebody looked, and on which nobody was in contact any more.
+    house.file(
+        "december/conn.log",
+        "#separator \\x09\n#path\tconn\n#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\t\
+         id.resp_p\tproto\tduration\torig_bytes\tresp_bytes\thistory\torig_pkts\t\
+         orig_ip_bytes\tresp_pkts\tresp_ip_bytes\n\
+         1733400000.5\tC1\t198.18.3.9\t40000\t203.0.113.9\t443\ttcp\t1.0\t900\t90000\t\
+         ShADadFf\t12\t1500\t70\t93000\n",
+    );
+    house.done(&["ingest", "december", "--vantage", "probe"]);
+    assert_eq!(last(), "2024-12-05");
+    assert_eq!(months("2024-12"), 200);
+}

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::*;
 use crate::dossier::Audience;
-use crate::sample::{combine, days, imported, portfolio, sample};
-use letter::{Faces, Masked, Sender, letters};
+use crate::sample::{FACES, combine, days, imported, portfolio, sample};
+use letter::{Masked, Sender, letters};
 
 fn golden(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
@@ -38,17 +38,10 @@ fn masked() -> Masked {
     Masked::new(&portfolio(), &imported().0, days().last(), &combine)
 }
 
-fn faces() -> Faces {
-    Faces {
-        regular: include_bytes!("../../../publish/assets/public-sans-regular.ttf"),
-        bold: include_bytes!("../../../publish/assets/public-sans-bold.ttf"),
-    }
-}
-
 fn pages() -> Vec<letter::Letter> {
     let sender =
         Sender { name: "Us & Them".to_owned(), reply_to: "soc@us.example".to_owned() };
-    letters(&masked(), &sender, &faces()).unwrap()
+    letters(&masked(), &sender, &FACES).unwrap()
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod pairs;
 mod png;
 mod ranks;
 mod scale;
+mod slopes;
 mod spans;
 mod style;
 
@@ -32,6 +33,7 @@ pub(crate) use pairs::{PairChart, PairRow, PairStyle};
 pub use png::DrawError;
 pub(crate) use png::Painter;
 pub(crate) use ranks::{RankColumn, RankGrid, RankLine};
+pub(crate) use slopes::{SlopeChart, SlopeLine};
 pub(crate) use spans::{Bar, SpanChart, SpanRow, Tone};
 pub(crate) use style::variables;
 
@@ -76,6 +78,7 @@ pub(crate) struct Figure {
 pub(crate) enum Chart {
     Lines(LineChart),
     Pairs(PairChart),
+    Slopes(SlopeChart),
     Forest(ForestChart),
     Heat(HeatStrip),
     Ranks(RankGrid),
@@ -91,6 +94,7 @@ impl Chart {
         match self {
             Self::Lines(chart) => chart.draw(width),
             Self::Pairs(chart) => chart.draw(width),
+            Self::Slopes(chart) => chart.draw(width),
             Self::Forest(chart) => chart.draw(width),
             Self::Heat(chart) => chart.draw(width),
             Self::Ranks(chart) => chart.draw(width),

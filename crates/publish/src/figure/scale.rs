@@ -1,6 +1,7 @@
 //! Scales from data to pixels, ticks at round numbers, and the width of text.
 //!
-//! **Invariant:** the domain of a scale of counts begins at zero.
+//! **Invariant:** the domain of a scale of counts begins at zero, unless it is of their
+//! logarithms.
 
 use tidegauge_model::{Day, DayRange};
 

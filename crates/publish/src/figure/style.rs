@@ -104,7 +104,7 @@ pub(crate) fn variables(scope: &str) -> String {
     };
     format!(
         ":root{{color-scheme:light dark;{}}}\n\
-         @media(prefers-color-scheme:dark){{:root{{{}}}}}\n{scoped}",
+         @media screen and (prefers-color-scheme:dark){{:root{{{}}}}}\n{scoped}",
         set(&LIGHT),
         set(&DARK)
     )

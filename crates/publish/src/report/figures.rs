@@ -138,7 +138,7 @@ pub(super) fn missing(what: &str) -> Absence {
 }
 
 /// `Apr 2024` for a whole month, else both ends.
-fn window_short(window: DayRange) -> String {
+pub(crate) fn window_short(window: DayRange) -> String {
     let month = window.first().month();
     if window == DayRange::month(month) {
         format!("{} {}", month_short(month), month.year())
@@ -148,7 +148,7 @@ fn window_short(window: DayRange) -> String {
 }
 
 /// `April 2024 (30 days) and November 2024 (30 days)`.
-pub(super) fn windows_long(before: DayRange, after: DayRange) -> String {
+pub(crate) fn windows_long(before: DayRange, after: DayRange) -> String {
     let one = |w: DayRange| format!("{} ({} days)", days(w), w.length_days());
     format!("{} and {}", one(before), one(after))
 }
@@ -638,7 +638,7 @@ fn pair_table(
     Ok(table)
 }
 
-fn active_cell(counts: Option<&Option<Counts>>) -> String {
+pub(crate) fn active_cell(counts: Option<&Option<Counts>>) -> String {
     match counts {
         None => "none".to_owned(),
         Some(None) => SUPPRESSED.to_owned(),
@@ -646,7 +646,10 @@ fn active_cell(counts: Option<&Option<Counts>>) -> String {
     }
 }
 
-fn change_cell(then: Option<&Option<Counts>>, now: Option<&Option<Counts>>) -> String {
+pub(crate) fn change_cell(
+    then: Option<&Option<Counts>>,
+    now: Option<&Option<Counts>>,
+) -> String {
     match (then, now) {
         (Some(None), _) | (_, Some(None)) => SUPPRESSED.to_owned(),
         (Some(Some(b)), now) => {

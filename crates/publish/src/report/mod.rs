@@ -22,10 +22,13 @@ use tidegauge_model::{Country, Coverage, Day, DayRange, ProductId, SectorId};
 use crate::figure::Painter;
 use crate::{Error, tables};
 pub use correction::{Correction, Stratum};
-pub(crate) use figures::{Section, events, section as section_of, share_in_words};
+pub(crate) use figures::{
+    Section, active_cell, change_cell, events, section as section_of, share_in_words,
+    window_short, windows_long,
+};
 pub(crate) use page::{Beside, GLOSSARY, banner, key_strip, section_html, style_sheet};
 pub(crate) use quality::{footprint_sentence, table as coverage_table};
-pub(crate) use reading::{caveat, estimate, months, sentence};
+pub(crate) use reading::{Cell, Column, caveat, column, estimate, months, sentence};
 pub(crate) use story::{headline, keys, told, visibility_example};
 
 /// Everything a report is made of. The app fills it; nothing in it is optional unless it

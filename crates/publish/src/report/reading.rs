@@ -16,6 +16,10 @@ use crate::tables;
 /// Why a figure is not drawn: a sentence for the reader.
 pub(crate) type Absence = String;
 
+/// A count of one value in one window: `None` if it was not seen, `Some(None)` if it is
+/// suppressed.
+pub(crate) type Cell = Option<Option<Counts>>;
+
 /// What one dimension says: value (or unattributed) → counts (or suppressed).
 pub(crate) type Column = BTreeMap<Option<String>, Option<Counts>>;
 

@@ -1,97 +1,339 @@
-//! The figure that compares: one panel for each country or product, all of one scale.
+//! The figures that compare: populations of one scale, beside each other by month and as
+//! lines from one window to the other.
 //!
-//! **Invariant:** each panel is a release of its own population; no count is added to
-//! another, and a panel that a rule hides is named as hidden.
+//! **Invariant:** each population is counted by itself; no count is added to another, and
+//! what a rule hides is named as hidden. What changed is told of windows of equal length.
 
-use tidegauge_model::count::{Counts, Dimension};
+use tidegauge_model::count::{Counts, Dimension, Release};
 use tidegauge_model::{Country, DayRange, ProductId};
 
 use super::answer::Problem;
 use super::desk::{Desk, refused};
+use super::figures::{COMPARE, SLOPES};
 use super::selection::{Selection, What};
 use super::{CountsError, Scope};
 use crate::country;
-use crate::figure::{Chart, Figure, MultiplesChart, Panel};
-use crate::number::{change, counted, days, percent, real};
-use crate::report::{self, Section, section_of};
+use crate::figure::{Chart, Figure, MultiplesChart, Panel, SlopeChart, SlopeLine};
+use crate::number::{change, counted, days, percent, real, windows};
+use crate::report::{self, Cell, Section, section_of};
 use crate::tables::{SUPPRESSED, Table};
 
 /// How many are compared unless the reader chooses.
 const COMPARED: usize = 6;
+/// What stands beside a comparison of counts.
+const CAVEAT: &str = "Visibility not separated from usage.";
+
+/// What is compared, counted in both windows.
+pub(super) struct Compared<'a> {
+    desk: &'a Desk<'a>,
+    selection: &'a Selection,
+    populations: Vec<Population>,
+    /// Why nothing was counted in the windows, if a rule forbids it.
+    refused: Option<String>,
+}
+
+/// One country or product.
+struct Population {
+    id: String,
+    name: String,
+    /// It alone.
+    selection: Selection,
+    before: Cell,
+    after: Cell,
+}
 
 /// One population by month.
-struct Line {
-    name: String,
+struct Line<'a> {
+    of: &'a Population,
     months: Vec<(DayRange, Option<Counts>)>,
 }
 
-/// The figure, or why there is none.
-pub(super) async fn section(
-    desk: &Desk<'_>,
-    selection: &Selection,
-) -> Result<Section, Problem> {
-    let mut lines = Vec::new();
-    let mut hidden: Vec<String> = Vec::new();
-    for id in chosen(desk, selection).await? {
-        let Some((name, one)) = narrowed(&desk.scope, selection, &id) else {
-            let what = format!("`{id}` was not seen");
-            let hint =
-                format!("choose among those listed at /{}", selection.what.as_str());
-            return Err(Problem::asked(what, hint));
-        };
-        let query = one.query(one.period(), Dimension::Month);
-        match desk.shared.counts.release(&query).await {
-            Ok(release) => lines.push(Line {
-                name,
-                months: report::months(&release).unwrap_or_default(),
-            }),
+impl<'a> Compared<'a> {
+    /// Counts what the reader chose, or those with most organisations before.
+    pub(super) async fn ask(
+        desk: &'a Desk<'a>,
+        selection: &'a Selection,
+    ) -> Result<Self, Problem> {
+        let dimension = selection.what.dimension();
+        let (paired, refused) = match desk.paired(&selection.of_all(), dimension).await
+        {
+            Ok(paired) => (Some(paired), None),
             Err(CountsError::Refused { asked, hint }) => {
-                hidden.push(format!("{name}: {}", refused(&asked, &hint)));
+                (None, Some(refused(&asked, &hint)))
             }
             Err(failed) => return Err(failed.into()),
+        };
+        let column =
+            |release: &Release| report::column(release, dimension).unwrap_or_default();
+        let (before, after) =
+            paired.map(|p| (column(&p.before), column(&p.after))).unwrap_or_default();
+        let chosen = match selection.of.as_slice() {
+            [] => largest(&before, desk, selection),
+            of => of.to_vec(),
+        };
+        let populations = chosen.into_iter().map(|id| {
+            let (name, alone) =
+                narrowed(&desk.scope, selection, &id).ok_or_else(|| {
+                    Problem::asked(
+                        format!("`{id}` was not seen"),
+                        format!(
+                            "choose among those listed at /{}",
+                            selection.what.as_str()
+                        ),
+                    )
+                })?;
+            let cell = |column: &report::Column| column.get(&Some(id.clone())).copied();
+            let (before, after) = (cell(&before), cell(&after));
+            Ok(Population { id, name, selection: alone, before, after })
+        });
+        let populations = populations.collect::<Result<Vec<_>, Problem>>()?;
+        Ok(Self { desk, selection, populations, refused })
+    }
+
+    /// Whether this one is compared.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.populations.iter().any(|p| p.id == id)
+    }
+
+    /// The figure of the windows, or why there is none.
+    pub(super) fn slopes(&self) -> Section {
+        let title = format!("Before and after: {}", self.selection.what.as_str());
+        section_of(SLOPES, title, self.slope_figure())
+    }
+
+    fn slope_figure(&self) -> Result<Figure, String> {
+        let (before, after) = self.selection.windows();
+        let changed = self.changed();
+        let notes = self.undrawn();
+        let (Some(least), Some(most)) = (changed.first(), changed.last()) else {
+            return Err(nothing(notes));
+        };
+        let tone = |p: &Population| match (p.id == least.1.id, p.id == most.1.id) {
+            (true, _) => 1,
+            (false, true) => 2,
+            (false, false) => 0,
+        };
+        let lines = changed.iter().map(|(_, p, (before, after))| SlopeLine {
+            name: p.name.clone(),
+            before: *before,
+            after: *after,
+            tone: tone(p),
+        });
+        let mut table = Table::new([
+            "name",
+            "active organisations before",
+            "active organisations after",
+            "change",
+        ]);
+        for p in &self.populations {
+            let cells =
+                [p.before, p.after].map(|cell| report::active_cell(cell.as_ref()));
+            let [before, after] = cells;
+            let moved = report::change_cell(p.before.as_ref(), p.after.as_ref());
+            table.push([p.name.clone(), before, after, moved]);
+        }
+        Ok(Figure {
+            id: SLOPES,
+            title: self.extremes(&changed),
+            subtitle: format!(
+                "Active organisations, {}, {}. Logarithmic scale: lines that are equally \
+                 steep changed by the same share.",
+                self.whose(),
+                report::windows_long(before, after)
+            ),
+            caveat: CAVEAT.to_owned(),
+            source: None,
+            notes,
+            description:
+                "A line for each from the window before to the window after; the \
+                          table has the values."
+                    .to_owned(),
+            chart: Chart::Slopes(SlopeChart {
+                windows: (report::window_short(before), report::window_short(after)),
+                lines: lines.collect(),
+            }),
+            table,
+        })
+    }
+
+    /// What may be drawn from window to window, by its change, the deepest fall first.
+    fn changed(&self) -> Vec<(f64, &Population, (f64, f64))> {
+        let mut changed: Vec<_> = self
+            .populations
+            .iter()
+            .filter_map(|p| {
+                let (before, after) = p.windows()?;
+                Some((after / before - 1.0, p, (before, after)))
+            })
+            .collect();
+        changed.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.id.cmp(&b.1.id)));
+        changed
+    }
+
+    /// Those of which there is no line, each with the reason.
+    fn undrawn(&self) -> Vec<String> {
+        if let Some(why) = &self.refused {
+            return vec![why.clone()];
+        }
+        let undrawn = self.populations.iter().filter(|p| p.windows().is_none());
+        undrawn
+            .map(|p| match (p.before, p.after) {
+                (Some(None), _) | (_, Some(None)) => {
+                    format!("{}: suppressed, too few organisations.", p.name)
+                }
+                _ => format!(
+                    "{}: none in one of the windows, so no line is drawn.",
+                    p.name
+                ),
+            })
+            .collect()
+    }
+
+    /// Both ends of the order, in a sentence.
+    fn extremes(&self, changed: &[(f64, &Population, (f64, f64))]) -> String {
+        let moved = |at: &(f64, &Population, (f64, f64))| {
+            let name = match self.selection.what {
+                What::Countries => country::in_sentence(&at.1.id),
+                What::Products => at.1.name.clone(),
+            };
+            (name, change(at.2.0, at.2.1))
+        };
+        let words = match changed {
+            [] => String::new(),
+            [one] => {
+                let (name, share) = moved(one);
+                format!("{name} changed by {share}")
+            }
+            [least, between @ .., most] => {
+                let ((first, down), (last, up)) = (moved(least), moved(most));
+                let others = match between.len() {
+                    0 => String::new(),
+                    1 => "; one other lies between".to_owned(),
+                    n => format!("; {n} others lie between"),
+                };
+                format!("{first} changed by {down}, {last} by {up}{others}")
+            }
+        };
+        report::sentence(&words)
+    }
+
+    /// The figure by month, or why there is none.
+    pub(super) async fn multiples(&self) -> Result<Section, Problem> {
+        let mut lines = Vec::new();
+        let mut hidden: Vec<String> = Vec::new();
+        for of in &self.populations {
+            let one = &of.selection;
+            let query = one.query(one.period(), Dimension::Month);
+            match self.desk.shared.counts.release(&query).await {
+                Ok(release) => {
+                    let months = report::months(&release).unwrap_or_default();
+                    lines.push(Line { of, months });
+                }
+                Err(CountsError::Refused { asked, hint }) => {
+                    hidden.push(format!("{}: {}", of.name, refused(&asked, &hint)));
+                }
+                Err(failed) => return Err(failed.into()),
+            }
+        }
+        let title = format!("Comparison of {}", self.selection.what.as_str());
+        Ok(section_of(COMPARE, title, self.multiples_figure(&lines, hidden)))
+    }
+
+    fn multiples_figure(
+        &self,
+        lines: &[Line<'_>],
+        hidden: Vec<String>,
+    ) -> Result<Figure, String> {
+        let (before, after) = self.selection.windows();
+        let base_month = DayRange::month(self.selection.before);
+        let changed = self.changed();
+        if changed.is_empty() {
+            return Err(nothing(hidden));
+        }
+        let mut panels: Vec<Panel> = Vec::new();
+        let mut table = Table::new([
+            "name",
+            "month",
+            "active organisations",
+            "share of the month before",
+        ]);
+        for line in lines {
+            let base = line.active(base_month).filter(|b| *b > 0.0);
+            let share = |c: &Option<Counts>| {
+                Some(real(c.as_ref()?.organisations_active) / base?)
+            };
+            line.list(&mut table, share);
+            panels.push(Panel {
+                name: line.of.name.clone(),
+                note: match line.of.windows() {
+                    Some((then, now)) => change(then, now),
+                    None => "not shown".to_owned(),
+                },
+                points: line.months.iter().map(|(m, c)| (*m, share(c))).collect(),
+            });
+        }
+        Ok(Figure {
+            id: COMPARE,
+            title: title(self.selection, &changed),
+            subtitle: format!(
+                "Active organisations by calendar month as a share of {}, {}. The figure \
+                 beside each name is the change between {}.",
+                days(base_month),
+                self.whose(),
+                windows(before, after)
+            ),
+            caveat: CAVEAT.to_owned(),
+            source: None,
+            notes: hidden,
+            description: "A panel for each; the table has the values.".to_owned(),
+            chart: Chart::Multiples(MultiplesChart {
+                period: self.selection.period(),
+                windows: (base_month, DayRange::month(self.selection.after)),
+                panels,
+            }),
+            table,
+        })
+    }
+
+    /// What all that is compared has in common.
+    fn whose(&self) -> String {
+        match self.selection.what {
+            What::Countries => self.selection.product_name(&self.desk.scope),
+            What::Products => self.selection.place(&self.desk.scope),
         }
     }
-    let title = format!("Comparison of {}", selection.what.as_str());
-    let figure = figure(desk, selection, &lines, hidden);
-    Ok(section_of(super::figures::COMPARE, title, figure))
 }
 
-/// What the reader chose, or those with most organisations before.
-pub(super) async fn chosen(
+impl Population {
+    /// Active organisations in both windows, if they may be shown and are not zero.
+    fn windows(&self) -> Option<(f64, f64)> {
+        let [before, after] = [self.before, self.after]
+            .map(|cell| Some(real(cell??.organisations_active)).filter(|n| *n > 0.0));
+        Some((before?, after?))
+    }
+}
+
+/// Why there is no figure.
+fn nothing(why: Vec<String>) -> String {
+    let lead = "No population has a count in both windows that may be shown.";
+    [vec![lead.to_owned()], why].concat().join(" ")
+}
+
+/// Those with most organisations before.
+fn largest(
+    before: &report::Column,
     desk: &Desk<'_>,
     selection: &Selection,
-) -> Result<Vec<String>, Problem> {
-    if !selection.of.is_empty() {
-        return Ok(selection.of.clone());
-    }
-    let mut all = selection.clone();
-    let dimension = match selection.what {
-        What::Countries => {
-            all.country = None;
-            Dimension::Country
-        }
-        What::Products => {
-            all.product = None;
-            Dimension::Product
-        }
-    };
-    let (before, _) = all.windows();
-    let mut found: Vec<(u64, String)> =
-        match desk.shared.counts.release(&all.query(before, dimension)).await {
-            Ok(release) => release
-                .rows()
-                .iter()
-                .filter_map(|row| {
-                    let value = row.key.first()?.clone()?;
-                    Some((row.counts?.organisations_active, value))
-                })
-                .collect(),
-            Err(CountsError::Refused { .. }) => Vec::new(),
-            Err(failed) => return Err(failed.into()),
-        };
-    found.retain(|(_, id)| narrowed(&desk.scope, selection, id).is_some());
-    found.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-    Ok(found.into_iter().take(COMPARED).map(|(_, id)| id).collect())
+) -> Vec<String> {
+    let mut found: Vec<(u64, &String)> = before
+        .iter()
+        .filter_map(|(value, counts)| {
+            Some(((*counts)?.organisations_active, value.as_ref()?))
+        })
+        .filter(|(_, id)| narrowed(&desk.scope, selection, id).is_some())
+        .collect();
+    found.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+    found.into_iter().take(COMPARED).map(|(_, id)| id.clone()).collect()
 }
 
 /// The selection of one country or product, and its name; `None` if it was not seen.
@@ -116,71 +358,7 @@ fn narrowed(
     }
 }
 
-fn figure(
-    desk: &Desk<'_>,
-    selection: &Selection,
-    lines: &[Line],
-    hidden: Vec<String>,
-) -> Result<Figure, String> {
-    let before = DayRange::month(selection.before);
-    let after = DayRange::month(selection.after);
-    let mut panels: Vec<Panel> = Vec::new();
-    let mut falls: Vec<(f64, &str)> = Vec::new();
-    let mut table = Table::new([
-        "name",
-        "month",
-        "active organisations",
-        "share of the month before",
-    ]);
-    for line in lines {
-        let base = line.active(before).filter(|b| *b > 0.0);
-        let share =
-            |c: &Option<Counts>| Some(real(c.as_ref()?.organisations_active) / base?);
-        line.list(&mut table, share);
-        let now = line.active(after);
-        if let (Some(then), Some(now)) = (base, now) {
-            falls.push((now / then - 1.0, &line.name));
-        }
-        panels.push(Panel {
-            name: line.name.clone(),
-            note: match (base, now) {
-                (Some(then), Some(now)) => change(then, now),
-                _ => "not shown".to_owned(),
-            },
-            points: line.months.iter().map(|(m, c)| (*m, share(c))).collect(),
-        });
-    }
-    if falls.is_empty() {
-        let why = "No population has a count in both months that may be shown.";
-        return Err([vec![why.to_owned()], hidden].concat().join(" "));
-    }
-    let of = match selection.what {
-        What::Countries => selection.product_name(&desk.scope),
-        What::Products => selection.place(&desk.scope),
-    };
-    Ok(Figure {
-        id: super::figures::COMPARE,
-        title: title(selection, &falls),
-        subtitle: format!(
-            "Active organisations by calendar month as a share of {}, {of}. The figure beside \
-             each name is the change to {}.",
-            days(before),
-            days(after)
-        ),
-        caveat: "Visibility not separated from usage.".to_owned(),
-        source: None,
-        notes: hidden,
-        description: "A panel for each; the table has the values.".to_owned(),
-        chart: Chart::Multiples(MultiplesChart {
-            period: selection.period(),
-            windows: (before, after),
-            panels,
-        }),
-        table,
-    })
-}
-
-impl Line {
+impl Line<'_> {
     /// Active organisations of a month, where they may be shown.
     fn active(&self, month: DayRange) -> Option<f64> {
         let found = self.months.iter().find(|m| m.0 == month).and_then(|m| m.1)?;
@@ -191,7 +369,7 @@ impl Line {
     fn list(&self, table: &mut Table, share: impl Fn(&Option<Counts>) -> Option<f64>) {
         for (month, counts) in &self.months {
             table.push([
-                self.name.clone(),
+                self.of.name.clone(),
                 month.first().month().to_string(),
                 counts.map_or_else(
                     || SUPPRESSED.to_owned(),
@@ -203,28 +381,25 @@ impl Line {
     }
 }
 
-fn title(selection: &Selection, falls: &[(f64, &str)]) -> String {
-    let by =
-        |a: &&(f64, &str), b: &&(f64, &str)| a.0.total_cmp(&b.0).then(a.1.cmp(b.1));
+fn title(selection: &Selection, changed: &[(f64, &Population, (f64, f64))]) -> String {
     let (one, many) = match selection.what {
         What::Countries => ("country", "countries"),
         What::Products => ("product", "products"),
     };
-    let (Some(most), Some(least)) = (falls.iter().min_by(by), falls.iter().max_by(by))
-    else {
+    let (Some(least), Some(most)) = (changed.first(), changed.last()) else {
         return String::new();
     };
-    let signed = |share: f64| change(1.0, 1.0 + share);
-    let number = u64::try_from(falls.len()).unwrap_or(u64::MAX);
-    if falls.len() == 1 {
-        return format!("{}: {}", most.1, signed(most.0));
+    let signed = |at: &(f64, &Population, (f64, f64))| change(at.2.0, at.2.1);
+    let number = u64::try_from(changed.len()).unwrap_or(u64::MAX);
+    if number == 1 {
+        return format!("{}: {}", least.1.name, signed(least));
     }
     format!(
         "Among {}, the change lies between {} ({}) and {} ({})",
         counted(number, one, many),
-        signed(most.0),
-        most.1,
-        signed(least.0),
-        least.1
+        signed(least),
+        least.1.name,
+        signed(most),
+        most.1.name
     )
 }

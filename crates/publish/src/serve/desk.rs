@@ -11,6 +11,7 @@ use tidegauge_model::{DayRange, PolicyId, ProductId};
 
 use super::answer::Problem;
 use super::asked::Asked;
+use super::figures::{COMPARE, SLOPES};
 use super::selection::Selection;
 use super::{CountsError, Scope, Shared};
 use crate::act::About;
@@ -226,7 +227,7 @@ impl<'a> Desk<'a> {
     /// Where a figure is, and how to cite it.
     pub(super) fn place(&self, id: &str, selection: &Selection, title: &str) -> Place {
         let query = match id {
-            super::figures::COMPARE => selection.compare_string(),
+            COMPARE | SLOPES => selection.compare_string(),
             _ => selection.query_string(),
         };
         let permalink = format!("/figures/{id}?{query}");

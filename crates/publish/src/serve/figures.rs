@@ -4,7 +4,7 @@
 //! always shows the same thing of the same lake.
 
 use super::answer::Problem;
-use super::compare;
+use super::compare::Compared;
 use super::desk::{Desk, Part};
 use super::selection::Selection;
 use crate::report::{self, Section};
@@ -38,10 +38,12 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { id: "sectors", title: "Organisations by sector", parts: &[Part::Sectors] },
     Kind { id: "coverage", title: "What was looked at", parts: &[Part::Coverage] },
     Kind { id: COMPARE, title: "Countries or products beside each other", parts: &[] },
+    Kind { id: SLOPES, title: "Countries or products, before and after", parts: &[] },
 ];
 
-/// The figure that asks about several populations.
+/// The figures that ask about several populations: by month, and from window to window.
 pub(super) const COMPARE: &str = "compare";
+pub(super) const SLOPES: &str = "slopes";
 
 /// The kind of this name.
 pub(super) fn kind(id: &str) -> Result<&'static Kind, Problem> {
@@ -60,8 +62,10 @@ pub(super) async fn section(
     kind: &Kind,
     selection: &Selection,
 ) -> Result<Section, Problem> {
-    if kind.id == COMPARE {
-        return compare::section(desk, selection).await;
+    match kind.id {
+        COMPARE => return Compared::ask(desk, selection).await?.multiples().await,
+        SLOPES => return Ok(Compared::ask(desk, selection).await?.slopes()),
+        _ => {}
     }
     let mut made = sections(desk, &[kind.id], selection).await?.sections;
     made.pop().ok_or_else(|| Problem::absent("there is no figure of this name", ""))

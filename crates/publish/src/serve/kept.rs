@@ -15,12 +15,15 @@ use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
 use super::Shared;
+use super::answer::Problem;
 use super::part::{Part, content_range, part};
 
 /// How much is kept: some five hundred pages. Picked by hand, revisit.
 const KEPT_BYTES_MAX: usize = 64 << 20;
 /// The largest answer there is: ten thousand rows of JSON are some 5 MB.
 const BODY_BYTES_MAX: usize = 32 << 20;
+/// The one unit in which a part can be asked for.
+const BYTES: HeaderValue = HeaderValue::from_static("bytes");
 /// Hexadecimal digits of a tag: 64 bits are far more than one version has answers.
 const TAG_BYTES: usize = 8;
 
@@ -135,34 +138,42 @@ fn respond(answer: &Answer, asked: &HeaderMap, bare: bool) -> Response {
     let (body, length) = (&answer.body, answer.body.len());
     // A part of what is not sent at all is nothing (RFC 9110, 14.2).
     let of = if bare { Part::Whole } else { part(asked, tag, length) };
-    let range = match &of {
-        Part::Bytes(range) => Some(content_range(Some(range), length)),
-        Part::Beyond => Some(content_range(None, length)),
-        Part::Whole => None,
-    };
     let same = asked.get(header::IF_NONE_MATCH).is_some_and(|w| is_among(tag, w));
+    let mut range = None;
     let (status, body) = match of {
         _ if same => (StatusCode::NOT_MODIFIED, Body::empty()),
         Part::Whole if bare => (StatusCode::OK, Body::empty()),
         Part::Whole => (StatusCode::OK, Body::from(body.clone())),
-        Part::Bytes(range) => {
-            (StatusCode::PARTIAL_CONTENT, Body::from(body.slice(range)))
+        Part::Bytes(bytes) => {
+            range = Some(content_range(Some(&bytes), length));
+            (StatusCode::PARTIAL_CONTENT, Body::from(body.slice(bytes)))
         }
-        Part::Beyond => (StatusCode::RANGE_NOT_SATISFIABLE, Body::empty()),
+        Part::Beyond => return beyond(length),
     };
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();
     *headers = answer.headers.clone();
-    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    if let Some(range) = range.filter(|_| !same) {
+    headers.insert(header::ACCEPT_RANGES, BYTES);
+    if let Some(range) = range {
         headers.insert(header::CONTENT_RANGE, range);
-    }
-    if status == StatusCode::RANGE_NOT_SATISFIABLE {
-        headers.remove(header::CONTENT_TYPE);
     }
     if bare && !same {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
+    response
+}
+
+/// That an answer is shorter than where the part begins that was asked for.
+fn beyond(length: usize) -> Response {
+    let problem = Problem {
+        status: StatusCode::RANGE_NOT_SATISFIABLE,
+        error: format!("the answer has {length} bytes, and `Range` begins behind them"),
+        hint: "ask without `Range`, or for the last bytes: `bytes=-1000`".to_owned(),
+    };
+    let mut response = problem.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::ACCEPT_RANGES, BYTES);
+    headers.insert(header::CONTENT_RANGE, content_range(None, length));
     response
 }
 

@@ -175,12 +175,11 @@ fn responses(route: &Route) -> Value {
     responses.insert("200".to_owned(), answer);
     let unchanged = json!({ "description": "The answer is the one of If-None-Match." });
     responses.insert("304".to_owned(), unchanged);
-    if matches!(route.reply, Reply::View(_)) {
-        let part = json!({ "description": "The part of it that Range asks for." });
-        responses.insert("206".to_owned(), part);
-        let beyond = json!({ "description": "It is shorter than where Range begins." });
-        responses.insert("416".to_owned(), beyond);
-    }
+    let part = json!({
+        "description": "The part of it that Range asks for, in bytes.",
+        "headers": { "Content-Range": { "schema": { "type": "string" } } },
+    });
+    responses.insert("206".to_owned(), part);
     for (status, words) in problems(route) {
         responses.insert(status.to_owned(), problem(words));
     }
@@ -189,8 +188,10 @@ fn responses(route: &Route) -> Value {
 
 /// What can go wrong, by status.
 fn problems(route: &Route) -> Vec<(&'static str, &'static str)> {
-    let mut all =
-        vec![("429", "Too many requests; Retry-After says how long to wait.")];
+    let mut all = vec![
+        ("416", "The answer is shorter than where Range begins."),
+        ("429", "Too many requests; Retry-After says how long to wait."),
+    ];
     if route.reply != Reply::Text {
         all.push(("400", "The query cannot be read, or has an unknown key."));
     }

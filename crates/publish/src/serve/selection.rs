@@ -46,6 +46,14 @@ impl What {
             Self::Products => "products",
         }
     }
+
+    /// What counts of them are split by.
+    pub(super) fn dimension(self) -> Dimension {
+        match self {
+            Self::Countries => Dimension::Country,
+            Self::Products => Dimension::Product,
+        }
+    }
 }
 
 impl Selection {
@@ -132,6 +140,16 @@ impl Selection {
             ));
         }
         Ok(self)
+    }
+
+    /// All of what is compared.
+    pub(super) fn of_all(&self) -> Self {
+        let mut all = self.clone();
+        match self.what {
+            What::Countries => all.country = None,
+            What::Products => all.product = None,
+        }
+        all
     }
 
     /// Both months, cut to the same number of days from their first.

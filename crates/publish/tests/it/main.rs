@@ -1,6 +1,8 @@
 //! Tests of the crate from outside, in one binary.
 
 #[cfg(test)]
+mod drawings;
+#[cfg(test)]
 mod gate;
 #[cfg(test)]
 mod hostile;

@@ -32,13 +32,16 @@ const PAGES: &[(&str, &str)] = &[
     ("/releases", ">kaspersky by country</a>"),
     ("/releases/report:1:0", "As published on 1 January 2025, and as known now"),
     ("/compare", "Among 6 countries, the change lies between"),
+    ("/compare", "; 4 others lie between"),
     ("/compare?what=products", "Among 2 products"),
     ("/explore", "<select name=\"sector\">"),
     ("/quality", "What each vantage read, and what it lost"),
     ("/methods", "Cohort removal"),
     ("/about", "89 FR 52434"),
+    ("/about", "<a href=\"/api/v1/views/census_by_month?format=parquet\">parquet</a>"),
     ("/figures/over-time?country=DE", "Kaspersky, Germany, January 2024 to December"),
     ("/figures/compare?of=US,DE", "Among 2 countries"),
+    ("/figures/slopes?of=US,DE,LU", "Luxembourg: suppressed, too few organisations."),
 ];
 
 async fn page(uri: &str) -> (StatusCode, String) {
@@ -76,7 +79,10 @@ async fn every_link_of_every_page_leads_somewhere() {
         let (_, page) = page(uri).await;
         for part in page.split("href=\"").skip(1) {
             let address = part.split('"').next().unwrap().replace("&amp;", "&");
-            if address.starts_with('/') && !address.contains("format=png") {
+            let is_text = !["png", "parquet", "arrow"]
+                .iter()
+                .any(|form| address.contains(&format!("format={form}")));
+            if address.starts_with('/') && is_text {
                 links.insert(address);
             }
         }

@@ -14,7 +14,7 @@ use tidegauge_publish::report::{self, Correction, Paired, Provenance, Report};
 use crate::sample;
 
 /// Files of the full report by name, written once: drawing takes seconds.
-static FULL: LazyLock<BTreeMap<String, Vec<u8>>> = LazyLock::new(|| {
+pub(crate) static FULL: LazyLock<BTreeMap<String, Vec<u8>>> = LazyLock::new(|| {
     let mut report = sample::full();
     let hostile = "<script>alert(1)</script>";
     report.sector_names.insert(SectorId::new("retail"), hostile.to_owned());

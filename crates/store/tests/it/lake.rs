@@ -25,6 +25,7 @@ async fn an_empty_lake_answers_and_is_not_made() {
         assert_eq!(snapshot.schema, table.schema());
     }
     assert!(lake.coverage(made::year()).await.unwrap().is_empty());
+    assert_eq!(lake.covered().await.unwrap(), None);
     assert!(lake.resolutions(Some(made::year())).await.unwrap().is_empty());
     assert!(made::sightings(&lake).await.is_empty());
     assert!(lake.runs().await.unwrap().is_empty());
@@ -276,4 +277,27 @@ fn file_names(folder: &std::path::Path) -> Vec<String> {
     let mut names: Vec<_> = names.collect();
     names.sort();
     names
+}
+
+#[tokio::test]
+async fn the_days_covered_are_those_with_flows_and_need_no_sighting() {
+    let (lake, _folder) = made::lake().await;
+    let on = |day: &str, flows| {
+        let mut coverage = made::coverage(day, &["192.0.2.9"]);
+        coverage.flows = flows;
+        coverage
+    };
+    let append = async |name: &str, coverage| {
+        let mut batch = made::batch(&[name]);
+        (batch.coverage, batch.sightings) = (coverage, Vec::new());
+        lake.append(batch).await.unwrap();
+    };
+    append("a", vec![on("2024-03-05", 0)]).await;
+    assert_eq!(lake.covered().await.unwrap(), None, "nobody looked");
+    append("b", vec![on("2024-04-02", 9), on("2024-06-30", 0)]).await;
+    let days = made::days("2024-04-02", "2024-04-02");
+    assert_eq!(lake.covered().await.unwrap(), Some(days));
+    append("c", vec![on("2024-05-31", 9)]).await;
+    let days = made::days("2024-04-02", "2024-05-31");
+    assert_eq!(lake.covered().await.unwrap(), Some(days));
 }

@@ -41,7 +41,7 @@ pub(super) async fn found(
     (product, query): (&ProductId, &Query),
     brief: &Brief<'_>,
 ) -> anyhow::Result<Assessment> {
-    let covered = opened.covered.unwrap_or(query.days);
+    let covered = opened.covered().await?.unwrap_or(query.days);
     let first = covered.first().min(query.days.first());
     let last = covered.last().max(query.days.last());
     let days = DayRange::new(first, last).context("the covered days have no order")?;

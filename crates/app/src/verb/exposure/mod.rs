@@ -49,7 +49,7 @@ pub(crate) async fn run(
     let portfolio = portfolio(path)?;
     let chances = Chances::read(&verb.detection)?;
     let opened = Opened::open(settings, verb.evidence.map).await?;
-    let days = opened.days(verb.from, verb.to)?;
+    let days = opened.days(verb.from, verb.to).await?;
     let products = products(&opened, verb)?;
     let evidence = evidence(&opened, &portfolio, verb, days).await?;
     let sights = Sights::new(&opened, days).await?;
@@ -190,7 +190,7 @@ pub(crate) async fn silent(
     portfolio: &Portfolio,
     dossiers: &[Dossier],
 ) -> anyhow::Result<Vec<Silent>> {
-    let sights = match opened.covered {
+    let sights = match opened.covered().await? {
         Some(days) => Sights::new(opened, days).await?,
         None => Sights::default(),
     };

@@ -34,6 +34,8 @@ const GAP: f32 = 8.0;
 const SHARES: [f32; COLUMNS] = [0.29, 0.22, 0.19, 0.30];
 /// Lines of a row that are kept together.
 const ROW_LINES_MAX: usize = 40;
+/// Lines of a text that must fit below its heading, on the same sheet.
+const KEPT_LINES: f32 = 2.0;
 /// From one line to the next, in sizes of its type.
 const LEADING: f32 = 1.4;
 
@@ -141,8 +143,8 @@ struct Line {
 
 /// What is drawn on a sheet, at a height from its top.
 enum Mark {
-    /// A text of the element of this number.
-    Text(Piece, f32, usize),
+    /// A text of the element of this number, or one that only repeats what is said elsewhere.
+    Text(Piece, f32, Option<usize>),
     /// A rule from margin to margin.
     Rule(f32),
 }
@@ -169,17 +171,23 @@ impl<'a> Composer<'a> {
     }
 
     fn blocks(&mut self, blocks: &[Block]) {
-        for block in blocks {
+        for (at, block) in (1..).zip(blocks) {
             match block {
-                Block::Heading(level, text) => self.heading(*level, text),
+                Block::Heading(level, text) => {
+                    let kept = blocks.get(at).map_or(0.0, |next| self.opening(next));
+                    self.heading(*level, text, kept);
+                }
                 Block::Text(runs) => {
                     let lines = self.lines(runs, BODY, WIDTH - 2.0 * MARGIN);
                     let of = self.element(Tag::P, None);
                     self.y += SPACE;
-                    self.put(&lines, MARGIN, of);
+                    self.put(&lines, MARGIN, Some(of));
                 }
                 Block::List { ordered, items } => self.list(*ordered, items),
-                Block::Table { head, rows } => self.table(*head, rows),
+                Block::Table { head, rows } => {
+                    self.room(self.opening(block));
+                    self.table(*head, rows);
+                }
                 Block::Section(blocks) => self.blocks(blocks),
             }
         }
@@ -190,18 +198,39 @@ impl<'a> Composer<'a> {
         self.elements.len() - 1
     }
 
-    fn heading(&mut self, level: u16, text: &str) {
+    /// The height of what must not be parted from the heading of a block.
+    fn opening(&self, block: &Block) -> f32 {
+        match block {
+            Block::Heading(..) => 0.0,
+            Block::Text(_) | Block::List { .. } => {
+                SPACE + KEPT_LINES * BODY.size * LEADING
+            }
+            Block::Table { head, rows } => {
+                let head = tallest(&self.columns(&named(*head), HEAD));
+                let first = rows.first().map_or(0.0, |row| {
+                    let lines = self.columns(row, CELL);
+                    let part = lines.each_ref().map(|lines| part(lines, 0));
+                    part.into_iter().map(height).fold(0.0, f32::max)
+                });
+                head + first + 3.0 * SPACE
+            }
+            Block::Section(blocks) => {
+                blocks.first().map_or(0.0, |first| self.opening(first))
+            }
+        }
+    }
+
+    /// A heading, with so much of what it is the heading of.
+    fn heading(&mut self, level: u16, text: &str, kept: f32) {
         let size = if level == 1 { 15.0 } else { 12.0 };
         let of = Type { size, bold: true, grey: false };
         let lines =
             self.lines(&[Run::Plain(text.to_owned())], of, WIDTH - 2.0 * MARGIN);
         self.y += 2.0 * SPACE;
-        // With some of what it is the heading of.
-        let height: f32 = lines.iter().map(|line| line.height).sum();
-        self.room(height + 60.0);
+        self.room(height(&lines) + kept);
         let level = NonZeroU16::new(level).unwrap_or(NonZeroU16::MIN);
         let element = self.element(Tag::Hn(level, Some(text.to_owned())), None);
-        self.put(&lines, MARGIN, element);
+        self.put(&lines, MARGIN, Some(element));
     }
 
     fn list(&mut self, ordered: bool, items: &[String]) {
@@ -222,73 +251,90 @@ impl<'a> Composer<'a> {
                 if ordered { format!("{number}.") } else { "\u{2022}".to_owned() };
             let mark = self.lines(&[Run::Plain(mark)], BODY, INDENT);
             let top = self.y;
-            self.put(&mark, MARGIN, label);
+            self.put(&mark, MARGIN, Some(label));
             self.y = top;
-            self.put(&lines, MARGIN + INDENT, body);
+            self.put(&lines, MARGIN + INDENT, Some(body));
         }
     }
 
     fn table(&mut self, head: [&str; COLUMNS], rows: &[[Vec<Run>; COLUMNS]]) {
         let table = self.element(Tag::Table, None);
         self.y += SPACE;
-        let head = head.map(|name| vec![Run::Plain(name.to_owned())]);
-        self.row(&head, HEAD, table);
+        let head = self.columns(&named(head), HEAD);
+        let row = self.element(Tag::TR, Some(table));
+        let tags = [(); COLUMNS]
+            .map(|()| self.element(Tag::TH(TableHeaderScope::Column), Some(row)));
+        self.side_by_side(head.each_ref().map(Vec::as_slice), tags.map(Some));
+        self.row_end();
         for row in rows {
-            self.row(row, CELL, table);
+            self.row(row, &head, table);
         }
     }
 
-    fn row(&mut self, cells: &[Vec<Run>; COLUMNS], of: Type, table: usize) {
-        let widths = SHARES.map(|share| share * (WIDTH - 2.0 * MARGIN) - GAP);
-        let mut columns = widths.into_iter();
-        let cells = cells.each_ref().map(|cell| {
-            let width = columns.next().unwrap_or(WIDTH);
+    /// Cells, each in lines of its column.
+    fn columns(&self, cells: &[Vec<Run>; COLUMNS], of: Type) -> [Vec<Line>; COLUMNS] {
+        let mut widths = SHARES.into_iter().map(column_width);
+        cells.each_ref().map(|cell| {
+            let width = widths.next().unwrap_or(WIDTH);
             self.lines(cell, of, width)
-        });
+        })
+    }
+
+    /// A row, under the head again where it begins a sheet.
+    fn row(
+        &mut self,
+        cells: &[Vec<Run>; COLUMNS],
+        head: &[Vec<Line>; COLUMNS],
+        table: usize,
+    ) {
+        let cells = self.columns(cells, CELL);
         let row = self.element(Tag::TR, Some(table));
-        let tags = cells.each_ref().map(|_| match of {
-            HEAD => self.element(Tag::TH(TableHeaderScope::Column), Some(row)),
-            _ => self.element(Tag::TD, Some(row)),
-        });
+        let tags = [(); COLUMNS].map(|()| Some(self.element(Tag::TD, Some(row))));
         let longest = cells.iter().map(Vec::len).max().unwrap_or(0);
         for from in (0..longest).step_by(ROW_LINES_MAX) {
-            let parts = cells.each_ref().map(|lines| {
-                let to = lines.len().min(from + ROW_LINES_MAX);
-                lines.get(from..to).unwrap_or_default()
-            });
-            self.side_by_side(parts, tags, widths);
+            let parts = cells.each_ref().map(|lines| part(lines, from));
+            let height = parts.into_iter().map(height).fold(0.0, f32::max);
+            if self.room(height + SPACE) {
+                // Said once to who listens, and seen on each sheet.
+                self.side_by_side(head.each_ref().map(Vec::as_slice), [None; COLUMNS]);
+                self.row_end();
+            }
+            self.side_by_side(parts, tags);
         }
+        self.row_end();
+    }
+
+    fn row_end(&mut self) {
         self.y += SPACE / 2.0;
         self.mark(Mark::Rule(self.y));
         self.y += SPACE / 2.0;
     }
 
-    /// Lines of cells, which together fit onto a sheet.
+    /// Lines of cells, which together fit onto the sheet.
     fn side_by_side(
         &mut self,
         cells: [&[Line]; COLUMNS],
-        tags: [usize; COLUMNS],
-        widths: [f32; COLUMNS],
+        tags: [Option<usize>; COLUMNS],
     ) {
-        let height = |lines: &[Line]| lines.iter().map(|line| line.height).sum();
-        let height: f32 = cells.into_iter().map(height).fold(0.0, f32::max);
-        self.room(height + SPACE);
-        let (top, mut x) = (self.y, MARGIN);
-        for ((lines, tag), width) in cells.into_iter().zip(tags).zip(widths) {
+        let (top, mut x, mut end) = (self.y, MARGIN, self.y);
+        for ((lines, tag), share) in cells.into_iter().zip(tags).zip(SHARES) {
             self.y = top;
             self.put(lines, x, tag);
-            x += width + GAP;
+            end = end.max(top + height(lines));
+            x += column_width(share) + GAP;
         }
-        self.y = top + height;
+        self.y = end;
     }
 
-    /// Begins a new sheet where this one has no room for so much more.
-    fn room(&mut self, height: f32) {
+    /// Begins a new sheet where this one has no room for so much more; tells whether it did.
+    fn room(&mut self, height: f32) -> bool {
         let empty = self.sheets.last().is_none_or(Vec::is_empty);
-        if self.y + height > HEIGHT - MARGIN && !empty {
+        let full = self.y + height > HEIGHT - MARGIN && !empty;
+        if full {
             self.sheets.push(Vec::new());
             self.y = MARGIN;
         }
+        full
     }
 
     fn mark(&mut self, mark: Mark) {
@@ -297,7 +343,7 @@ impl<'a> Composer<'a> {
         }
     }
 
-    fn put(&mut self, lines: &[Line], x: f32, of: usize) {
+    fn put(&mut self, lines: &[Line], x: f32, of: Option<usize>) {
         for line in lines {
             self.room(line.height);
             let base = self.y + line.height / LEADING;
@@ -371,7 +417,10 @@ impl<'a> Composer<'a> {
             let mut surface = page.surface();
             for mark in &sheet {
                 match mark {
-                    Mark::Text(piece, y, of) => {
+                    Mark::Text(piece, y, None) => {
+                        artifact(&mut surface, |s| faces.draw(s, piece, *y));
+                    }
+                    Mark::Text(piece, y, Some(of)) => {
                         let tag = ContentTag::Span(SpanTag::empty());
                         let id = surface.start_tagged(tag);
                         faces.draw(&mut surface, piece, *y);
@@ -404,6 +453,29 @@ impl Line {
             _ => self.pieces.push(Piece { x, text: text.to_owned(), of }),
         }
     }
+}
+
+fn named(head: [&str; COLUMNS]) -> [Vec<Run>; COLUMNS] {
+    head.map(|name| vec![Run::Plain(name.to_owned())])
+}
+
+/// The lines of a cell that are kept together, from this one on.
+fn part(lines: &[Line], from: usize) -> &[Line] {
+    let to = lines.len().min(from + ROW_LINES_MAX);
+    lines.get(from..to).unwrap_or_default()
+}
+
+fn height(lines: &[Line]) -> f32 {
+    lines.iter().map(|line| line.height).sum()
+}
+
+/// Height of the longest of some cells.
+fn tallest(cells: &[Vec<Line>; COLUMNS]) -> f32 {
+    cells.iter().map(|lines| height(lines)).fold(0.0, f32::max)
+}
+
+fn column_width(share: f32) -> f32 {
+    share * (WIDTH - 2.0 * MARGIN) - GAP
 }
 
 /// Draws what is no part of the text.
@@ -451,4 +523,83 @@ fn tree(elements: &[Element], drawn: Vec<Vec<Identifier>>) -> TagTree {
         tree.push(group);
     }
     tree
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::FACES;
+
+    /// A table of so many rows, each as long as its number says.
+    fn table(rows: usize, words: usize) -> Block {
+        let cell = |row: usize| vec![Run::Plain(format!("row{row} ").repeat(words))];
+        Block::Table {
+            head: ["First", "Second", "Third", "Fourth"],
+            rows: (0..rows)
+                .map(|row| [cell(row), Vec::new(), Vec::new(), cell(row)])
+                .collect(),
+        }
+    }
+
+    fn sheets(blocks: &[Block], look: impl Fn(&[Vec<Mark>], &[Element])) {
+        let faces = Set::of(&FACES).unwrap();
+        let mut composer = Composer::new(&faces);
+        composer.blocks(blocks);
+        look(&composer.sheets, &composer.elements);
+        composer.written("A table").unwrap();
+    }
+
+    fn heads(sheet: &[Mark]) -> Vec<bool> {
+        let tagged = |mark: &Mark| match mark {
+            Mark::Text(piece, _, of) if piece.text == "First" => Some(of.is_some()),
+            _ => None,
+        };
+        sheet.iter().filter_map(tagged).collect()
+    }
+
+    #[test]
+    fn the_head_of_a_table_stands_on_each_sheet_and_is_told_once() {
+        for (rows, words) in [(120, 1), (9, 150), (1, 900)] {
+            sheets(&[table(rows, words)], |sheets, elements| {
+                assert!(sheets.len() > 1, "{rows} rows");
+                for (number, sheet) in sheets.iter().enumerate() {
+                    assert_eq!(
+                        heads(sheet),
+                        [number == 0],
+                        "sheet {number}, {rows} rows"
+                    );
+                    let lowest = sheet.iter().map(|mark| match mark {
+                        Mark::Text(_, y, _) | Mark::Rule(y) => *y,
+                    });
+                    assert!(lowest.fold(0.0, f32::max) <= HEIGHT - MARGIN + SPACE);
+                }
+                let told = elements.iter().filter(|e| matches!(e.tag, TagKind::TH(_)));
+                assert_eq!(told.count(), COLUMNS);
+            });
+        }
+    }
+
+    #[test]
+    fn neither_a_heading_nor_a_head_ends_a_sheet() {
+        let text = |lines| {
+            let word = || [Run::Plain("word".to_owned()), Run::Break];
+            Block::Text(std::iter::repeat_with(word).take(lines).flatten().collect())
+        };
+        for lines in 30..60 {
+            let blocks =
+                [text(lines), Block::Heading(2, "Heading".to_owned()), table(3, 12)];
+            sheets(&blocks, |sheets, _| {
+                let with = |words: &str| {
+                    sheets.iter().position(|sheet| {
+                        sheet.iter().any(|mark| {
+                            matches!(mark, Mark::Text(p, ..) if p.text.trim() == words
+                                || p.text.starts_with(&format!("{words} ")))
+                        })
+                    })
+                };
+                assert_eq!(with("Heading"), with("First"), "{lines} lines");
+                assert_eq!(with("First"), with("row0"), "{lines} lines");
+            });
+        }
+    }
 }

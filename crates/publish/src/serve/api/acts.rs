@@ -93,6 +93,8 @@ pub(crate) async fn timeline(
     let (policies, vendor) = (narrowed.policies(&timeline), narrowed.vendor(&timeline));
     let mut table = acts_table(&policies);
     for event in &vendor {
+        let days = event.days();
+        let last = (days.last() > days.first()).then(|| days.last().to_string());
         table.push([
             event.id.to_string(),
             event.product.to_string(),
@@ -101,7 +103,7 @@ pub(crate) async fn timeline(
             event.date.to_string(),
             String::new(),
             String::new(),
-            String::new(),
+            last.unwrap_or_default(),
             event.event.clone(),
             event.source.clone(),
         ]);

@@ -5,14 +5,15 @@ use axum::response::Response;
 use tidegauge_model::count::Dimension;
 
 use super::layout::Page;
-use super::{crumbs, facts, link, respond};
+use super::{crumbs, facts, link, respond, table};
 use crate::figure::escape;
 use crate::number::{counted, days};
 use crate::report;
 use crate::serve::answer::Problem;
 use crate::serve::asked::Asked;
 use crate::serve::desk::Desk;
-use crate::serve::param::NONE;
+use crate::serve::param::{NONE, VIEW_FORMS};
+use crate::serve::views::VIEWS;
 use crate::serve::{CountsError, Shared};
 
 /// `GET /methods`.
@@ -122,10 +123,11 @@ pub(crate) async fn about(
             ("Events of vendors", timeline.vendor.len().to_string()),
         ];
         let body = format!(
-            "<h1>About the data</h1>\n{}{}<section \
+            "<h1>About the data</h1>\n{}{}{}<section \
              id=\"sources\"><h2>Sources of the acts</h2>\n{}</section>\n",
             facts(&known),
             CITING,
+            views(),
             sources(&timeline)
         );
         let crumbs = crumbs(&[("/", "Overview")]);
@@ -142,6 +144,29 @@ const CITING: &str = "<section id=\"use\"><h2>Using it</h2><p>Every figure has a
     drawing as SVG and PNG. The same numbers are behind <a href=\"/api/v1/openapi.json\">the \
     API</a>. Addresses and organisations are never shown one by one: what stands here passed a \
     disclosure rule.</p></section>\n";
+
+/// The tables that other programs read, each as a file.
+fn views() -> String {
+    let rows: Vec<Vec<String>> = VIEWS
+        .iter()
+        .map(|view| {
+            let forms = VIEW_FORMS.iter().map(|form| {
+                let address = format!("/api/v1/views/{}?format={form}", view.name);
+                link(&address, form)
+            });
+            vec![
+                format!("<code>{}</code>", escape(view.name)),
+                escape(view.about),
+                forms.collect::<Vec<_>>().join(" "),
+            ]
+        })
+        .collect();
+    format!(
+        "<section id=\"views\"><h2>Views</h2>\n<p>The same numbers as tables with columns that \
+         stay, for notebooks and other programs.</p>\n{}</section>\n",
+        table("Views, and the forms each has", &["view", "what", "forms"], 3, &rows)
+    )
+}
 
 fn sources(timeline: &tidegauge_model::policy::Timeline) -> String {
     let items: Vec<String> = timeline

@@ -7,11 +7,11 @@
 use axum::extract::State;
 use axum::response::Response;
 use tidegauge_model::finding::FindingState;
-use tidegauge_model::{Day, DayRange, Prefix, VantageId};
+use tidegauge_model::{Day, DayRange, Prefix, ProductId, VantageId};
 
 use super::form::select;
 use super::layout::Page;
-use super::{crumbs, facts, link, respond, table, told};
+use super::{LISTED_MAX, crumbs, facts, link, more, respond, table, told};
 use crate::figure::{Bar, Chart, Figure, SpanChart, SpanRow, Tone, escape};
 use crate::finding::{Export, Exposure, Findings, QuietWeek, Sight, Silent};
 use crate::number::{counted, day_long, days as in_words, grouped, percent};
@@ -27,8 +27,8 @@ use crate::tables::Table;
 const HERE: &str = "/exposure";
 const STANDFIRST: &str =
     "For the operator: nothing on these pages passes the disclosure rule.";
-/// Rows of a list on a page.
-const LISTED_MAX: usize = 500;
+/// Where all findings are.
+const ALL: &str = "/api/v1/findings";
 /// Rows of a figure; the table has all.
 const ROWS_MAX: usize = 40;
 
@@ -66,7 +66,7 @@ async fn listed(
         as_of => format!(
             "{}{}<p role=\"status\">{}.</p>\n{}{}",
             told(&summed_up(&all)),
-            narrow(&all, state, products.first().map_or("", |p| p.as_str()), words),
+            narrow(&all, state, &products, words),
             escape(&report::sentence(&format!(
                 "{} of {}{}",
                 grouped(len(shown.len())),
@@ -74,7 +74,7 @@ async fn listed(
                 as_of.map(|d| format!(", as of {}", day_long(d))).unwrap_or_default()
             ))),
             table("Findings", &header, 6, &rows),
-            more(shown.len()),
+            more(shown.len(), ALL),
         ),
     };
     let body = format!(
@@ -131,7 +131,7 @@ fn summed_up(all: &Findings) -> Vec<String> {
 fn narrow(
     all: &Findings,
     state: Option<FindingState>,
-    product: &str,
+    asked: &[ProductId],
     words: &str,
 ) -> String {
     let states = FindingState::ALL
@@ -146,6 +146,11 @@ fn narrow(
         .collect();
     products.sort();
     products.dedup();
+    let product = asked.iter().map(ProductId::as_str).collect::<Vec<_>>().join(",");
+    if asked.len() > 1 {
+        // Only an address can ask for several: the form keeps what it asked for.
+        products.push((product.clone(), product.replace(',', ", ")));
+    }
     format!(
         "<form class=\"ask\" method=\"get\" action=\"{HERE}\">{}{}<label>Name or tag<input \
          type=\"search\" name=\"q\" value=\"{}\"></label><button>Show</button></form>\n",
@@ -155,7 +160,7 @@ fn narrow(
             "Product",
             Some("All products"),
             products.into_iter(),
-            product
+            &product
         ),
         escape(words)
     )
@@ -218,20 +223,7 @@ fn silent(all: &Findings) -> String {
     format!(
         "<section id=\"silent\"><h2>Rows without a contact</h2>\n{}{}</section>\n",
         table("Rows without a contact", &["row", "kind", "state", "meaning"], 4, &rows),
-        more(all.silent.len())
-    )
-}
-
-/// That a list is longer than what is shown of it.
-fn more(rows: usize) -> String {
-    if rows <= LISTED_MAX {
-        return String::new();
-    }
-    format!(
-        "<p class=\"caveat\">The first {LISTED_MAX} of {} are shown; narrow the list, or take \
-         {}.</p>\n",
-        grouped(len(rows)),
-        link("/api/v1/findings", "all of it from the interface")
+        more(all.silent.len(), ALL)
     )
 }
 

@@ -30,7 +30,7 @@ use super::figures::{Made, sections};
 use super::kept::fleeting;
 use super::selection::Selection;
 use crate::figure::escape;
-use crate::number::short;
+use crate::number::{grouped, short};
 use crate::report::{Beside, Section, section_html};
 use layout::{Crumb, Page};
 
@@ -183,6 +183,21 @@ fn table(caption: &str, header: &[&str], text: usize, rows: &[Vec<String>]) -> S
         escape(caption),
         head.concat(),
         body.concat()
+    )
+}
+
+/// Rows of a long list on a page.
+const LISTED_MAX: usize = 500;
+
+/// That a list is longer than what is shown of it, and where all of it is.
+fn more(rows: usize, whole: &str) -> String {
+    if rows <= LISTED_MAX {
+        return String::new();
+    }
+    format!(
+        "<p class=\"caveat\">The first {LISTED_MAX} of {} are shown; take {}.</p>\n",
+        grouped(u64::try_from(rows).unwrap_or(u64::MAX)),
+        link(whole, "all of it from the interface")
     )
 }
 

@@ -8,7 +8,7 @@ use axum::response::Response;
 use tidegauge_model::count::Dimension;
 
 use super::layout::Page;
-use super::{crumbs, facts, link, respond, table, told};
+use super::{LISTED_MAX, crumbs, facts, link, more, respond, table, told};
 use crate::country;
 use crate::figure::escape;
 use crate::number::{change, day_long, days, grouped, real};
@@ -44,6 +44,7 @@ async fn listed(
     let rows: Vec<Vec<String>> = kept
         .iter()
         .rev()
+        .take(LISTED_MAX)
         .map(|one| {
             let query = one.release.query();
             vec![
@@ -62,7 +63,8 @@ async fn listed(
          report</code> keeps what it shows.</p>\n"
             .to_owned()
     } else {
-        table("Releases, the latest first", &header, 4, &rows)
+        let table = table("Releases, the latest first", &header, 4, &rows);
+        format!("{table}{}", more(kept.len(), "/api/v1/releases"))
     };
     let body = format!(
         "<h1>Releases</h1>\n<p class=\"standfirst\">Every count that a report showed is kept \
@@ -236,10 +238,11 @@ fn figures(
         }
         row
     };
-    let rows: Vec<Vec<String>> = cells.iter().map(row).collect();
+    let rows: Vec<Vec<String>> = cells.iter().take(LISTED_MAX).map(row).collect();
     format!(
-        "<section id=\"figures\"><h2>The figures</h2>\n{}<p>{}</p></section>\n",
+        "<section id=\"figures\"><h2>The figures</h2>\n{}{}<p>{}</p></section>\n",
         table("As published, and today", &header, text, &rows),
+        more(cells.len(), &format!("/api/v1/releases/{}", encoded(&publication.id))),
         link(
             &format!("/api/v1/releases/{}?format=csv", encoded(&publication.id)),
             "All of it as CSV"
@@ -282,13 +285,17 @@ fn name_of(scope: &Scope, dimension: Dimension, value: Option<&str>) -> String {
 
 /// Why figures are other ones today, for the operator.
 async fn causes(shared: &Shared, id: &str) -> Result<String, Problem> {
-    let causes = shared.counts.causes(id).await?;
-    let moved = if causes.moved.rows.is_empty() {
+    let mut causes = shared.counts.causes(id).await?;
+    let all = causes.moved.rows.len();
+    causes.moved.rows.truncate(LISTED_MAX);
+    let moved = if all == 0 {
         String::new()
     } else {
-        let table = causes.moved.html("Figures that moved, cause by cause");
+        let whole = format!("/api/v1/releases/{}/causes", encoded(id));
         format!(
-            "<details><summary>What moved, step by step</summary>{table}</details>\n"
+            "<details><summary>What moved, step by step</summary>{}{}</details>\n",
+            causes.moved.html("Figures that moved, cause by cause"),
+            more(all, &whole)
         )
     };
     Ok(format!(

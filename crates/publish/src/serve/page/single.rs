@@ -15,11 +15,12 @@ use crate::report;
 use crate::serve::answer::Problem;
 use crate::serve::api::{Named, named};
 use crate::serve::asked::Asked;
+use crate::serve::compare::Compared;
 use crate::serve::desk::{Desk, cut_sentence};
-use crate::serve::figures::{self as known, COMPARE, kind, section};
+use crate::serve::figures::{self as known, kind, section};
 use crate::serve::param::COMPARE as COMPARE_KEYS;
 use crate::serve::selection::{COMPARED_MAX, Selection, What, encoded};
-use crate::serve::{Comparison, CountsError, Shared, compare as compared};
+use crate::serve::{Comparison, CountsError, Shared};
 use tidegauge_model::count::Dimension;
 use tidegauge_model::estimate::Quantity;
 
@@ -83,16 +84,16 @@ async fn several(
     let asked = asked?.only(COMPARE_KEYS)?;
     let desk = Desk::open(shared).await?;
     let selection = desk.selection(&asked)?;
-    let kind = kind(COMPARE)?;
-    let drawn = section(&desk, kind, &selection).await?;
+    let compared = Compared::ask(&desk, &selection).await?;
     let body = format!(
-        "<h1>Compare {}</h1>\n<p class=\"caveat\">{} {}</p>\n{}{}{}",
+        "<h1>Compare {}</h1>\n<p class=\"caveat\">{} {}</p>\n{}{}{}{}",
         selection.what.as_str(),
-        "Each panel is one population, its own month before set to 100%, so that large and \
-         small ones can be read alike.",
+        "Each line and each panel is one population, drawn so that large and small ones can \
+         be read alike.",
         escape(&cut_sentence(&selection).unwrap_or_default()),
-        chooser(&desk, &selection).await?,
-        placed(&desk, &drawn, &selection),
+        chooser(&desk, &selection, &compared),
+        placed(&desk, &compared.slopes(), &selection),
+        placed(&desk, &compared.multiples().await?, &selection),
         acts(&desk).await?,
     );
     let crumbs = crumbs(&[("/", "Overview")]);
@@ -101,8 +102,7 @@ async fn several(
 }
 
 /// Boxes to tick, and what else decides the comparison.
-async fn chooser(desk: &Desk<'_>, selection: &Selection) -> Result<String, Problem> {
-    let chosen = compared::chosen(desk, selection).await?;
+fn chooser(desk: &Desk<'_>, selection: &Selection, compared: &Compared<'_>) -> String {
     let named: Vec<(String, String)> = match selection.what {
         What::Countries => {
             let name = |c: &tidegauge_model::Country| {
@@ -120,7 +120,7 @@ async fn chooser(desk: &Desk<'_>, selection: &Selection) -> Result<String, Probl
     let boxes: Vec<String> = named
         .iter()
         .map(|(id, name)| {
-            let ticked = if chosen.contains(id) { " checked" } else { "" };
+            let ticked = if compared.has(id) { " checked" } else { "" };
             format!(
                 "<label class=\"box\"><input type=\"checkbox\" name=\"of\" \
                  value=\"{}\"{ticked}> {}</label>",
@@ -141,10 +141,10 @@ async fn chooser(desk: &Desk<'_>, selection: &Selection) -> Result<String, Probl
         "{what}<fieldset><legend>Which, at most {COMPARED_MAX}</legend>{}</fieldset>",
         boxes.concat()
     );
-    Ok(format!(
+    format!(
         "<details class=\"choose\"><summary>Choose what is compared</summary>{}</details>\n",
         rest.replacen("<label>", &format!("{boxes}<label>"), 1)
-    ))
+    )
 }
 
 /// The acts that were covered, each with what its own country showed.
