@@ -310,13 +310,17 @@ pub(crate) struct Readers {
 
 impl Audience {
     pub(crate) fn new(internal: bool) -> Self {
+        if internal { Self::Internal } else { Self::Public(Box::default()) }
+    }
+
+    /// The audience that a flag chose; says so if it hides nothing.
+    pub(crate) fn asked(internal: bool) -> Self {
         if internal {
             tracing::warn!(
                 "--internal: nothing is hidden; these figures are not for publication"
             );
-            return Self::Internal;
         }
-        Self::Public(Box::default())
+        Self::new(internal)
     }
 
     /// The counts as this audience may see them, beside everything it saw before and every

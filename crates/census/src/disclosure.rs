@@ -586,6 +586,9 @@ fn words(by: &[Dimension]) -> String {
 }
 
 fn words_of(value: &[Option<String>]) -> String {
+    if value.is_empty() {
+        return "all".to_owned();
+    }
     let words: Vec<_> =
         value.iter().map(|v| v.as_deref().unwrap_or("not known")).collect();
     words.join(", ")

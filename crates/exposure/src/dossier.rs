@@ -345,15 +345,15 @@ impl Dossier {
         }
     }
 
-    /// What a letter asks of whoever it is about.
-    pub fn asked(&self) -> Vec<String> {
+    /// What a letter asks of whoever it is about; `product` is its name for readers.
+    pub fn asked(&self, product: &str) -> Vec<String> {
         let asked = |strongest: &Sight| {
             asked(Situation {
                 kind: self.subject.kind,
                 state: self.life.state,
                 role: strongest.role,
                 signal: strongest.signal,
-                product: self.product.as_str(),
+                product,
             })
         };
         self.evidence.first().map(asked).unwrap_or_default()

@@ -135,6 +135,12 @@ fn meaning(role: Role, signal: Signal, product: &str) -> String {
 }
 
 fn closing(role: Role, signal: Signal, product: &str) -> String {
+    if signal == Signal::Resolved {
+        return format!(
+            "Find what looked the name up. If {product} or its agents are there, replace the \
+             protection they give and remove them; if not, say what asked."
+        );
+    }
     let unserved = matches!(signal, Signal::Attempted) && role == Role::Update;
     let mut text = format!(
         "Remove {product} and its agents, replace the protection it gave before it goes, \
@@ -163,6 +169,7 @@ mod tests {
                     let steps = next_steps(situation).join(" ");
                     assert!(steps.contains("proves no installation"), "{steps}");
                     assert!(!steps.contains("is installed"), "{steps}");
+                    assert!(!steps.contains("Remove kaspersky"), "{steps}");
                 }
             }
         }

@@ -55,6 +55,19 @@ pub enum Pattern {
     Prefix(Prefix),
 }
 
+impl Pattern {
+    /// What to look for in a log: a name, a form of names, or addresses.
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Exact(host) => host.clone(),
+            Self::Suffix(host) => format!("{host} and names below it"),
+            Self::Regex(form) => format!("names of the form {form}"),
+            Self::Url(form) => format!("requests of the form {form}"),
+            Self::Prefix(prefix) => format!("addresses in {prefix}"),
+        }
+    }
+}
+
 /// A port and its protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Port {

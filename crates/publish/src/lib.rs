@@ -14,6 +14,7 @@ mod country;
 pub mod face;
 mod figure;
 pub mod finding;
+pub mod knowledge;
 mod number;
 pub mod organisation;
 pub mod publication;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use tidegauge_enrich::catalog::Catalog;
 use tidegauge_exposure::chance::Chance;
 use tidegauge_exposure::dossier::Audience;
 use tidegauge_exposure::fact::{Quiet, Said as SaidFact};
@@ -122,11 +123,10 @@ impl Live {
 
     fn shown(&self, dossier: &Dossier) -> Result<Exposure, serde_json::Error> {
         let (life, about) = (&dossier.life, &dossier.subject);
-        let product = self.opened.catalog.product(dossier.product.as_str());
+        let catalog = &self.opened.catalog;
         Ok(Exposure {
             finding: dossier.row(),
-            product_name: product
-                .map_or_else(|| dossier.product.to_string(), |p| p.name.clone()),
+            product_name: exposure::write::product_name(catalog, &dossier.product),
             about: About {
                 kind: about.kind.as_str().to_owned(),
                 tier: about.tier,
@@ -138,7 +138,7 @@ impl Live {
             since: life.since,
             why: life.why.clone(),
             moves: life.moves.iter().map(step).collect(),
-            sights: dossier.evidence.iter().map(sight).collect(),
+            sights: dossier.evidence.iter().map(|s| sight(s, catalog)).collect(),
             quiet: dossier.quiet_weeks.iter().map(quiet).collect(),
             said: dossier.said.iter().map(said).collect(),
             next_steps: dossier.next_steps.clone(),
@@ -161,11 +161,13 @@ fn step(step: &Step) -> Move {
     }
 }
 
-fn sight(sight: &dossier::Sight) -> Sight {
+fn sight(sight: &dossier::Sight, catalog: &Catalog) -> Sight {
+    let server = exposure::write::server(catalog, &sight.endpoint);
+    let server = server.map(|words| format!(" ({words})")).unwrap_or_default();
     Sight {
         signal: sight.signal.to_string(),
         grade: sight.grade.to_string(),
-        endpoint: format!("{} {}", sight.role, sight.endpoint),
+        endpoint: format!("{} {}{server}", sight.role, sight.endpoint),
         vantage: sight.vantage.clone(),
         network: sight.network,
         matched: sight.matched.clone(),

@@ -1,5 +1,5 @@
 //! The lake behind the live pages; in `acts` what is found about acts, in `releases` what was
-//! published, in `organisation` and `findings` what the operator's pages tell of one and of
+//! published, in `known` what counting rests on, in `organisation` and `findings` what the operator's pages tell of one and of
 //! what is ours.
 //!
 //! **Invariant:** what is remembered is of one version of the sightings; what is released
@@ -7,6 +7,7 @@
 
 mod acts;
 mod findings;
+mod known;
 mod organisation;
 mod releases;
 
@@ -26,6 +27,7 @@ use tidegauge_model::{
 };
 use tidegauge_publish::assessment::Assessed;
 use tidegauge_publish::finding::{Export, Findings};
+use tidegauge_publish::knowledge::Known;
 use tidegauge_publish::organisation::{Dossier, Found};
 use tidegauge_publish::publication::{Causes, Publication};
 use tidegauge_publish::report::Expansion;
@@ -48,6 +50,10 @@ const REMEMBERED_MAX: usize = 512;
 
 /// The shortest period counted in public: the shortest month.
 const WINDOW_DAYS_MIN: u32 = 28;
+
+/// How many days more than the lake covers may be asked about: each month that is counted
+/// takes time, also one without a sighting. Ten years.
+const BEYOND_MAX: u32 = 3_653;
 
 /// Answers pages from the lake, and remembers answers until the lake changes.
 pub(crate) struct Live {
@@ -147,9 +153,34 @@ impl Live {
         Ok(census)
     }
 
+    /// Refuses products that the catalog does not have: what is misspelt would count as none.
+    fn known(&self, products: &[ProductId]) -> Result<(), CountsError> {
+        let catalog = &self.opened.catalog;
+        if products.iter().all(|p| catalog.product(p.as_str()).is_some()) {
+            return Ok(());
+        }
+        let known: Vec<&str> =
+            catalog.products().iter().map(|p| p.id.as_str()).collect();
+        Err(CountsError::Refused {
+            asked: "a product that the catalog does not have".to_owned(),
+            hint: format!("known are {}", known.join(", ")),
+        })
+    }
+
     /// Refuses what, in public, would open a way around the rule: populations that a
     /// reader can choose freely can be subtracted from each other.
     async fn allowed(&self, query: &Query) -> Result<(), CountsError> {
+        self.known(&query.products)?;
+        let covered = self.covered().await?;
+        if covered.is_some_and(|covered| {
+            query.days.length_days() > covered.length_days().saturating_add(BEYOND_MAX)
+        }) {
+            return Err(CountsError::Refused {
+                asked: format!("a period of {} days", query.days.length_days()),
+                hint: covered
+                    .map_or_else(String::new, |c| format!("the lake covers {c}")),
+            });
+        }
         if self.evidence.internal {
             return Ok(());
         }
@@ -170,8 +201,7 @@ impl Live {
             );
         }
         let last = query.days.last();
-        let covered =
-            self.covered().await?.is_some_and(|covered| last == covered.last());
+        let covered = covered.is_some_and(|covered| last == covered.last());
         let whole = last == DayRange::month(last.month()).last();
         let one_month = last.month() == query.days.first().month();
         if !(whole || covered || one_month) {
@@ -249,7 +279,7 @@ impl Live {
         let released = audience.release(&self.opened, census).await.map_err(failed)?;
         released.map_err(|withheld| CountsError::Refused {
             asked: "this table beside those always shown".to_owned(),
-            hint: withheld.to_string(),
+            hint: withheld.to_string().replace("\nhint: ", "; "),
         })
     }
 
@@ -291,6 +321,7 @@ impl Live {
                 hint: "name one product".to_owned(),
             });
         };
+        self.known(&asked.products)?;
         let windows = Windows::new(asked.before(), asked.after()).map_err(failed)?;
         let days = DayRange::new(windows.before().first(), windows.after().last());
         self.opened
@@ -322,10 +353,14 @@ impl Live {
         let of =
             |stratify| removal(&panel, windows, active, stratify, Bootstrap::default());
         let estimates: Vec<Estimate> = split.into_iter().flat_map(of).collect();
+        // One map of holders for both windows, as the figures beside have it: the same table
+        // by another map would tell what the first one hides.
+        let on = self.opened.query(&self.evidence, days).map_err(failed)?.on;
         let mut tables = Vec::new();
         for window in [windows.before(), windows.after()] {
             let query = Query {
                 products: vec![product.clone()],
+                on,
                 countries: asked.countries.clone(),
                 sectors: asked.sectors.clone(),
                 ..self.opened.query(&self.evidence, window).map_err(failed)?
@@ -472,6 +507,10 @@ impl Counts for Live {
 
     fn timeline(&self) -> Answer<'_, Timeline> {
         Box::pin(async { Ok(self.timeline.clone()) })
+    }
+
+    fn knowledge(&self) -> Answer<'_, Vec<Known>> {
+        Box::pin(async { Ok(known::parts(&self.opened, self.covered().await?)) })
     }
 
     fn assessment<'a>(&'a self, policy: &'a PolicyId) -> Answer<'a, Assessed> {

@@ -50,7 +50,7 @@ pub(crate) async fn run(
     if let Some((epsilon, key)) = verb.epsilon.zip(verb.key.as_deref()) {
         return private::run((epsilon, key), &opened, query, settings).await;
     }
-    let mut audience = Audience::new(verb.evidence.internal);
+    let mut audience = Audience::asked(verb.evidence.internal);
     let (census, doubts) = opened.census(&query).await?;
     let mut rows = rows(&audience.release(&opened, census).await??);
     rows.notes.extend(doubts);

@@ -84,6 +84,7 @@ pub(crate) async fn make(
         product_name,
         focus: desk.focus,
         period: desk.period,
+        covered: desk.covered,
         before: desk.windows.before(),
         after: desk.windows.after(),
         months_frozen,
@@ -120,6 +121,7 @@ struct Desk<'a> {
     focus: Country,
     /// Whole calendar months.
     period: DayRange,
+    covered: DayRange,
     windows: Windows,
     /// The one map that trends are frozen on.
     frozen: Dating,
@@ -148,10 +150,11 @@ impl<'a> Desk<'a> {
         Ok(Self {
             opened,
             verb,
-            audience: Audience::new(verb.evidence.internal),
+            audience: Audience::asked(verb.evidence.internal),
             product,
             focus: verb.focus.unwrap_or(policy.country),
             period,
+            covered,
             windows,
             frozen,
         })

@@ -321,3 +321,21 @@ fn a_server_follows_a_lake_that_is_filled_meanwhile() {
     assert_eq!(last(), "2024-12-05");
     assert_eq!(months("2024-12"), 200);
 }
+
+#[test]
+fn what_the_catalog_does_not_have_and_what_has_no_end_is_refused() {
+    let house = filled();
+    let served = Served::start(&house, &["--internal"]);
+    let windows = "before=2024-04&after=2024-11";
+    for (path, status) in [
+        ("/explore?product=nope", 400),
+        ("/api/v1/figures/removal?product=nope", 400),
+        (&*format!("/api/v1/assess?product=nope&{windows}"), 422),
+        ("/api/v1/census?product=nope", 422),
+        ("/api/v1/census?from=0001-01&to=9999-12", 422),
+        ("/api/v1/census?from=2020-01&to=2026-12", 200),
+    ] {
+        let (told, body) = served.get(path, None);
+        assert_eq!(told, status, "{path}: {body:.300}");
+    }
+}

@@ -47,9 +47,13 @@ pub(crate) struct Dot {
     pub(crate) interval: Option<(f64, f64)>,
 }
 
+/// The lowest end of the scale, a doubling: below it only figures tell how far it goes.
+const LOWEST: f64 = -1.0;
 const HEAD: f64 = 46.0;
 /// Room that `100%` in bold needs, and a gap.
 const FIGURE_ROOM: f64 = 44.0;
+/// Room for an interval beside its figure.
+const SPAN_ROOM: f64 = 62.0;
 /// Room that the label of a tick needs.
 const TICK_ROOM: f64 = 40.0;
 
@@ -102,7 +106,7 @@ impl ForestChart {
             low = low.min(from).min(dot.value);
             high = high.max(to).max(dot.value);
         }
-        let steps = ticks(low, high.max(0.1), 5);
+        let steps = ticks(low.max(LOWEST), high.max(0.1), 5);
         let ends = (
             steps.first().copied().unwrap_or(0.0),
             steps.last().copied().unwrap_or(1.0).min(1.0),
@@ -184,15 +188,22 @@ fn draw_cell(
             return;
         }
     };
-    let x = scale.at(dot.value);
+    let floor = scale.domain.0;
     if let Some((low, high)) = dot.interval {
         let class = format!("l{tone} thin");
-        canvas.line((scale.at(low), y), (scale.at(high), y), &class);
-        for at in [scale.at(low), scale.at(high)] {
-            canvas.line((at, y - 4.0), (at, y + 4.0), &class);
+        let ends = (scale.at(low.max(floor)), scale.at(high.max(floor)));
+        canvas.line((ends.0, y), (ends.1, y), &class);
+        for (value, at) in [(low, ends.0), (high, ends.1)] {
+            if value >= floor {
+                canvas.line((at, y - 4.0), (at, y + 4.0), &class);
+            }
         }
     }
-    if tone == "2" {
+    let x = scale.at(dot.value);
+    if dot.value < floor {
+        let at = (scale.pixels.0, y + 4.5);
+        canvas.text(at, Anchor::Start, &format!("t{tone}"), "\u{2039}");
+    } else if tone == "2" {
         canvas.dot((x, y), 4.4, "hollow");
     } else {
         canvas.dot((x, y), 4.8, "f1");
@@ -207,10 +218,12 @@ fn draw_cell(
         let text = if tone == "1" { value } else { text };
         canvas.text(at, Anchor::End, &class, &text);
     } else {
-        let from = end - 106.0;
-        canvas.text((from + 38.0, y + 4.5), Anchor::End, &format!("t{tone}"), &value);
-        if let Some(span) = span {
-            canvas.text((from + 44.0, y + 4.5), Anchor::Start, "ts", &span);
+        let span = span.unwrap_or_default();
+        // As wide as `58–66%`, or as wide as it is.
+        let from = end - text_width(&span, 12.0, false).max(SPAN_ROOM);
+        canvas.text((from - 6.0, y + 4.5), Anchor::End, &format!("t{tone}"), &value);
+        if !span.is_empty() {
+            canvas.text((from, y + 4.5), Anchor::Start, "ts", &span);
         }
     }
 }

@@ -114,23 +114,45 @@ fn drawn_day(act: &PolicyEvent) -> Option<Day> {
     }
 }
 
-/// The events of a timeline that have a label, each day and label once.
+/// The acts and events of a timeline, each by its label, or by its id where it has none.
+pub(crate) fn dated(timeline: &Timeline, within: DayRange) -> Vec<EventMark> {
+    marks(timeline, within, |label, id| {
+        Some(if label.is_empty() { id } else { label }.to_owned())
+    })
+}
+
+/// Those that a figure draws: what has a label, each day and label once.
 pub(crate) fn events(timeline: &Timeline, within: DayRange) -> Vec<EventMark> {
+    marks(timeline, within, |label, _| (!label.is_empty()).then(|| label.to_owned()))
+}
+
+fn marks(
+    timeline: &Timeline,
+    within: DayRange,
+    name: fn(&str, &str) -> Option<String>,
+) -> Vec<EventMark> {
     let acts = timeline.policies.iter().filter_map(|p| {
         let days = drawn_day(p).map(DayRange::one)?;
-        Some(EventMark { days, label: p.label.trim().to_owned() })
+        Some(EventMark { days, label: name(p.label.trim(), p.id.as_str())? })
     });
-    let vendor = timeline
-        .vendor
-        .iter()
-        .map(|v| EventMark { days: v.days(), label: v.label.trim().to_owned() });
-    let mut marks: Vec<EventMark> = acts
-        .chain(vendor)
-        .filter(|e| !e.label.is_empty() && within.contains(e.days.first()))
-        .collect();
+    let vendor = timeline.vendor.iter().filter_map(|v| {
+        Some(EventMark { days: v.days(), label: name(v.label.trim(), v.id.as_str())? })
+    });
+    let mut marks: Vec<EventMark> =
+        acts.chain(vendor).filter(|e| within.contains(e.days.first())).collect();
     marks.sort_by(|a, b| (a.days.first(), &a.label).cmp(&(b.days.first(), &b.label)));
     marks.dedup();
     marks
+}
+
+/// How many dated events of a period have no line in a figure of it.
+fn undrawn(timeline: &Timeline, within: DayRange) -> Option<String> {
+    let more = dated(timeline, within).len() - events(timeline, within).len();
+    let more = u64::try_from(more).ok().filter(|more| *more > 0)?;
+    let events = counted(more, "more dated event lies", "more dated events lie");
+    let words =
+        format!("{events} in these months without a line: the timeline has all");
+    Some(format!("{}.", reading::sentence(&words)))
 }
 
 pub(super) fn missing(what: &str) -> Absence {
@@ -165,18 +187,22 @@ fn over_time(report: &Report) -> Result<Figure, Absence> {
     let Some(first) = frozen.or(each_day) else {
         return Err(missing("Counts by month"));
     };
-    let rows = reading::months(first)?;
+    let rows = drawn_months(report, first)?;
     let expansion = report.expansion.as_ref();
     let ipv4 = line(&rows, "addresses", 1, |c| addresses(c, expansion));
     let mut organisations = vec![line(&rows, &reading::dating(first), 2, active)];
     if let (Some(_), Some(second)) = (frozen, each_day) {
-        let rows = reading::months(second)?;
+        let rows = drawn_months(report, second)?;
         organisations.push(line(&rows, &reading::dating(second), 0, active));
     }
     if ipv4.points.iter().chain(&organisations[0].points).all(|p| p.1.is_none()) {
         return Err("Every month was suppressed: too few organisations.".to_owned());
     }
-    let title = over_time_title(report, &ipv4, &organisations[0]);
+    let title = if any_whole(report, &rows) {
+        over_time_title(report, &ipv4, &organisations[0])
+    } else {
+        "No month was covered whole, so none is compared with another".to_owned()
+    };
     let days_min = first.query().active_days_min;
     let subtitle = format!(
         "Distinct IPv4 addresses and active organisations{} in contact with {}’s update \
@@ -223,6 +249,25 @@ fn over_time(report: &Report) -> Result<Figure, Absence> {
         chart: Chart::Lines(chart),
         table,
     })
+}
+
+/// Counts by month. Beside months that were covered whole there is none to draw of one that
+/// was not: it would look like a fall.
+fn drawn_months(
+    report: &Report,
+    release: &Release,
+) -> Result<Vec<(DayRange, Option<Counts>)>, Absence> {
+    let mut rows = reading::months(release)?;
+    if any_whole(report, &rows) {
+        for (month, counts) in &mut rows {
+            *counts = counts.filter(|_| report.covered_whole(*month));
+        }
+    }
+    Ok(rows)
+}
+
+fn any_whole(report: &Report, rows: &[(DayRange, Option<Counts>)]) -> bool {
+    rows.iter().any(|(month, counts)| counts.is_some() && report.covered_whole(*month))
 }
 
 /// ` in the United States, retail`: whose organisations are counted, if not all.
@@ -275,7 +320,8 @@ fn over_time_title(report: &Report, ipv4: &LineSeries, orgs: &LineSeries) -> Str
         Some((before?, after?))
     });
     let between = windows(report.before, report.after);
-    if let [Some(a), Some(o)] = values {
+    let two = reading::equally_long(report.before, report.after).is_ok();
+    if let ([Some(a), Some(o)], true) = (values, two) {
         let (organisations, addresses) = (moved(o.0, o.1), moved(a.0, a.1));
         return if organisations == addresses {
             format!("Between {between} organisations and addresses both {addresses}")
@@ -304,6 +350,16 @@ fn over_time_notes(report: &Report) -> Vec<String> {
             expansion.note
         ));
     }
+    let months = report.period.months().map(DayRange::month);
+    let parts: Vec<String> =
+        months.filter(|m| !report.covered_whole(*m)).map(days).collect();
+    if !parts.is_empty() {
+        notes.push(format!(
+            "Not every day of {} was covered; the table has what was counted.",
+            parts.join(" and of ")
+        ));
+    }
+    notes.extend(undrawn(&report.timeline, report.period));
     if report.months_frozen.is_some() && report.months_each_day.is_some() {
         notes.push(
             "Organisations are shown with one map of address holders for all months, and \
@@ -429,6 +485,9 @@ fn sectors(report: &Report) -> Result<Figure, Absence> {
         many: "sectors",
     };
     pair_figure(report, paired, &words, |shown, name| {
+        if shown.iter().all(|p| before(p) == 0.0 && after(p) == 0.0) {
+            return format!("No organisation in {place} was active in either window");
+        }
         let largest = |value: &dyn Fn(&Pair) -> f64| {
             shown
                 .iter()
@@ -719,12 +778,7 @@ fn removal(report: &Report) -> Result<Figure, Absence> {
     let total = codes.len();
     let all = estimate(&report.estimates, Quantity::CohortRemoval, None);
     if total == 0 && all.is_none() {
-        return Err(if report.estimates.is_empty() {
-            missing("Estimates of removal")
-        } else {
-            "Every estimate is suppressed: it rests on too few organisations."
-                .to_owned()
-        });
+        return Err(no_removal(report));
     }
     codes.truncate(ROWS_MAX);
     let many = if split == Dimension::Sector { "sectors" } else { "countries" };
@@ -772,11 +826,25 @@ fn removal(report: &Report) -> Result<Figure, Absence> {
 }
 
 /// Cohort removal of each country that has one, on a map.
+/// Why there is no share of removal.
+fn no_removal(report: &Report) -> Absence {
+    let shown = |e: &ReleasedEstimate| e.shown().is_some_and(|e| e.n == 0);
+    match report.estimates.as_slice() {
+        [] => missing("Estimates of removal"),
+        all if all.iter().any(shown) => {
+            "Nobody was active in the window before, so that nobody could leave."
+                .to_owned()
+        }
+        _ => "Every estimate is suppressed: it rests on too few organisations."
+            .to_owned(),
+    }
+}
+
 fn map(report: &Report) -> Result<Figure, Absence> {
     reading::equally_long(report.before, report.after)?;
     let found = removal_countries(report);
     if found.is_empty() {
-        return Err(missing("Estimates of removal by country"));
+        return Err(no_removal(report));
     }
     let mut table = Table::new(["country", "cohort_removal", "low", "high", "n"]);
     let mut places = Vec::new();
@@ -1058,7 +1126,7 @@ fn retention_line(report: &Report, focus: Option<Country>) -> Option<LineSeries>
 
 /// A count and its interval in words, for the strip of key numbers.
 pub(crate) fn share_in_words(e: &Estimate) -> (String, String) {
-    let span = e.intervals.first().map(|i| {
+    let span = drawn_interval(e).map(|i| {
         format!("{} interval {}", percent_fine(i.level), percent_span(i.low, i.high))
     });
     (percent(e.value), span.unwrap_or_default())

@@ -43,6 +43,8 @@ pub struct Report {
     pub focus: Country,
     /// The days of the series: whole calendar months, January to December.
     pub period: DayRange,
+    /// The days that any vantage covered.
+    pub covered: DayRange,
     /// The window before.
     pub before: DayRange,
     /// The window after. If it is not as long as `before`, comparisons are refused in

@@ -91,8 +91,18 @@ pub(crate) fn pairs(paired: &Paired, dimension: Dimension) -> Result<Pairs, Abse
     Ok(pairs)
 }
 
-/// Refuses to compare windows of unequal length.
+impl Report {
+    /// Whether every day of these was covered.
+    pub(crate) fn covered_whole(&self, days: DayRange) -> bool {
+        self.covered.contains(days.first()) && self.covered.contains(days.last())
+    }
+}
+
+/// Refuses to compare windows of unequal length, and days with themselves.
 pub(crate) fn equally_long(before: DayRange, after: DayRange) -> Result<(), Absence> {
+    if after.first() <= before.last() {
+        return Err("There is one window, and nothing to compare it with.".to_owned());
+    }
     let (first, second) = (before.length_days(), after.length_days());
     if first == second {
         return Ok(());

@@ -7,7 +7,7 @@ use tidegauge_model::estimate::{Estimate, Quantity};
 use super::Report;
 use super::correction;
 use super::figures::{
-    apart, events, pair_in_words, removal_countries, share_in_words, window_months,
+    apart, dated, pair_in_words, removal_countries, share_in_words, window_months,
 };
 use super::reading::{self, addresses, estimate};
 use crate::country;
@@ -120,7 +120,7 @@ fn changed(report: &Report, place: &str) -> Option<String> {
     let (v4_then, v4_now) = (addresses(&b, expansion), addresses(&a, expansion));
     Some(format!(
         "Between {} the number of organisations in {place} in contact with {}’s update \
-         servers {}, from {} to {}; that of their addresses {}.",
+         servers {}, from {} to {}; that of all IPv4 addresses in contact {}.",
         windows(report.before, report.after),
         report.product_name,
         moved(then, now),
@@ -159,7 +159,7 @@ fn between(report: &Report) -> Option<String> {
         report.before.last().plus(1),
         report.after.first().plus(-1),
     )?;
-    let found = events(&report.timeline, within);
+    let found = dated(&report.timeline, within);
     let (first, last) = (found.first()?, found.last()?);
     let named =
         |e: &crate::figure::EventMark| format!("{} ({})", days(e.days), e.label);

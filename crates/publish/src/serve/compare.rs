@@ -246,6 +246,11 @@ impl<'a> Compared<'a> {
     ) -> Result<Figure, String> {
         let (before, after) = self.selection.windows();
         let base_month = DayRange::month(self.selection.before);
+        // Of a month that was covered in part no share can be told.
+        let covered = self.desk.days;
+        let whole = |month: DayRange| {
+            covered.contains(month.first()) && covered.contains(month.last())
+        };
         let changed = self.changed();
         if changed.is_empty() {
             return Err(nothing(hidden));
@@ -258,7 +263,8 @@ impl<'a> Compared<'a> {
             "share of the month before",
         ]);
         for line in lines {
-            let base = line.active(base_month).filter(|b| *b > 0.0);
+            let base =
+                line.active(base_month).filter(|b| *b > 0.0 && whole(base_month));
             let share = |c: &Option<Counts>| {
                 Some(real(c.as_ref()?.organisations_active) / base?)
             };
@@ -269,7 +275,11 @@ impl<'a> Compared<'a> {
                     Some((then, now)) => change(then, now),
                     None => "not shown".to_owned(),
                 },
-                points: line.months.iter().map(|(m, c)| (*m, share(c))).collect(),
+                points: line
+                    .months
+                    .iter()
+                    .map(|(month, c)| (*month, share(c).filter(|_| whole(*month))))
+                    .collect(),
             });
         }
         Ok(Figure {

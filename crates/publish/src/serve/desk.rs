@@ -123,6 +123,13 @@ impl<'a> Desk<'a> {
                 if let Some(comparison) = selection.comparison() {
                     report.estimates =
                         self.shared.counts.estimates(&comparison).await?;
+                    if report.estimates.is_empty() {
+                        return Err(CountsError::Refused {
+                            asked: "who left, where nobody was active before,"
+                                .to_owned(),
+                            hint: "choose an earlier month before".to_owned(),
+                        });
+                    }
                 }
             }
             Part::Coverage => {
@@ -140,6 +147,13 @@ impl<'a> Desk<'a> {
         by: Dimension,
     ) -> Result<Paired, CountsError> {
         let (before, after) = selection.windows();
+        if after.first() <= before.last() {
+            return Err(CountsError::Refused {
+                asked: "a month beside itself".to_owned(),
+                hint: "name a month before and a later one after, both covered"
+                    .to_owned(),
+            });
+        }
         let (before, after) = (selection.query(before, by), selection.query(after, by));
         let before: Release = self.shared.counts.release(&before).await?;
         let after: Release = self.shared.counts.release(&after).await?;
@@ -157,6 +171,7 @@ impl<'a> Desk<'a> {
                 .country
                 .unwrap_or_else(|| "ZZ".parse().expect("two letters")),
             period: selection.period(),
+            covered: self.days,
             before,
             after,
             synthetic: settings.synthetic.clone(),
@@ -281,7 +296,8 @@ pub(super) fn cut_sentence(selection: &Selection) -> Option<String> {
     let (before, after) = selection.windows();
     selection.is_cut().then(|| {
         format!(
-            "The months are not equally long: compared are {} and {}, {} days each.",
+            "The months are not equally long, or not covered whole: compared are {} and {}, \
+             {} days each.",
             days(before),
             days(after),
             before.length_days()

@@ -271,7 +271,11 @@ impl Access {
 /// The token that comes with a request.
 fn presented(headers: &HeaderMap, cookie: &str) -> Option<String> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-    let bearer = bearer.and_then(|v| v.strip_prefix("Bearer ")).map(str::trim);
+    // The scheme's name has no case (RFC 9110, 11.1).
+    let bearer = bearer
+        .and_then(|v| v.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"))
+        .map(|(_, token)| token.trim());
     let cookies = headers.get_all(header::COOKIE).iter();
     let cookies = cookies.filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(';'));
     let mut kept = cookies.filter_map(|pair| {

@@ -45,6 +45,7 @@ use tidegauge_model::{
 
 use crate::assessment::Assessed;
 use crate::finding::{Export, Findings};
+use crate::knowledge::Known;
 use crate::organisation::{Dossier, Found};
 use crate::publication::{Causes, Publication};
 use crate::report::{self, Expansion, Synthetic};
@@ -76,6 +77,11 @@ pub trait Counts: Send + Sync {
 
     /// What can be asked for.
     fn scope(&self) -> Answer<'_, Scope>;
+
+    /// What counting rests on besides telemetry, tables of holders first.
+    fn knowledge(&self) -> Answer<'_, Vec<Known>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
 
     /// What was found about an act.
     fn assessment<'a>(&'a self, policy: &'a PolicyId) -> Answer<'a, Assessed> {
@@ -235,6 +241,8 @@ pub struct Settings {
     pub internal: bool,
     /// Findings are among them, for there is a portfolio.
     pub findings: bool,
+    /// Readers log in, and can log out.
+    pub gated: bool,
     /// Only this machine may ask: a request by any other name is refused.
     pub local: bool,
     /// Where readers find the pages, for citations: `https://example.org`. Without a

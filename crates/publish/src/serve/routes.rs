@@ -245,6 +245,15 @@ pub(super) const ROUTES: &[Route] = &[
         open: || get(api::coverage),
     },
     Route {
+        path: "/api/v1/knowledge",
+        summary: "What counting rests on besides telemetry: tables of holders, the catalog",
+        name: "",
+        keys: LISTED,
+        reply: Reply::Rows("Knowledge"),
+        internal: false,
+        open: || get(api::knowledge),
+    },
+    Route {
         path: "/api/v1/views",
         summary: "Tables for other programs, and what their columns say",
         name: "",

@@ -26,6 +26,8 @@ pub(super) struct Selection {
     pub(super) to: Month,
     pub(super) before: Month,
     pub(super) after: Month,
+    /// The days that were covered: windows have no others.
+    pub(super) covered: DayRange,
     /// What is compared with each other, in the figure that compares.
     pub(super) what: What,
     /// Which of them; empty for the largest.
@@ -60,7 +62,8 @@ impl Selection {
     /// What is shown unless the reader asks for something else.
     pub(super) fn default_of(scope: &Scope, days: DayRange) -> Self {
         let (from, to) = (days.first().month(), days.last().month());
-        let (before, after) = scope.compared.unwrap_or((from, to));
+        let compared = scope.compared.or_else(|| whole(days));
+        let (before, after) = compared.unwrap_or((from, to));
         Self {
             product: scope.products.first().map(|p| p.0.clone()),
             country: None,
@@ -69,6 +72,7 @@ impl Selection {
             to,
             before,
             after,
+            covered: days,
             what: What::Countries,
             of: Vec::new(),
         }
@@ -90,6 +94,11 @@ impl Selection {
             (from, to)
         };
         let product = asked.one::<String>("product")?.map(ProductId::new);
+        let seen = |p: &ProductId| scope.products.iter().any(|known| known.0 == *p);
+        if !product.as_ref().is_none_or(seen) {
+            let hint = "choose among those listed at /products";
+            return Err(Problem::asked("this product was not seen", hint));
+        }
         let selection = Self {
             product: product.or_else(|| known.product.clone()),
             country: asked.one("country")?,
@@ -98,6 +107,7 @@ impl Selection {
             to,
             before: asked.one("before")?.unwrap_or(before),
             after: asked.one("after")?.unwrap_or(after),
+            covered: days,
             what: match asked.text("what") {
                 None | Some("countries") => What::Countries,
                 Some("products") => What::Products,
@@ -126,7 +136,7 @@ impl Selection {
                 ));
             }
         }
-        // One month of data has nothing to compare with; the figures say so.
+        // One month of data has nothing to compare with: the figures say so.
         if self.before >= self.after && known.from != known.to {
             return Err(Problem::asked(
                 "the window before does not end before the window after",
@@ -152,10 +162,14 @@ impl Selection {
         all
     }
 
-    /// Both months, cut to the same number of days from their first.
+    /// What was covered of both months, cut to the same number of days from the first.
     pub(super) fn windows(&self) -> (DayRange, DayRange) {
-        let (before, after) =
-            (DayRange::month(self.before), DayRange::month(self.after));
+        let covered = |month| {
+            let (all, covered) = (DayRange::month(month), self.covered);
+            let first = all.first().max(covered.first());
+            DayRange::new(first, all.last().min(covered.last())).unwrap_or(all)
+        };
+        let (before, after) = (covered(self.before), covered(self.after));
         let length = before.length_days().min(after.length_days());
         let cut = |w: DayRange| {
             let extra = i32::try_from(w.length_days() - length).unwrap_or(0);
@@ -273,6 +287,17 @@ impl Selection {
     }
 }
 
+/// The first and the last month that were covered whole, if there are two.
+fn whole(days: DayRange) -> Option<(Month, Month)> {
+    let whole = |m: &Month| {
+        let month = DayRange::month(*m);
+        days.contains(month.first()) && days.contains(month.last())
+    };
+    let months: Vec<Month> = days.months().filter(whole).collect();
+    let (first, last) = (*months.first()?, *months.last()?);
+    (first < last).then_some((first, last))
+}
+
 /// `key=value&key=value`, each value safe in an address.
 pub(super) fn joined(pairs: &[(&str, String)]) -> String {
     let pairs: Vec<String> =
@@ -296,6 +321,37 @@ pub(super) fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn days(first: &str, last: &str) -> DayRange {
+        DayRange::new(first.parse().unwrap(), last.parse().unwrap()).unwrap()
+    }
+
+    fn usual(covered: DayRange) -> Selection {
+        let scope = Scope {
+            products: Vec::new(),
+            countries: Vec::new(),
+            sectors: Vec::new(),
+            days: Some(covered),
+            compared: None,
+            acts: Vec::new(),
+        };
+        Selection::default_of(&scope, covered)
+    }
+
+    #[test]
+    fn windows_have_covered_days_only_and_are_equally_long() {
+        let whole = usual(days("2024-03-10", "2024-12-05"));
+        let months =
+            (days("2024-04-01", "2024-04-30"), days("2024-11-01", "2024-11-30"));
+        assert_eq!(whole.windows(), months, "the first and the last that are whole");
+        let mut parts = whole.clone();
+        (parts.before, parts.after) = (parts.from, parts.to);
+        let five = (days("2024-03-10", "2024-03-14"), days("2024-12-01", "2024-12-05"));
+        assert_eq!(parts.windows(), five);
+        assert!(parts.is_cut() && !whole.is_cut());
+        let one = usual(days("2024-11-01", "2024-11-30"));
+        assert_eq!((one.windows().0, one.comparison()), (one.windows().1, None));
+    }
 
     #[test]
     fn an_address_cannot_be_broken_out_of() {

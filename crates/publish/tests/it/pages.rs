@@ -36,6 +36,10 @@ const PAGES: &[(&str, &str)] = &[
     ("/compare?what=products", "Among 2 products"),
     ("/explore", "<select name=\"sector\">"),
     ("/quality", "What each vantage read, and what it lost"),
+    (
+        "/quality",
+        "<td>&lt;holder&gt;</td><td>rir</td><td>2024-10-01</td><td class=\"n\">91</td>",
+    ),
     ("/methods", "Cohort removal"),
     ("/about", "89 FR 52434"),
     ("/about", "<a href=\"/api/v1/views/census_by_month?format=parquet\">parquet</a>"),

@@ -277,6 +277,28 @@ fn a_figure_of_which_everything_is_suppressed_is_replaced_by_words() {
 }
 
 #[test]
+fn one_month_is_compared_with_nothing() {
+    let april = sample::month("2024-04");
+    let full = sample::full();
+    let files = written(&Report { before: april, after: april, ..full });
+    let html = text(&files, "index.html");
+    assert!(html.contains("There is one window, and nothing to compare it with."));
+    assert!(!html.contains("Between April"), "nothing lies between");
+    assert!(!html.contains("class=\"keys\""));
+}
+
+#[test]
+fn of_a_month_covered_in_part_there_is_no_point() {
+    let last = sample::day("2024-12-05");
+    let covered = tidegauge_model::DayRange::new(sample::year().first(), last).unwrap();
+    let files = written(&Report { covered, ..sample::full() });
+    let svg = text(&files, "figures/over-time.svg");
+    assert!(svg.contains("November 2024: ") && !svg.contains("December 2024: "));
+    assert!(svg.contains("Not every day of December 2024 was covered"), "{svg}");
+    assert!(text(&files, "tables/over-time.csv").contains("2024-12,"));
+}
+
+#[test]
 fn unequal_windows_are_not_compared() {
     let frozen = Dating::Frozen(sample::day("2024-03-01"));
     let of = |window| {
@@ -300,13 +322,12 @@ fn unequal_windows_are_not_compared() {
 
 #[test]
 fn counts_that_would_have_to_be_added_are_refused() {
-    let twice = sample::release(
-        sample::month("2024-04"),
-        Dimension::Country,
-        &[(Some("US"), 500), (Some("US"), 400)],
-        Dating::EachDay,
-    );
-    let countries = Some(Paired { before: twice.clone(), after: twice });
+    let twice = |window| {
+        let rows = [(Some("US"), 500), (Some("US"), 400)];
+        let days = sample::month(window);
+        sample::release(days, Dimension::Country, &rows, Dating::EachDay)
+    };
+    let countries = Some(Paired { before: twice("2024-04"), after: twice("2024-11") });
     let files = written(&Report { countries, ..bare() });
     assert!(
         text(&files, "index.html").contains("counts of organisations cannot be added")

@@ -398,6 +398,7 @@ pub(crate) fn full() -> Report {
         product_name: "Kaspersky".to_owned(),
         focus: "US".parse().unwrap(),
         period: year(),
+        covered: year(),
         before: month("2024-04"),
         after: month("2024-11"),
         synthetic: Some(Synthetic {

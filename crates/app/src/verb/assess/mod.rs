@@ -62,7 +62,7 @@ pub(crate) async fn run(
     };
     inquiry.admit(&opened)?;
     opened.require_covered(&[windows.before(), windows.after()]).await?;
-    let mut audience = Audience::new(verb.evidence.internal);
+    let mut audience = Audience::asked(verb.evidence.internal);
     let mut tables = Vec::new();
     for query in inquiry.tables(&opened)? {
         let census = opened.counter.census(&query).await?;

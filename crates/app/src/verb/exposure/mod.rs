@@ -83,7 +83,8 @@ pub(crate) async fn run(
         opened.lake.append_findings(&run, clock::now(), &found).await?;
     }
     if let Some(out) = &verb.out {
-        write::forms(out, &portfolio, &ledger, &all, days.last(), verb)?;
+        let catalog = &opened.catalog;
+        write::forms(out, &portfolio, (&ledger, &all, days.last()), catalog, verb)?;
     }
     // Of a portfolio and two dozen products most pairs say nothing: unless the products
     // were asked for, a subject that is silent for all of them gets one row.

@@ -5,10 +5,11 @@
 use std::path::Path;
 
 use anyhow::Context;
-use tidegauge_exposure::out::letter::{Faces, Masked, Sender, letters};
+use tidegauge_enrich::catalog::Catalog;
+use tidegauge_exposure::out::letter::{Faces, Masked, Names, Sender, letters};
 use tidegauge_exposure::out::{defectdojo, document, ecs, misp, ocsf, stix, table};
 use tidegauge_exposure::{Dossier, Ledger, Portfolio, id::Id};
-use tidegauge_model::Day;
+use tidegauge_model::{Day, EndpointId, ProductId};
 use tidegauge_publish::face;
 use tidegauge_publish::finding::Export;
 
@@ -19,9 +20,8 @@ use crate::args;
 pub(super) fn forms(
     folder: &Path,
     portfolio: &Portfolio,
-    ledger: &Ledger,
-    house: &[Dossier],
-    as_of: Day,
+    (ledger, house, as_of): (&Ledger, &[Dossier], Day),
+    catalog: &Catalog,
     verb: &args::Exposure,
 ) -> anyhow::Result<()> {
     let masked = Masked::new(portfolio, ledger, as_of, &combine);
@@ -30,7 +30,11 @@ pub(super) fn forms(
     }
     let sender = Sender { name: verb.sender.clone(), reply_to: verb.reply_to.clone() };
     let faces = Faces { regular: face::REGULAR, bold: face::BOLD };
-    for letter in letters(&masked, &sender, &faces)? {
+    let names = Names {
+        product: &|id| product_name(catalog, id),
+        server: &|id| server(catalog, id),
+    };
+    for letter in letters(&masked, &sender, names, &faces)? {
         // Keys are text of the user's; ids are names of files everywhere.
         let name = Id::OURS.of(&format!("letter:{}", letter.subject));
         let folder = folder.join("letters");
@@ -39,6 +43,16 @@ pub(super) fn forms(
     }
     tracing::info!("written to {}", folder.display());
     Ok(())
+}
+
+/// The name of a product for readers.
+pub(crate) fn product_name(catalog: &Catalog, id: &ProductId) -> String {
+    catalog.product(id.as_str()).map_or_else(|| id.to_string(), |p| p.name.clone())
+}
+
+/// What a server is to be looked for by, if the catalog still has it.
+pub(crate) fn server(catalog: &Catalog, id: &EndpointId) -> Option<String> {
+    Some(catalog.endpoint(id.as_str())?.pattern.in_words())
 }
 
 /// One form as text; `sender` publishes the event for MISP.

@@ -137,6 +137,7 @@ impl House<'_> {
             program: format!("tidegauge {}", env!("CARGO_PKG_VERSION")),
             internal,
             findings: verb.findings.portfolio.is_some(),
+            gated: verb.tokens.is_some(),
             local: verb.tokens.is_none() && verb.site.is_none(),
             synthetic: self.simulated.map(|s| s.synthetic.clone()),
             site: verb.site.as_ref().map(|site| site.trim_end_matches('/').to_owned()),

@@ -13,13 +13,13 @@ mod pdf;
 
 use std::collections::BTreeSet;
 
-use tidegauge_model::Day;
+use tidegauge_model::{Day, EndpointId, ProductId};
 
 use crate::dossier::{About, Audience, Dossier, Sight, days, dossiers};
 use crate::ledger::Ledger;
 use crate::life::Combine;
 use crate::life::confidence::HALF_LIFE_DAYS;
-use crate::portfolio::Portfolio;
+use crate::portfolio::{Kind, Portfolio};
 
 /// Dossiers fit for others.
 #[derive(Clone, Debug)]
@@ -99,16 +99,27 @@ pub struct Faces {
     pub bold: &'static [u8],
 }
 
-/// A letter for each row that has something open, quiet or disputed. Fails where a PDF cannot be
-/// written.
+/// What products and servers are called, as a catalog has them.
+#[derive(Clone, Copy)]
+pub struct Names<'a> {
+    /// The name of a product for readers.
+    pub product: &'a dyn Fn(&ProductId) -> String,
+    /// What a server is to be looked for by in a log.
+    pub server: &'a dyn Fn(&EndpointId) -> Option<String>,
+}
+
+/// A letter for each supplier that has something open, quiet or disputed. Fails where a PDF
+/// cannot be written.
 pub fn letters(
     masked: &Masked,
     sender: &Sender,
+    names: Names<'_>,
     faces: &Faces,
 ) -> Result<Vec<Letter>, Unwritable> {
     let due = |d: &&Dossier| {
         use tidegauge_model::finding::FindingState as S;
-        !matches!(d.life.state, S::VerifiedRemoved | S::NotOurs)
+        d.subject.kind == Kind::Supplier
+            && !matches!(d.life.state, S::VerifiedRemoved | S::NotOurs)
     };
     let all: Vec<&Dossier> = masked.0.iter().filter(due).collect();
     let keys: BTreeSet<&str> = all.iter().map(|d| d.subject.key.as_str()).collect();
@@ -117,7 +128,7 @@ pub fn letters(
             all.iter().copied().filter(|d| d.subject.key == key).collect();
         let about = &theirs.first()?.subject;
         let title = format!("Contacts seen from networks of {}", about.name);
-        let blocks = blocks(&title, about, &theirs, sender);
+        let blocks = blocks(&title, about, &theirs, sender, names);
         let html = html::page(&title, &blocks);
         let subject = key.to_owned();
         let pdf = pdf::page(&title, &blocks, faces);
@@ -146,6 +157,7 @@ fn blocks(
     about: &About,
     dossiers: &[&Dossier],
     sender: &Sender,
+    names: Names<'_>,
 ) -> Vec<Block> {
     let from = vec![plain(&sender.name), Run::Break, small(&sender.reply_to)];
     let mut blocks = vec![Block::Text(from)];
@@ -165,7 +177,8 @@ fn blocks(
          say that a rule was broken, and it may be wrong: please check it and tell us."
     );
     blocks.push(Block::Text(vec![plain(observed)]));
-    blocks.extend(dossiers.iter().map(|dossier| Block::Section(finding(dossier))));
+    blocks
+        .extend(dossiers.iter().map(|dossier| Block::Section(finding(dossier, names))));
     blocks.push(Block::Heading(2, "What we ask of you".to_owned()));
     let asked = [
         "Check what is listed above against your own logs and inventory.",
@@ -181,8 +194,9 @@ fn blocks(
     blocks
 }
 
-fn finding(dossier: &Dossier) -> Vec<Block> {
+fn finding(dossier: &Dossier, names: Names<'_>) -> Vec<Block> {
     let life = &dossier.life;
+    let product = (names.product)(&dossier.product);
     let state = life.state.as_str().replace('_', " ");
     let told = format!(
         "{}. First seen {}, last seen {}, on {}; confidence {}. ",
@@ -194,16 +208,16 @@ fn finding(dossier: &Dossier) -> Vec<Block> {
     );
     let reference = small(format!("Reference {}", dossier.id));
     let head = ["What", "When", "Network", "Why we think it is yours"];
-    let rows = dossier.evidence.iter().map(row).collect();
+    let rows = dossier.evidence.iter().map(|sight| row(sight, names)).collect();
     vec![
-        Block::Heading(2, format!("{}: {state}", dossier.product)),
+        Block::Heading(2, format!("{product}: {state}")),
         Block::Text(vec![plain(told), reference]),
         Block::Table { head, rows },
-        Block::List { ordered: false, items: dossier.asked() },
+        Block::List { ordered: false, items: dossier.asked(&product) },
     ]
 }
 
-fn row(sight: &Sight) -> [Vec<Run>; COLUMNS] {
+fn row(sight: &Sight, names: Names<'_>) -> [Vec<Run>; COLUMNS] {
     let contacts = match sight.contacts {
         1 => "1 contact".to_owned(),
         contacts => format!("{contacts} contacts"),
@@ -212,11 +226,15 @@ fn row(sight: &Sight) -> [Vec<Run>; COLUMNS] {
         "{} ({}), recognised by {}, {contacts}",
         sight.signal, sight.endpoint, sight.grade
     );
+    let mut what = vec![plain(what)];
+    if let Some(server) = (names.server)(&sight.endpoint) {
+        what.extend([Run::Break, small(server)]);
+    }
     let (first, last) = (sight.first.day(), sight.last.day());
     let when = format!("{first} to {last}, {}", days(sight.days));
     let seen_at = small(format!("seen at {}", sight.vantage));
     [
-        vec![plain(what)],
+        what,
         vec![plain(when)],
         vec![plain(format!("{} ", sight.network)), seen_at],
         vec![plain(&sight.matched)],

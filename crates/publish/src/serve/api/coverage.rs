@@ -8,9 +8,10 @@ use serde::Serialize;
 use tidegauge_model::{Country, Coverage, Day, DayRange, VantageId};
 
 use crate::country;
+use crate::knowledge::Known;
 use crate::serve::answer::{Listing, Problem, either, fields, value};
 use crate::serve::asked::Asked;
-use crate::serve::param::{COVERAGE, WHOLE};
+use crate::serve::param::{COVERAGE, LISTED, WHOLE};
 use crate::serve::{Scope, Shared};
 use crate::tables::Table;
 
@@ -113,6 +114,42 @@ fn coverage_table(rows: &[CoverageRow]) -> Table {
         ]);
     }
     table
+}
+
+#[derive(Serialize)]
+struct KnownRow {
+    #[serde(flatten)]
+    known: Known,
+    /// Days between `newest` and the newest day covered.
+    age_days: Option<i32>,
+}
+
+/// `GET /api/v1/knowledge`.
+pub(crate) async fn knowledge(
+    State(shared): State<Shared>,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    let asked = asked.only(LISTED)?;
+    let days = shared.counts.scope().await?.days;
+    let known = shared.counts.knowledge().await?;
+    let mut table =
+        Table::new(["kind", "id", "name", "newest", "age_days", "entries", "older"]);
+    let mut rows = Vec::new();
+    for known in known {
+        let age_days = known.age(days);
+        table.push([
+            known.kind.as_str().to_owned(),
+            known.id.clone(),
+            known.name.clone(),
+            known.newest.map(|day| day.to_string()).unwrap_or_default(),
+            age_days.map(|age| age.to_string()).unwrap_or_default(),
+            known.entries.to_string(),
+            known.older.to_string(),
+        ]);
+        rows.push(value(KnownRow { known, age_days }));
+    }
+    let head = fields(serde_json::json!({}));
+    Listing { head, key: "rows", rows, table }.answer(&asked, "/api/v1/knowledge")
 }
 
 #[derive(Serialize)]

@@ -15,7 +15,7 @@ mod views;
 
 pub(super) use acts::{annotations, policies, policy, timeline};
 pub(super) use census::{assess, census};
-pub(super) use coverage::{coverage, scope};
+pub(super) use coverage::{coverage, knowledge, scope};
 pub(super) use figures::{act_figure, figure, figures};
 pub(super) use findings::{export, finding, finding_state, findings, one_finding};
 pub(super) use organisations::{organisation, organisations};

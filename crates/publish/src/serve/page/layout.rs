@@ -120,11 +120,16 @@ impl Page {
     }
 }
 
+/// By which a reader makes the browser forget the token.
+const LEAVE: &str = "<form method=\"post\" action=\"/logout\" class=\"leave\"><button>Log \
+    out</button></form>";
+
 fn foot(settings: &Settings) -> String {
     format!(
         "<footer><p>{}. Every number on these pages: <a href=\"/api/v1/openapi.json\">the \
          API</a>. A contact is a fact; that its absence means the product was removed is \
-         not. <a href=\"/methods\">How it is counted</a>.</p></footer>\n",
-        escape(&settings.program)
+         not. <a href=\"/methods\">How it is counted</a>.</p>{}</footer>\n",
+        escape(&settings.program),
+        if settings.gated { LEAVE } else { "" }
     )
 }

@@ -2,12 +2,14 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use tidegauge_model::Day;
 use tidegauge_model::count::Dimension;
+use tidegauge_model::{Day, DayRange};
 
 use super::layout::Page;
-use super::{crumbs, drawn, facts, respond};
-use crate::number::{counted, day_long, days, percent_fine};
+use super::{crumbs, drawn, facts, respond, table};
+use crate::figure::escape;
+use crate::knowledge::{Known, KnownKind};
+use crate::number::{counted, day_long, days, grouped, percent_fine};
 use crate::report;
 use crate::serve::answer::Problem;
 use crate::serve::asked::Asked;
@@ -34,20 +36,57 @@ async fn quality(
     let selection = desk.selection(&asked)?;
     let (made, figure) = drawn(&desk, &["coverage"], &selection).await?;
     let report = &made.report;
-    let table = report::coverage_table(&report.coverage);
+    let coverage = report::coverage_table(&report.coverage);
     let known = known(&desk, &selection, report).await?;
     let body = format!(
         "<h1>Data quality</h1>\n<p class=\"standfirst\">A count can fall because people left, \
          because sensors saw less, or because addresses changed hands. This page is about the \
          second and the third.</p>\n{}{figure}<section \
          id=\"vantages\"><h2>What each vantage read, and what it lost</h2>\n<p>Losses are \
-         counted, never filled in.</p>\n{}</section>\n",
+         counted, never filled in.</p>\n{}</section>\n{}",
         facts(&known),
-        table.html("Coverage by vantage"),
+        coverage.html("Coverage by vantage"),
+        rests_on(&shared.counts.knowledge().await?, desk.days),
     );
     let crumbs = crumbs(&[("/", "Overview")]);
     let title = "Data quality".to_owned();
     Ok(Page { title, here: "/quality", crumbs, body, passing: false })
+}
+
+/// Tables of holders and the catalog, with their age.
+fn rests_on(known: &[Known], covered: DayRange) -> String {
+    let of = |kind: KnownKind| known.iter().filter(move |known| known.kind == kind);
+    let row = |known: &Known| {
+        vec![
+            escape(&known.name),
+            escape(&known.id),
+            known.newest.map(|day| day.to_string()).unwrap_or_default(),
+            known.age(Some(covered)).map(|age| age.to_string()).unwrap_or_default(),
+            grouped(known.entries),
+            grouped(known.older),
+        ]
+    };
+    let holders: Vec<Vec<String>> = of(KnownKind::Holders).map(row).collect();
+    let catalog: Vec<Vec<String>> = of(KnownKind::Catalog).map(row).collect();
+    let head =
+        ["what it states", "source", "newest", "days old", "ranges", "older tables"];
+    let of_holders = match holders.as_slice() {
+        [] => "<p class=\"absent\">No table of holders was read: no address can be \
+               attributed.</p>\n"
+            .to_owned(),
+        rows => table("Tables of holders", &head, 3, rows),
+    };
+    let head =
+        ["product", "id", "newest entry", "days old", "entries in force", "ended"];
+    format!(
+        "<section id=\"holders\"><h2>Who held the addresses, and how old that is</h2>\n<p>Days \
+         old: from the newest snapshot to the newest day covered. What a holder gave away since \
+         is still counted as theirs.</p>\n{of_holders}</section>\n<section \
+         id=\"catalog\"><h2>The catalog of servers</h2>\n<p>A server that is missing here is a \
+         contact that is missed. An entry holds on dated days; one that ended is kept for the \
+         days on which it held.</p>\n{}</section>\n",
+        table("Entries of the catalog by product", &head, 3, &catalog)
+    )
 }
 
 async fn known(

@@ -185,6 +185,7 @@ async fn page(
         .timeline
         .policies
         .iter()
+        .rev()
         .filter(|act| subject.addressed_by(act, &selection))
         .collect();
     let acts = match acts.as_slice() {
