@@ -99,7 +99,8 @@ impl Silence {
     pub(super) fn why_not_shown(&self) -> String {
         let looked = weeks(self.looked);
         if self.looked == 0 {
-            return "no whole week since was looked at, so its end is not shown"
+            return "of no whole week since is it known that its networks were looked at, so \
+                    its end is not shown"
                 .to_owned();
         }
         if let Some(why) = self.unknown.as_ref().filter(|_| self.counting < WEEKS_MIN) {

@@ -140,7 +140,7 @@ pub(super) const CENSUS: &[Param] = &[
 
 /// Keys of `/api/v1/assess`.
 pub(super) const ASSESS: &[Param] = &[
-    PRODUCTS,
+    must("product", Form::Text, "The product, as in the catalog."),
     must("before", Form::Window, "The window before."),
     must("after", Form::Window, "The window after, as long as the one before."),
     key(

@@ -54,7 +54,9 @@ fn operations() -> Vec<(String, Value)> {
 /// An address of each path with what it requires.
 fn address(path: &str) -> String {
     match path {
-        "/api/v1/assess" => format!("{path}?before=2024-04&after=2024-11"),
+        "/api/v1/assess" => {
+            format!("{path}?product=kaspersky&before=2024-04&after=2024-11")
+        }
         "/api/v1/figures/{id}" => "/api/v1/figures/removal".to_owned(),
         "/api/v1/policies/{id}" => "/api/v1/policies/US-BIS-updates".to_owned(),
         "/api/v1/policies/{id}/figure" => {

@@ -157,7 +157,7 @@ fn views() -> String {
             vec![
                 format!("<code>{}</code>", escape(view.name)),
                 escape(view.about),
-                forms.collect::<Vec<_>>().join(" "),
+                format!("<span class=\"forms\">{}</span>", forms.collect::<String>()),
             ]
         })
         .collect();
