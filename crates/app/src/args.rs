@@ -119,7 +119,7 @@ pub(crate) enum Verb {
     Exposure(Exposure),
     /// Tell what changed of findings: webhooks, chat, mail, syslog
     Watch(Watch),
-    /// Write a self-contained report with figures and tables
+    /// Write a self-contained report: page, Markdown, JSON, figures, tables
     Report(Report),
     /// What was published, and what the same questions say today
     #[command(subcommand)]

@@ -3,11 +3,12 @@
 //! **Invariant:** a suppressed count is the word `suppressed`, an unknown value of a
 //! dimension the word `unattributed`; neither is ever empty or zero.
 
+use serde::Serialize;
 use tidegauge_model::count::{Counts, Release};
 use tidegauge_model::estimate::{Estimate, Identification, Quantity, ReleasedEstimate};
 
 use crate::figure::escape;
-use crate::number::grouped;
+use crate::number::{counted, grouped};
 
 /// What stands in a cell that a disclosure rule withheld.
 pub const SUPPRESSED: &str = "suppressed";
@@ -15,7 +16,7 @@ pub const SUPPRESSED: &str = "suppressed";
 pub const UNATTRIBUTED: &str = "unattributed";
 
 /// A header and rows of the same width.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
 pub struct Table {
     /// Names of the columns.
     pub header: Vec<String>,
@@ -54,10 +55,19 @@ impl Table {
         String::from_utf8(bytes).expect("every cell is UTF-8")
     }
 
+    /// The first rows, and in words that there are more, if there are.
+    pub(crate) fn first(&self, most: usize) -> (Self, Option<String>) {
+        let mut shown = self.clone();
+        shown.rows.truncate(most);
+        let all = u64::try_from(self.rows.len()).unwrap_or(u64::MAX);
+        let cut = (self.rows.len() > most)
+            .then(|| format!("The first {most} of {}", counted(all, "row", "rows")));
+        (shown, cut)
+    }
+
     /// The table as HTML; columns of numbers stand to the right.
     pub(crate) fn html(&self, caption: &str) -> String {
-        let numeric: Vec<bool> =
-            (0..self.header.len()).map(|at| self.is_numeric(at)).collect();
+        let numeric = self.numeric();
         let head = row_html(&self.header, &numeric, "th scope=\"col\"", "th");
         let body: String =
             self.rows.iter().map(|row| row_html(row, &numeric, "td", "td")).collect();
@@ -66,6 +76,11 @@ impl Table {
              <caption>{0}</caption><thead>{head}</thead><tbody>{body}</tbody></table></div>",
             escape(caption)
         )
+    }
+
+    /// Of each column, whether it stands to the right.
+    pub(crate) fn numeric(&self) -> Vec<bool> {
+        (0..self.header.len()).map(|at| self.is_numeric(at)).collect()
     }
 
     /// Whether a column holds numbers, or words in the place of numbers.
@@ -91,7 +106,7 @@ fn row_html(row: &[String], numeric: &[bool], open: &str, close: &str) -> String
 }
 
 /// Whole numbers with groups of digits; anything else as it is.
-fn readable(cell: &str) -> String {
+pub(crate) fn readable(cell: &str) -> String {
     match cell.parse::<u64>() {
         Ok(count) if cell.len() > 4 => grouped(count),
         _ => cell.to_owned(),

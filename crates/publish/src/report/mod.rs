@@ -1,10 +1,14 @@
-//! The report: one self-contained page with its figures and tables.
+//! The report: one self-contained page with its figures and tables, the same as Markdown
+//! and as JSON.
 //!
-//! **Invariant:** every number on the page is formatted from a field of [`Report`]; a
+//! **Invariant:** every number in them is formatted from a field of [`Report`]; a
 //! figure whose data is absent or suppressed is replaced by a sentence that says so.
 
+mod closing;
 mod correction;
+mod document;
 mod figures;
+mod markdown;
 mod page;
 mod quality;
 mod ranks;
@@ -14,6 +18,7 @@ mod story;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use tidegauge_model::count::Release;
 use tidegauge_model::estimate::ReleasedEstimate;
 use tidegauge_model::policy::Timeline;
@@ -21,12 +26,14 @@ use tidegauge_model::{Country, Coverage, Day, DayRange, ProductId, SectorId};
 
 use crate::figure::Painter;
 use crate::{Error, tables};
+pub(crate) use closing::GLOSSARY;
 pub use correction::{Correction, Stratum};
+pub(crate) use document::EstimateRow;
 pub(crate) use figures::{
     Section, active_cell, change_cell, events, section as section_of, share_in_words,
     window_short, windows_long,
 };
-pub(crate) use page::{Beside, GLOSSARY, banner, key_strip, section_html, style_sheet};
+pub(crate) use page::{Beside, banner, key_strip, section_html, style_sheet};
 pub(crate) use quality::{footprint_sentence, table as coverage_table};
 pub(crate) use reading::{Cell, Column, caveat, column, estimate, months, sentence};
 pub(crate) use story::{headline, keys, told, visibility_example};
@@ -86,13 +93,23 @@ pub struct Report {
     pub provenance: Provenance,
 }
 
+/// What is stamped on everything that shows simulated data.
+const STAMP: &str = "SYNTHETIC DATA";
+
 /// That the data is simulated.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Synthetic {
     /// The world that was simulated: `A`.
     pub world: String,
     /// What it is, in a sentence.
     pub note: String,
+}
+
+impl Synthetic {
+    /// Which world it is, and what that is.
+    fn sentence(&self) -> String {
+        format!("World {}. {}", self.world, self.note)
+    }
 }
 
 /// How simulated eyeball addresses stand for more.
@@ -178,12 +195,12 @@ pub struct Written {
     pub files: usize,
 }
 
-/// Writes `index.html`, `figures/*.svg`, `figures/*.png` and `tables/*.csv` below `dir`,
-/// which is made if absent. The same report gives the same bytes.
+/// Writes `index.html`, `report.md`, `report.json`, `figures/*.svg`, `figures/*.png` and
+/// `tables/*.csv` below `dir`, which is made if absent. The same report gives the same bytes.
 pub fn write(report: &Report, dir: &Path) -> Result<Written, Error> {
     let sections = sections(report);
     let source = source_line(report);
-    let stamp = report.synthetic.as_ref().map(|_| "SYNTHETIC DATA");
+    let stamp = report.synthetic.as_ref().map(|_| STAMP);
     let mut files = Files { dir, count: 0 };
     let painter = Painter::new();
     for section in &sections {
@@ -191,27 +208,52 @@ pub fn write(report: &Report, dir: &Path) -> Result<Written, Error> {
         let svg = figure.standalone(&source, stamp);
         let draw = |source| Error::Draw { figure: figure.id, source };
         let png = painter.paint(&svg).map_err(draw)?;
-        files.write(&format!("figures/{}.svg", figure.id), svg.as_bytes())?;
-        files.write(&format!("figures/{}.png", figure.id), &png)?;
-        files.write(
-            &format!("tables/{}.csv", figure.id),
-            figure.table.csv().as_bytes(),
-        )?;
+        let paths = Paths::of(figure.id);
+        files.write(&paths.svg, svg.as_bytes())?;
+        files.write(&paths.png, &png)?;
+        files.write(&paths.csv, figure.table.csv().as_bytes())?;
     }
-    for (name, release) in page::releases(report) {
-        let name: String = name
-            .chars()
-            .filter_map(|c| match c {
-                ' ' => Some('-'),
-                c => c.is_ascii_alphanumeric().then_some(c),
-            })
-            .collect();
+    for (name, release) in closing::releases(report) {
         let csv = tables::release(release).csv();
-        files.write(&format!("tables/release-{name}.csv"), csv.as_bytes())?;
+        files.write(&release_path(name), csv.as_bytes())?;
     }
+    let text = markdown::text(report, &sections, &source);
+    files.write("report.md", text.as_bytes())?;
+    let json = document::json(report, &sections, &source);
+    files.write("report.json", json.as_bytes())?;
     let html = page::html(report, &sections, &source);
     let html = files.write("index.html", html.as_bytes())?;
     Ok(Written { html, files: files.count })
+}
+
+/// The files of a figure, named from the folder of the report.
+#[derive(Serialize)]
+struct Paths {
+    svg: String,
+    png: String,
+    csv: String,
+}
+
+impl Paths {
+    fn of(id: &str) -> Self {
+        Self {
+            svg: format!("figures/{id}.svg"),
+            png: format!("figures/{id}.png"),
+            csv: format!("tables/{id}.csv"),
+        }
+    }
+}
+
+/// The file of a release, named from the folder of the report.
+fn release_path(name: &str) -> String {
+    let name: String = name
+        .chars()
+        .filter_map(|c| match c {
+            ' ' => Some('-'),
+            c => c.is_ascii_alphanumeric().then_some(c),
+        })
+        .collect();
+    format!("tables/release-{name}.csv")
 }
 
 /// Every section of the page in order.

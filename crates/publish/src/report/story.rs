@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** a sentence is left out if one of its numbers is missing.
 
+use serde::Serialize;
 use tidegauge_model::estimate::{Estimate, Quantity};
 
 use super::Report;
@@ -24,6 +25,7 @@ const EXAMPLE_ORGANISATIONS: f64 = 22_000.0;
 const EXAMPLE_SIZES: u32 = 20_000;
 
 /// A number in large type and the words around it.
+#[derive(Serialize)]
 pub(crate) struct Key {
     pub(crate) label: String,
     pub(crate) figure: String,
@@ -81,13 +83,10 @@ fn fallback(report: &Report) -> String {
 pub(crate) fn standfirst(report: &Report) -> String {
     let mut sentences = Vec::new();
     if let Some(e) = estimate(&report.estimates, Quantity::NetChange, None) {
-        let filtered = report.months_frozen.as_ref().is_some_and(|r| {
-            !(r.query().countries.is_empty() && r.query().sectors.is_empty())
-        });
         sentences.push(format!(
             "Counting whoever was active in each window, the number of organisations {} \
              {}, from {} to {}.",
-            if filtered { "in this selection" } else { "everywhere" },
+            if is_narrowed(report) { "in this selection" } else { "everywhere" },
             moved(real(e.n), real(e.k)),
             grouped(e.n),
             grouped(e.k)
@@ -100,6 +99,18 @@ pub(crate) fn standfirst(report: &Report) -> String {
     );
     sentences.push(reading::caveat_of_all(report));
     sentences.join(" ")
+}
+
+/// Whether the counts are of some countries or sectors only.
+fn is_narrowed(report: &Report) -> bool {
+    report.months_frozen.as_ref().is_some_and(|r| {
+        !(r.query().countries.is_empty() && r.query().sectors.is_empty())
+    })
+}
+
+/// The sentences of [`told`] about all that the report counted.
+pub(super) fn sentences(report: &Report) -> Vec<String> {
+    told(report, if is_narrowed(report) { "this selection" } else { "all countries" })
 }
 
 /// Three sentences made of the numbers: by how much counts changed, how far that differs,

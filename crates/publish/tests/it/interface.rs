@@ -118,7 +118,7 @@ async fn every_route_knows_the_keys_of_the_document_and_no_other() {
 }
 
 /// That a value has the shape of a schema: types, required and allowed fields, values.
-fn fits(document: &Value, schema: &Value, value: &Value, at: &str) {
+pub(crate) fn fits(document: &Value, schema: &Value, value: &Value, at: &str) {
     if let Some(name) = schema["$ref"].as_str() {
         let name = name.rsplit('/').next().unwrap();
         let schema = &document["components"]["schemas"][name];

@@ -1,16 +1,18 @@
 //! The report as files: what is in them, and what must never be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use resvg::tiny_skia::Pixmap;
+use serde_json::{Value, json};
 use tidegauge_model::SectorId;
 use tidegauge_model::count::{Dating, Dimension};
 use tidegauge_model::estimate::Quantity;
 use tidegauge_model::policy::Timeline;
 use tidegauge_publish::report::{self, Correction, Paired, Provenance, Report};
 
+use crate::interface::fits;
 use crate::sample;
 
 /// Files of the full report by name, written once: drawing takes seconds.
@@ -45,6 +47,24 @@ fn files_below(dir: &Path) -> Vec<PathBuf> {
         if path.is_dir() { found.extend(files_below(&path)) } else { found.push(path) }
     }
     found
+}
+
+/// The JSON document, if it is what its schema says.
+fn document(files: &BTreeMap<String, Vec<u8>>) -> Value {
+    let document: Value = serde_json::from_slice(&files["report.json"]).unwrap();
+    let schema: Value =
+        serde_json::from_str(include_str!("../../../app/assets/output.schema.json"))
+            .unwrap();
+    let all = json!({ "components": { "schemas": schema["$defs"] } });
+    let is = |name: &str, value: &Value| {
+        fits(&all, &json!({ "$ref": format!("#/$defs/{name}") }), value, name);
+    };
+    is("report", &document);
+    for section in document["sections"].as_array().unwrap() {
+        let absent = section.get("absent").is_some();
+        is(if absent { "report_absence" } else { "report_figure" }, section);
+    }
+    document
 }
 
 fn text<'a>(files: &'a BTreeMap<String, Vec<u8>>, name: &str) -> &'a str {
@@ -252,7 +272,8 @@ fn suppressed_cells_are_words_never_numbers() {
 #[test]
 fn without_data_there_are_words_and_no_figures() {
     let files = written(&bare());
-    assert_eq!(files.keys().collect::<Vec<_>>(), ["index.html"]);
+    let names: Vec<_> = files.keys().collect();
+    assert_eq!(names, ["index.html", "report.json", "report.md"]);
     let html = text(&files, "index.html");
     assert!(!html.contains("<figure") && !html.contains("<svg"));
     assert!(!html.contains("SYNTHETIC"));
@@ -264,6 +285,14 @@ fn without_data_there_are_words_and_no_figures() {
         "What can and cannot be said about contacts with Kaspersky’s update servers",
     ] {
         assert!(html.contains(words), "{words}");
+        assert!(text(&files, "report.md").contains(words), "{words}");
+    }
+    let document = document(&files);
+    assert_eq!(document["synthetic"], Value::Null);
+    assert_eq!(document["program"], Value::Null);
+    assert_eq!(document["estimates"], Value::Array(Vec::new()));
+    for section in document["sections"].as_array().unwrap() {
+        assert!(section["absent"].is_string(), "{section}");
     }
 }
 
@@ -346,6 +375,7 @@ fn a_share_that_is_not_a_number_is_not_drawn() {
     let files = written(&Report { estimates, ..bare() });
     let html = text(&files, "index.html");
     assert!(!html.contains("NaN"));
+    assert_eq!(document(&files)["estimates"][0]["estimate"]["value"], Value::Null);
     assert!(!files.contains_key("figures/removal.svg"));
 }
 
@@ -366,4 +396,156 @@ fn events_are_drawn_where_they_could_first_act_and_only_if_they_have_a_label() {
     assert_eq!(shown, expected);
     let shades = svg.matches("class=\"range\"").count();
     assert_eq!(shades, 1, "one of the events may have been on any of three days");
+}
+
+/// Everything that Markdown links or shows.
+fn links(markdown: &str) -> BTreeSet<&str> {
+    let found = markdown.split("](").skip(1);
+    found.filter_map(|rest| rest.split(')').next()).collect()
+}
+
+#[test]
+fn the_markdown_says_what_the_page_says_in_its_order() {
+    let (html, markdown) = (text(&FULL, "index.html"), text(&FULL, "report.md"));
+    assert!(markdown.starts_with("> **SYNTHETIC DATA** World "));
+    let plain = |html: &str| html.replace("&#39;", "'").replace("&quot;", "\"");
+    let titles = |from: &str, open: &str, close: &str| -> Vec<String> {
+        let found = from.split(open).skip(1);
+        found.map(|rest| plain(rest.split(close).next().unwrap())).collect()
+    };
+    let of_page = titles(html, "<h2>", "</h2>");
+    let of_text = titles(markdown, "\n## ", "\n");
+    assert!(of_page.len() > 12, "{of_page:?}");
+    assert_eq!(of_page, of_text);
+    for words in [
+        "\n# Between April and November 2024, 1,579 of 2,540 organisations",
+        "* Net change, organisations: **",
+        "22,014 to 8,003",
+        "Before: April 2024 (30 days). After: November 2024 (30 days).",
+        "Between the two lie ",
+        "### What these numbers cannot tell",
+        "* **Cohort removal**: Share of",
+        "* **Seed**: ",
+    ] {
+        assert!(markdown.contains(words), "{words}");
+    }
+}
+
+#[test]
+fn every_link_of_the_markdown_and_every_file_of_the_document_exists() {
+    let markdown = text(&FULL, "report.md");
+    let linked = links(markdown);
+    let is_drawing = |name: &&str| name.contains(".svg");
+    let drawn = FULL.keys().map(String::as_str).filter(is_drawing).count();
+    let pictures = linked.iter().copied().filter(is_drawing).count();
+    assert_eq!((pictures, drawn > 8), (drawn, true));
+    for name in linked {
+        assert!(FULL.contains_key(name), "{name}");
+    }
+    let document = document(&FULL);
+    let mut named: Vec<&str> = Vec::new();
+    for section in document["sections"].as_array().unwrap() {
+        let files = section["files"].as_object().into_iter().flatten();
+        named.extend(files.map(|(_, name)| name.as_str().unwrap()));
+    }
+    for asked in document["provenance"]["queries"].as_array().unwrap() {
+        named.push(asked["file"].as_str().unwrap());
+    }
+    let named: BTreeSet<&str> = named.into_iter().collect();
+    let written = FULL.keys().map(String::as_str).filter(|name| name.contains('/'));
+    assert_eq!(named, written.collect());
+}
+
+#[test]
+fn hostile_names_stay_text_in_markdown() {
+    let markdown = text(&FULL, "report.md");
+    assert!(markdown.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+    for never in ["<script", "<img", "http://", "https://"] {
+        assert!(!markdown.contains(never), "{never}");
+    }
+    let more = [
+        ("a | b\n# c", "[here](https://example.org)"),
+        ("*bold* _it_ `code`", "![seen](x.png)"),
+    ];
+    let more = more.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let provenance = Provenance { more: more.to_vec(), ..Provenance::default() };
+    let files = written(&Report { provenance, ..bare() });
+    let markdown = text(&files, "report.md");
+    for line in [
+        "* **a \\| b \\# c**: \\[here\\](https\\://example\\.org)",
+        "* **\\*bold\\* \\_it\\_ \\`code\\`**: !\\[seen\\](x.png)",
+    ] {
+        assert!(markdown.lines().any(|l| l == line), "{line}\n{markdown}");
+    }
+}
+
+#[test]
+fn a_table_of_the_markdown_has_its_columns_in_every_row_and_says_where_it_ends() {
+    let markdown = text(&FULL, "report.md");
+    let columns = |line: &str| line.replace("\\|", "").matches('|').count();
+    let mut tables = 0;
+    for block in markdown.split("\n\n").filter(|b| b.starts_with("| ")) {
+        let of: BTreeSet<usize> = block.lines().map(columns).collect();
+        assert_eq!(of.len(), 1, "{block}");
+        assert!(
+            block.lines().count() <= 2 + 50 || block.contains("vantage"),
+            "{block}"
+        );
+        tables += 1;
+    }
+    assert!(tables > 10, "{tables}");
+    let weeks = "The first 50 of 70 rows; [tables/visibility.csv](tables/visibility.csv) \
+                 has all.";
+    assert!(markdown.contains(weeks));
+}
+
+#[test]
+fn suppressed_is_a_word_in_markdown_and_null_in_the_document() {
+    let markdown = text(&FULL, "report.md");
+    assert!(markdown.contains("| LU | Luxembourg | 14 | suppressed | suppressed"));
+    let document = document(&FULL);
+    let estimates = document["estimates"].as_array().unwrap();
+    let of = |code: &str| {
+        let is = |e: &&Value| {
+            e["stratum"] == json!({ "country": code })
+                && e["quantity"] == "cohort_removal"
+        };
+        estimates.iter().find(is).unwrap()
+    };
+    let monaco = of("MC");
+    assert_eq!(
+        (&monaco["estimate"], &monaco["suppressed"]),
+        (&Value::Null, &json!(true))
+    );
+    let us = &of("US")["estimate"];
+    assert_eq!((&us["n"], &us["k"]), (&json!(2540), &json!(961)));
+    let interval = &us["intervals"][0];
+    assert!(interval["low"].as_f64().unwrap() < us["value"].as_f64().unwrap());
+    let sections = document["sections"].as_array().unwrap();
+    let countries = sections.iter().find(|s| s["id"] == "countries").unwrap();
+    let rows = countries["table"]["rows"].as_array().unwrap();
+    let luxembourg = rows.iter().find(|row| row[0] == "LU").unwrap();
+    assert_eq!((&luxembourg[2], &luxembourg[3]), (&json!("14"), &json!("suppressed")));
+}
+
+#[test]
+fn the_document_tells_what_the_page_tells() {
+    let (html, document) = (text(&FULL, "index.html"), document(&FULL));
+    assert_eq!(document["schema_version"], 1);
+    assert_eq!(document["windows"]["before"]["first"], "2024-04-01");
+    assert!(document["synthetic"]["world"].is_string());
+    for words in ["headline", "standfirst"] {
+        assert!(html.contains(document[words].as_str().unwrap()), "{words}");
+    }
+    let keys = document["keys"].as_array().unwrap();
+    assert_eq!(keys.len(), 4);
+    for key in keys {
+        assert!(html.contains(key["figure"].as_str().unwrap()), "{key}");
+    }
+    let hostile = json!({
+        "name": "<script>alert(1)</script>",
+        "value": "\"><img src=x>",
+    });
+    let more = document["provenance"]["more"].as_array().unwrap();
+    assert!(more.contains(&hostile), "{more:?}");
 }

@@ -7,8 +7,9 @@ use axum::response::Response;
 use serde::Serialize;
 use tidegauge_model::DayRange;
 use tidegauge_model::count::{Counts, Query, Release};
-use tidegauge_model::estimate::{Estimate, Quantity, ReleasedEstimate};
+use tidegauge_model::estimate::ReleasedEstimate;
 
+use crate::report::EstimateRow;
 use crate::serve::answer::{Listing, Problem, fields, value};
 use crate::serve::asked::Asked;
 use crate::serve::param::{ASSESS, CENSUS};
@@ -77,14 +78,6 @@ struct AssessHead {
     caveat: &'static str,
 }
 
-#[derive(Serialize)]
-struct EstimateRow<'a> {
-    quantity: Quantity,
-    stratum: BTreeMap<&'a str, &'a str>,
-    suppressed: bool,
-    estimate: Option<&'a Estimate>,
-}
-
 /// `GET /api/v1/assess`.
 pub(crate) async fn assess(
     State(shared): State<Shared>,
@@ -113,10 +106,5 @@ fn assess_listing(comparison: &Comparison, estimates: &[ReleasedEstimate]) -> Li
 
 /// An estimate, or that it is suppressed.
 pub(super) fn estimate_row(e: &ReleasedEstimate) -> serde_json::Value {
-    value(EstimateRow {
-        quantity: e.quantity(),
-        stratum: e.stratum().iter().map(|(k, v)| (&**k, &**v)).collect(),
-        suppressed: e.shown().is_none(),
-        estimate: e.shown(),
-    })
+    value(EstimateRow::of(e))
 }
