@@ -73,7 +73,7 @@ impl Opened {
     /// without a sighting. What came before the first may have been forgotten: coverage stays.
     pub(crate) async fn covered(&self) -> anyhow::Result<Option<DayRange>> {
         let Some(seen) = self.counter.days().await? else { return Ok(None) };
-        let last = self.lake.covered().await?.map_or(seen.last(), |c| c.last());
+        let last = self.lake.covered().await?.map_or(seen.last(), DayRange::last);
         Ok(DayRange::new(seen.first(), seen.last().max(last)))
     }
 

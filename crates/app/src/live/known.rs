@@ -35,7 +35,7 @@ fn holders(opened: &Opened) -> Vec<Known> {
 
 /// A part for each product of the catalog.
 fn catalog(opened: &Opened, covered: Option<DayRange>) -> Vec<Known> {
-    let last = covered.map(|days| days.last());
+    let last = covered.map(DayRange::last);
     let holds = |e: &&&Endpoint| last.is_none_or(|day| e.valid.contains(day));
     let ended = |e: &&&Endpoint| last.is_some_and(|day| e.valid.last() < day);
     let part = |product: &tidegauge_enrich::catalog::Product| {

@@ -1,6 +1,6 @@
 //! The lake behind the live pages; in `acts` what is found about acts, in `releases` what was
-//! published, in `known` what counting rests on, in `organisation` and `findings` what the operator's pages tell of one and of
-//! what is ours.
+//! published, in `known` what counting rests on, in `organisation` and `findings` what the
+//! operator's pages tell of one and of what is ours.
 //!
 //! **Invariant:** what is remembered is of one version of the sightings; what is released
 //! in public is of populations that the operator chose, coarse tables first.
@@ -78,8 +78,8 @@ struct Remembered {
     censuses: BTreeMap<String, Census>,
     panels: BTreeMap<String, Arc<Panel>>,
     contacts: Option<Arc<Contacts>>,
-    /// The days covered; inside, `None` of an empty lake.
-    covered: Option<Option<DayRange>>,
+    /// The days covered, once there are some.
+    covered: Option<DayRange>,
 }
 
 impl Live {
@@ -135,11 +135,12 @@ impl Live {
 
     /// The days that the lake covers by now: it may be filled while pages are served.
     async fn covered(&self) -> Result<Option<DayRange>, CountsError> {
-        if let Some(covered) = self.memory().await?.covered {
-            return Ok(covered);
+        let known = self.memory().await?.covered;
+        if known.is_some() {
+            return Ok(known);
         }
         let covered = self.opened.covered().await.map_err(failed)?;
-        self.memory().await?.covered = Some(covered);
+        self.memory().await?.covered = covered;
         Ok(covered)
     }
 

@@ -13,8 +13,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::Shared;
 use super::answer::Problem;
+use super::{Readers, Shared};
 
 /// What browsers are told about every answer: load nothing from elsewhere, show it in no
 /// frame, guess no type, keep no copy without asking whether it is still the newest.
@@ -82,7 +82,7 @@ pub(super) async fn from_here(
     next: Next,
 ) -> Response {
     let named = request.headers().get(header::HOST).map(HeaderValue::as_bytes);
-    if shared.settings.local && !named.is_none_or(is_here) {
+    if shared.settings.readers == Readers::Here && !named.is_none_or(is_here) {
         let problem = Problem {
             status: StatusCode::MISDIRECTED_REQUEST,
             error: "these pages are for this machine alone".to_owned(),

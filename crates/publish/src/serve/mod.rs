@@ -230,6 +230,18 @@ pub enum CountsError {
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// Who may ask for pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Readers {
+    /// Everybody who reaches them.
+    #[default]
+    All,
+    /// This machine alone: a request by any other name is refused.
+    Here,
+    /// Those who logged in, and can log out.
+    Known,
+}
+
 /// What the operator decided about the pages.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -241,10 +253,8 @@ pub struct Settings {
     pub internal: bool,
     /// Findings are among them, for there is a portfolio.
     pub findings: bool,
-    /// Readers log in, and can log out.
-    pub gated: bool,
-    /// Only this machine may ask: a request by any other name is refused.
-    pub local: bool,
+    /// Who reads them.
+    pub readers: Readers,
     /// Where readers find the pages, for citations: `https://example.org`. Without a
     /// slash at its end.
     pub site: Option<String>,

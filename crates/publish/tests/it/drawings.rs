@@ -64,9 +64,9 @@ fn narrow(page: &str, file: &str) -> Vec<(String, String)> {
 async fn every_figure_is_drawn_as_it_was_looked_at() {
     let mut drawn: BTreeMap<String, String> = BTreeMap::new();
     for (name, file) in FULL.iter() {
-        let file = name.strip_prefix("figures/").zip(std::str::from_utf8(file).ok());
-        if let Some((name, svg)) = file.filter(|(name, _)| name.ends_with(".svg")) {
-            drawn.insert(name.to_owned(), svg.to_owned());
+        let figure = name.strip_prefix("figures/").and_then(|n| n.strip_suffix(".svg"));
+        if let Some((figure, svg)) = figure.zip(std::str::from_utf8(file).ok()) {
+            drawn.insert(format!("{figure}.svg"), svg.to_owned());
         }
     }
     for (name, uri) in FILES {

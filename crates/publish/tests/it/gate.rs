@@ -34,7 +34,7 @@ fn post<'a>(uri: &'a str, body: &'a str) -> Asked<'a> {
 
 fn with<'a>(uri: &'a str, token: &str) -> Asked<'a> {
     // The scheme's name may be written either way.
-    let scheme = if uri.len() % 2 == 0 { "Bearer" } else { "bearer" };
+    let scheme = if uri.len().is_multiple_of(2) { "Bearer" } else { "bearer" };
     let bearer = Some(("authorization", format!("{scheme} {token}")));
     Asked { header: bearer, ..read(uri) }
 }

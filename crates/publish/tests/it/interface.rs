@@ -12,7 +12,9 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode, header};
 use axum::response::Response;
 use serde_json::Value;
-use tidegauge_publish::serve::{RateLimit, Settings, document, reference, router};
+use tidegauge_publish::serve::{
+    RateLimit, Readers, Settings, document, reference, router,
+};
 use tower::ServiceExt;
 
 use crate::made::{GOOD, settings};
@@ -367,13 +369,24 @@ async fn pages_for_this_machine_answer_to_its_own_names_alone() {
         let by = |name| get("/", &[("host", name)]);
         vec![by("localhost:8080"), by("rebound.example:8080"), get("/", &[])]
     };
-    let statuses = async |local| {
-        let settings = Settings { local, ..settings() };
+    let statuses = async |readers| {
+        let settings = Settings { readers, ..settings() };
         let answers = send(settings, asked()).await;
         answers.iter().map(|a| a.status().as_u16()).collect::<Vec<_>>()
     };
-    assert_eq!(statuses(true).await, [200, 421, 200]);
-    assert_eq!(statuses(false).await, [200, 200, 200]);
+    assert_eq!(statuses(Readers::Here).await, [200, 421, 200]);
+    assert_eq!(statuses(Readers::All).await, [200, 200, 200]);
+}
+
+#[tokio::test]
+async fn who_logged_in_can_log_out() {
+    for (readers, shown) in [(Readers::Known, 1), (Readers::All, 0)] {
+        let settings = Settings { readers, ..settings() };
+        let answer = send(settings, vec![get("/about", &[])]).await.remove(0);
+        let body = to_bytes(answer.into_body(), 8 << 20).await.unwrap();
+        let page = String::from_utf8(body.to_vec()).unwrap();
+        assert_eq!(page.matches("method=\"post\" action=\"/logout\"").count(), shown);
+    }
 }
 
 #[tokio::test]

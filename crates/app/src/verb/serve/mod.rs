@@ -19,7 +19,8 @@ use anyhow::{Context, bail};
 use axum::Router;
 use serde_json::json;
 use tidegauge_publish::serve::{
-    Access, Audited, RateLimit, Record, Settings as PageSettings, gated, router,
+    Access, Audited, RateLimit, Readers, Record, Settings as PageSettings, gated,
+    router,
 };
 
 use crate::live::{Book, Live, assess_waiting};
@@ -137,8 +138,11 @@ impl House<'_> {
             program: format!("tidegauge {}", env!("CARGO_PKG_VERSION")),
             internal,
             findings: verb.findings.portfolio.is_some(),
-            gated: verb.tokens.is_some(),
-            local: verb.tokens.is_none() && verb.site.is_none(),
+            readers: match (&verb.tokens, &verb.site) {
+                (Some(_), _) => Readers::Known,
+                (None, Some(_)) => Readers::All,
+                (None, None) => Readers::Here,
+            },
             synthetic: self.simulated.map(|s| s.synthetic.clone()),
             site: verb.site.as_ref().map(|site| site.trim_end_matches('/').to_owned()),
             origins: verb.allow_origin.clone(),

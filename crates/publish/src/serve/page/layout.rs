@@ -4,7 +4,7 @@
 
 use crate::figure::escape;
 use crate::report;
-use crate::serve::Settings;
+use crate::serve::{Readers, Settings};
 
 /// A page.
 #[derive(Clone, Debug, Default)]
@@ -130,6 +130,6 @@ fn foot(settings: &Settings) -> String {
          API</a>. A contact is a fact; that its absence means the product was removed is \
          not. <a href=\"/methods\">How it is counted</a>.</p>{}</footer>\n",
         escape(&settings.program),
-        if settings.gated { LEAVE } else { "" }
+        if settings.readers == Readers::Known { LEAVE } else { "" }
     )
 }
