@@ -168,6 +168,7 @@ function unfold() {
 /** A tab with the page; whatever it complains of or asks for elsewhere is a finding. */
 async function opened(context, page, say) {
   const tab = await context.newPage();
+  tab.setDefaultTimeout(PATIENCE_MS);
   const home = new URL(page.address);
   const own = (address) => {
     const url = new URL(address);
