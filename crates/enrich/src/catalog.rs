@@ -27,7 +27,7 @@ use tidegauge_model::{Address, Day, Endpoint, Grade, Pattern, Prefix, ProductId}
 pub use self::check::{Doubt, Warning};
 pub use self::explain::{Explanation, Outcome, Subject, Verdict};
 use self::index::Index;
-pub use self::read::{CatalogError, Fault};
+pub use self::read::{ALWAYS_FROM, CatalogError, Fault};
 
 /// Everything that is looked for, ready to match.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tidegauge_enrich::catalog::{ALWAYS_FROM, Product};
 use tidegauge_model::{Day, DayRange, Endpoint};
 use tidegauge_publish::knowledge::{Known, KnownKind};
 
@@ -38,7 +39,7 @@ fn catalog(opened: &Opened, covered: Option<DayRange>) -> Vec<Known> {
     let last = covered.map(DayRange::last);
     let holds = |e: &&&Endpoint| last.is_none_or(|day| e.valid.contains(day));
     let ended = |e: &&&Endpoint| last.is_some_and(|day| e.valid.last() < day);
-    let part = |product: &tidegauge_enrich::catalog::Product| {
+    let part = |product: &Product| {
         let of: Vec<&Endpoint> = opened
             .catalog
             .endpoints()
@@ -49,12 +50,17 @@ fn catalog(opened: &Opened, covered: Option<DayRange>) -> Vec<Known> {
             kind: KnownKind::Catalog,
             id: product.id.to_string(),
             name: product.name.clone(),
-            newest: of.iter().map(|e| e.valid.first()).max(),
+            newest: of.iter().filter(holds).filter_map(|e| begun(e)).max(),
             entries: count(of.iter().filter(holds).count()),
             older: count(of.iter().filter(ended).count()),
         }
     };
     opened.catalog.products().iter().map(part).collect()
+}
+
+/// The day on which an entry began to hold, if it is known.
+fn begun(endpoint: &Endpoint) -> Option<Day> {
+    Some(endpoint.valid.first()).filter(|day| *day > ALWAYS_FROM)
 }
 
 fn count(number: usize) -> u64 {

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use tidegauge_census::Contacts;
 use tidegauge_effect::removal::removal;
 use tidegauge_effect::{Active, Bootstrap, Stratify, Windows};
-use tidegauge_model::count::{Census, Dimension, Query, Release};
+use tidegauge_model::count::{Census, Dating, Dimension, Query, Release};
 use tidegauge_model::estimate::{Estimate, ReleasedEstimate};
 use tidegauge_model::panel::Panel;
 use tidegauge_model::policy::{PolicyEvent, Timeline};
@@ -135,12 +135,19 @@ impl Live {
 
     /// The days that the lake covers by now: it may be filled while pages are served.
     async fn covered(&self) -> Result<Option<DayRange>, CountsError> {
-        let known = self.memory().await?.covered;
+        let (version, known) = {
+            let memory = self.memory().await?;
+            (memory.version, memory.covered)
+        };
         if known.is_some() {
             return Ok(known);
         }
         let covered = self.opened.covered().await.map_err(failed)?;
-        self.memory().await?.covered = covered;
+        let mut memory = self.memory().await?;
+        // Of a lake that grew meanwhile it may be too short.
+        if memory.version == version {
+            memory.covered = covered;
+        }
         Ok(covered)
     }
 
@@ -173,15 +180,7 @@ impl Live {
     async fn allowed(&self, query: &Query) -> Result<(), CountsError> {
         self.known(&query.products)?;
         let covered = self.covered().await?;
-        if covered.is_some_and(|covered| {
-            query.days.length_days() > covered.length_days().saturating_add(BEYOND_MAX)
-        }) {
-            return Err(CountsError::Refused {
-                asked: format!("a period of {} days", query.days.length_days()),
-                hint: covered
-                    .map_or_else(String::new, |c| format!("the lake covers {c}")),
-            });
-        }
+        bounded(query.days, covered)?;
         if self.evidence.internal {
             return Ok(());
         }
@@ -325,6 +324,16 @@ impl Live {
         self.known(&asked.products)?;
         let windows = Windows::new(asked.before(), asked.after()).map_err(failed)?;
         let days = DayRange::new(windows.before().first(), windows.after().last());
+        let days = days.ok_or_else(|| CountsError::Refused {
+            asked: "a window that ends before it begins".to_owned(),
+            hint: "swap the windows".to_owned(),
+        })?;
+        // Before anything is counted: of a span of centuries the panel alone takes minutes.
+        bounded(days, self.covered().await?)?;
+        let queries = self.of_windows(asked, windows)?;
+        for query in &queries {
+            self.allowed(query).await?;
+        }
         self.opened
             .require_covered(&[windows.before(), windows.after()])
             .await
@@ -332,10 +341,6 @@ impl Live {
                 asked: "this comparison".to_owned(),
                 hint: error.to_string(),
             })?;
-        let days = days.ok_or_else(|| CountsError::Refused {
-            asked: "a window that ends before it begins".to_owned(),
-            hint: "swap the windows".to_owned(),
-        })?;
         let mut panel = Panel::clone(&*self.panel(product, days).await?);
         panel.histories.retain(|history| {
             let in_country = asked.countries.is_empty()
@@ -354,18 +359,8 @@ impl Live {
         let of =
             |stratify| removal(&panel, windows, active, stratify, Bootstrap::default());
         let estimates: Vec<Estimate> = split.into_iter().flat_map(of).collect();
-        // One map of holders for both windows, as the figures beside have it: the same table
-        // by another map would tell what the first one hides.
-        let on = self.opened.query(&self.evidence, days).map_err(failed)?.on;
         let mut tables = Vec::new();
-        for window in [windows.before(), windows.after()] {
-            let query = Query {
-                products: vec![product.clone()],
-                on,
-                countries: asked.countries.clone(),
-                sectors: asked.sectors.clone(),
-                ..self.opened.query(&self.evidence, window).map_err(failed)?
-            };
+        for query in queries {
             for by in [Dimension::Country, Dimension::Sector] {
                 tables.push(
                     self.released(&Query { by: vec![by], ..query.clone() }).await?,
@@ -374,6 +369,27 @@ impl Live {
         }
         self.told_of_all(asked, windows, active).await?;
         Ok(disclosed(self.evidence.internal, estimates, &tables))
+    }
+
+    /// What is asked of each window: with one map of holders for both, as the figures beside
+    /// have it. The same table by another map would tell what the first one hides.
+    fn of_windows(
+        &self,
+        asked: &Comparison,
+        windows: Windows,
+    ) -> Result<[Query; 2], CountsError> {
+        let on = Dating::Frozen(windows.before().first());
+        let query = |window| {
+            let own = self.opened.query(&self.evidence, window).map_err(failed)?;
+            Ok(Query {
+                products: asked.products.clone(),
+                countries: asked.countries.clone(),
+                sectors: asked.sectors.clone(),
+                on,
+                ..own
+            })
+        };
+        Ok([query(windows.before())?, query(windows.after())?])
     }
 
     /// Refuses estimates of one country or sector that are hidden where all are shown.
@@ -553,6 +569,18 @@ impl Counts for Live {
     fn scope(&self) -> Answer<'_, Scope> {
         Box::pin(self.scoped())
     }
+}
+
+/// Refuses periods far longer than what the lake covers.
+fn bounded(days: DayRange, covered: Option<DayRange>) -> Result<(), CountsError> {
+    let Some(covered) = covered else { return Ok(()) };
+    if days.length_days() <= covered.length_days().saturating_add(BEYOND_MAX) {
+        return Ok(());
+    }
+    Err(CountsError::Refused {
+        asked: format!("a period of {} days", days.length_days()),
+        hint: format!("the lake covers {covered}"),
+    })
 }
 
 /// Readers get only "the count failed"; the operator gets the cause.

@@ -14,7 +14,7 @@ use tidegauge_enrich::atlas::SourceKind;
 use tidegauge_model::count::{Counts, Release};
 use tidegauge_model::estimate::{Estimate, Quantity};
 use tidegauge_model::{Day, SourceId, VantageId};
-use tidegauge_publish::report::{Report, write};
+use tidegauge_publish::report::{Report, drawn_interval, write};
 use tidegauge_store::{Lake, RunRecord};
 
 use crate::opened::Opened;
@@ -256,13 +256,8 @@ fn expanded(counts: &Counts, factor: f64) -> f64 {
 fn tell(figures: &Figures, page: &Path, took_micros: i64) -> anyhow::Result<()> {
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     let interval = |e: &Estimate| {
-        let widest = e
-            .intervals
-            .iter()
-            .map(|i| (i.low, i.high))
-            .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-        widest.map_or_else(String::new, |(low, high)| {
-            format!(" (95 %: {} to {})", percent(low), percent(high))
+        drawn_interval(e).map_or_else(String::new, |i| {
+            format!(" (95 %: {} to {})", percent(i.low), percent(i.high))
         })
     };
     let mut out = std::io::stdout().lock();

@@ -333,6 +333,11 @@ fn what_the_catalog_does_not_have_and_what_has_no_end_is_refused() {
         (&*format!("/api/v1/assess?product=nope&{windows}"), 422),
         ("/api/v1/census?product=nope", 422),
         ("/api/v1/census?from=0001-01&to=9999-12", 422),
+        (
+            "/api/v1/assess?product=kaspersky&before=0001-01-01..2024-06-30&\
+             after=2024-07-01..4047-12-29",
+            422,
+        ),
         ("/api/v1/census?from=2020-01&to=2026-12", 200),
     ] {
         let (told, body) = served.get(path, None);

@@ -53,7 +53,7 @@ const PUBLIC_SUFFIXES: &[&str] = &[
 ];
 
 /// First day of entries without `valid_from`: 0001-01-01.
-const ALWAYS_FROM: Day = Day(-719_162);
+pub const ALWAYS_FROM: Day = Day(-719_162);
 /// Last day of entries without `valid_to`: 9999-12-31.
 const ALWAYS_TO: Day = Day(2_932_896);
 

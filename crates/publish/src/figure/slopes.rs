@@ -112,9 +112,13 @@ impl SlopeChart {
         let (first, second) = frame.axes;
         canvas.line((first, top), (first, foot), "base");
         canvas.line((second, top), (second, foot), "base");
+        // Days in the place of a month are long: they stay inside.
+        let wide = |name: &str| text_width(name, 13.0, false);
+        let from = (first - wide(&self.windows.0)).max(0.0);
+        let to = second.min(frame.width - wide(&self.windows.1));
         let at = HEAD - 10.0;
-        canvas.text((first, at), Anchor::End, "tm", &self.windows.0);
-        canvas.text((second, at), Anchor::Start, "tm", &self.windows.1);
+        canvas.text((from, at), Anchor::Start, "tm", &self.windows.0);
+        canvas.text((to, at), Anchor::Start, "tm", &self.windows.1);
     }
 
     /// What stands at both ends of each line, moved apart where they would overlap.

@@ -825,7 +825,6 @@ fn removal(report: &Report) -> Result<Figure, Absence> {
     })
 }
 
-/// Cohort removal of each country that has one, on a map.
 /// Why there is no share of removal.
 fn no_removal(report: &Report) -> Absence {
     let shown = |e: &ReleasedEstimate| e.shown().is_some_and(|e| e.n == 0);
@@ -840,9 +839,15 @@ fn no_removal(report: &Report) -> Absence {
     }
 }
 
+/// Cohort removal of each country that has one, on a map.
 fn map(report: &Report) -> Result<Figure, Absence> {
     reading::equally_long(report.before, report.after)?;
     let found = removal_countries(report);
+    if removal_split(report) != Dimension::Country {
+        return Err(
+            "Removal is split by sector here: a map needs all countries.".to_owned()
+        );
+    }
     if found.is_empty() {
         return Err(no_removal(report));
     }

@@ -35,6 +35,7 @@ pub(crate) use figures::{
 };
 pub(crate) use page::{Beside, banner, key_strip, section_html, style_sheet};
 pub(crate) use quality::{footprint_sentence, table as coverage_table};
+pub use reading::drawn_interval;
 pub(crate) use reading::{Cell, Column, caveat, column, estimate, months, sentence};
 pub(crate) use story::{headline, keys, told, visibility_example};
 

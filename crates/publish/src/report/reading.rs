@@ -92,7 +92,8 @@ pub(crate) fn pairs(paired: &Paired, dimension: Dimension) -> Result<Pairs, Abse
 }
 
 impl Report {
-    /// Whether every day of these was covered.
+    /// Whether these lie between the first day covered and the last; what is missing between
+    /// is told by the coverage.
     pub(crate) fn covered_whole(&self, days: DayRange) -> bool {
         self.covered.contains(days.first()) && self.covered.contains(days.last())
     }
@@ -148,7 +149,7 @@ pub(crate) fn dating(release: &Release) -> String {
 
 /// The interval that a figure draws: of what was seen, that of sampling; of what visibility
 /// was taken out of, that of all errors together, which is the last.
-pub(crate) fn drawn_interval(e: &Estimate) -> Option<&Interval> {
+pub fn drawn_interval(e: &Estimate) -> Option<&Interval> {
     match e.quantity {
         Quantity::RemovalCorrected => e.intervals.last(),
         _ => e.intervals.first(),

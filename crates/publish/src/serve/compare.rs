@@ -1,8 +1,8 @@
 //! The figures that compare: populations of one scale, beside each other by month and as
 //! lines from one window to the other.
 //!
-//! **Invariant:** each population is counted by itself; no count is added to another, and
-//! what a rule hides is named as hidden. What changed is told of windows of equal length.
+//! **Invariant:** no count is added to another, and what a rule hides is named as hidden.
+//! What changed is told of windows of equal length.
 
 use tidegauge_model::count::{Counts, Dimension, Release};
 use tidegauge_model::{Country, DayRange, ProductId};
@@ -20,6 +20,9 @@ use crate::tables::{SUPPRESSED, Table};
 
 /// How many are compared unless the reader chooses.
 const COMPARED: usize = 6;
+/// Why a count is not shown.
+const HIDDEN: &str = "suppressed: too few organisations stand behind it, or behind another \
+                      number that could be worked out from it.";
 /// What stands beside a comparison of counts.
 const CAVEAT: &str = "Visibility not separated from usage.";
 
@@ -103,7 +106,8 @@ impl<'a> Compared<'a> {
 
     fn slope_figure(&self) -> Result<Figure, String> {
         let (before, after) = self.selection.windows();
-        let changed = self.changed();
+        let mut changed = self.changed();
+        changed.retain(|(_, population, _)| population.ends().is_some());
         let notes = self.undrawn();
         let (Some(least), Some(most)) = (changed.first(), changed.last()) else {
             return Err(nothing(notes));
@@ -156,7 +160,7 @@ impl<'a> Compared<'a> {
         })
     }
 
-    /// What may be drawn from window to window, by its change, the deepest fall first.
+    /// What changed from window to window, the deepest fall first.
     fn changed(&self) -> Vec<(f64, &Population, (f64, f64))> {
         let mut changed: Vec<_> = self
             .populations
@@ -175,14 +179,12 @@ impl<'a> Compared<'a> {
         if let Some(why) = &self.refused {
             return vec![why.clone()];
         }
-        let undrawn = self.populations.iter().filter(|p| p.windows().is_none());
+        let undrawn = self.populations.iter().filter(|p| p.ends().is_none());
         undrawn
             .map(|p| match (p.before, p.after) {
-                (Some(None), _) | (_, Some(None)) => {
-                    format!("{}: suppressed, too few organisations.", p.name)
-                }
+                (Some(None), _) | (_, Some(None)) => format!("{}: {HIDDEN}", p.name),
                 _ => format!(
-                    "{}: none in one of the windows, so no line is drawn.",
+                    "{}: none in one of the windows; a line to none has no end on this scale.",
                     p.name
                 ),
             })
@@ -253,7 +255,8 @@ impl<'a> Compared<'a> {
         };
         let changed = self.changed();
         if changed.is_empty() {
-            return Err(nothing(hidden));
+            let why = self.refused.iter().cloned().chain(hidden);
+            return Err(nothing(why.collect()));
         }
         let mut panels: Vec<Panel> = Vec::new();
         let mut table = Table::new([
@@ -315,11 +318,19 @@ impl<'a> Compared<'a> {
 }
 
 impl Population {
-    /// Active organisations in both windows, if they may be shown and are not zero.
+    /// Active organisations in both windows, if they may be shown and there were some before.
     fn windows(&self) -> Option<(f64, f64)> {
-        let [before, after] = [self.before, self.after]
-            .map(|cell| Some(real(cell??.organisations_active)).filter(|n| *n > 0.0));
-        Some((before?, after?))
+        let before = real(self.before??.organisations_active);
+        let after = match self.after {
+            None => 0.0,
+            Some(counts) => real(counts?.organisations_active),
+        };
+        (before > 0.0).then_some((before, after))
+    }
+
+    /// The same if there is a line between them on a logarithmic scale.
+    fn ends(&self) -> Option<(f64, f64)> {
+        self.windows().filter(|(_, after)| *after > 0.0)
     }
 }
 
@@ -412,4 +423,44 @@ fn title(selection: &Selection, changed: &[(f64, &Population, (f64, f64))]) -> S
         signed(most),
         most.1.name
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn population(before: Cell, after: Cell) -> Population {
+        let days = DayRange::month("2024-04".parse().expect("a month"));
+        let scope = Scope {
+            products: Vec::new(),
+            countries: Vec::new(),
+            sectors: Vec::new(),
+            days: Some(days),
+            compared: None,
+            acts: Vec::new(),
+        };
+        let selection = Selection::default_of(&scope, days);
+        Population {
+            id: "A".to_owned(),
+            name: "A".to_owned(),
+            selection,
+            before,
+            after,
+        }
+    }
+
+    #[test]
+    fn who_left_to_the_last_is_counted_and_has_no_line() {
+        let active =
+            |n| Some(Some(Counts { organisations_active: n, ..Counts::default() }));
+        for none in [None, active(0)] {
+            let gone = population(active(40), none);
+            assert_eq!(gone.windows(), Some((40.0, 0.0)));
+            assert_eq!(gone.ends(), None);
+        }
+        let hidden = population(active(40), Some(None));
+        assert_eq!((hidden.windows(), hidden.ends()), (None, None));
+        assert_eq!(population(None, active(40)).windows(), None, "no share of nothing");
+        assert_eq!(population(active(40), active(10)).ends(), Some((40.0, 10.0)));
+    }
 }

@@ -26,7 +26,7 @@ pub(super) struct Selection {
     pub(super) to: Month,
     pub(super) before: Month,
     pub(super) after: Month,
-    /// The days that were covered: windows have no others.
+    /// From the first day covered to the last: windows lie within.
     pub(super) covered: DayRange,
     /// What is compared with each other, in the figure that compares.
     pub(super) what: What,
@@ -116,7 +116,7 @@ impl Selection {
                     return Err(Problem::asked(what, "countries or products"));
                 }
             },
-            of: asked.names("of")?,
+            of: distinct(asked.names("of")?),
         };
         selection.checked(&known)
     }
@@ -285,6 +285,17 @@ impl Selection {
             days(after)
         )
     }
+}
+
+/// Each once, in their order.
+fn distinct(names: Vec<String>) -> Vec<String> {
+    let mut once: Vec<String> = Vec::new();
+    for name in names {
+        if !once.contains(&name) {
+            once.push(name);
+        }
+    }
+    once
 }
 
 /// The first and the last month that were covered whole, if there are two.

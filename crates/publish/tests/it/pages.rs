@@ -45,7 +45,10 @@ const PAGES: &[(&str, &str)] = &[
     ("/about", "<a href=\"/api/v1/views/census_by_month?format=parquet\">parquet</a>"),
     ("/figures/over-time?country=DE", "Kaspersky, Germany, January 2024 to December"),
     ("/figures/compare?of=US,DE", "Among 2 countries"),
-    ("/figures/slopes?of=US,DE,LU", "Luxembourg: suppressed, too few organisations."),
+    (
+        "/figures/slopes?of=US,DE,LU",
+        "Luxembourg: suppressed: too few organisations stand",
+    ),
 ];
 
 async fn page(uri: &str) -> (StatusCode, String) {
