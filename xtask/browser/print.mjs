@@ -38,8 +38,11 @@ function onPaper(sheet) {
     found.push(`${tell(e)} is of no use there`);
   }
   // Backgrounds are not printed: on paper only dark letters can be read.
-  const light = (colour) => colour.match(/\d+/g).slice(0, 3).every((part) => Number(part) > 150);
-  for (const e of shown("h1, h2, p, td, text")) {
+  const light = (colour) => {
+    const parts = colour.match(/\d+/g)?.slice(0, 3) ?? [];
+    return parts.length === 3 && parts.every((part) => Number(part) > 150);
+  };
+  for (const e of shown("h1, h2, p, td, text:not(.halo)")) {
     const style = getComputedStyle(e);
     const colour = e.localName === "text" ? style.fill : style.color;
     if (light(colour)) found.push(`${tell(e)} is pale: ${colour}`);
