@@ -56,18 +56,21 @@ async fn quality(
 /// Tables of holders and the catalog, with their age.
 fn rests_on(known: &[Known], covered: DayRange) -> String {
     let of = |kind: KnownKind| known.iter().filter(move |known| known.kind == kind);
-    let row = |known: &Known| {
-        vec![
-            escape(&known.name),
-            escape(&known.id),
-            known.newest.map(|day| day.to_string()).unwrap_or_default(),
-            known.age(Some(covered)).map(|age| age.to_string()).unwrap_or_default(),
-            grouped(known.entries),
-            grouped(known.older),
-        ]
+    let row = |known: &Known, dated: Vec<String>| {
+        let named = vec![escape(&known.name), escape(&known.id)];
+        let numbers = vec![grouped(known.entries), grouped(known.older)];
+        [named, dated, numbers].concat()
     };
-    let holders: Vec<Vec<String>> = of(KnownKind::Holders).map(row).collect();
-    let catalog: Vec<Vec<String>> = of(KnownKind::Catalog).map(row).collect();
+    let dated = |known: &Known| {
+        let newest = known.newest.map(|day| day.to_string());
+        let age = known.age(Some(covered)).map(|age| age.to_string());
+        vec![newest.unwrap_or_default(), age.unwrap_or_default()]
+    };
+    let holders: Vec<Vec<String>> =
+        of(KnownKind::Holders).map(|known| row(known, dated(known))).collect();
+    // Few entries of a catalog have a day from which they hold.
+    let catalog: Vec<Vec<String>> =
+        of(KnownKind::Catalog).map(|known| row(known, Vec::new())).collect();
     let head =
         ["what it states", "source", "newest", "days old", "ranges", "older tables"];
     let of_holders = match holders.as_slice() {
@@ -76,8 +79,7 @@ fn rests_on(known: &[Known], covered: DayRange) -> String {
             .to_owned(),
         rows => table("Tables of holders", &head, 3, rows),
     };
-    let head =
-        ["product", "id", "newest entry", "days old", "entries in force", "ended"];
+    let head = ["product", "id", "entries in force", "ended"];
     format!(
         "<section id=\"holders\"><h2>Who held the addresses, and how old that is</h2>\n<p>Days \
          old: from the newest snapshot to the newest day covered. What a holder gave away since \
@@ -85,7 +87,7 @@ fn rests_on(known: &[Known], covered: DayRange) -> String {
          id=\"catalog\"><h2>The catalog of servers</h2>\n<p>A server that is missing here is a \
          contact that is missed. An entry holds on dated days; one that ended is kept for the \
          days on which it held.</p>\n{}</section>\n",
-        table("Entries of the catalog by product", &head, 3, &catalog)
+        table("Entries of the catalog by product", &head, 2, &catalog)
     )
 }
 
