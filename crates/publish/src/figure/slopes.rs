@@ -115,7 +115,8 @@ impl SlopeChart {
         // Days in the place of a month are long: they stay inside.
         let wide = |name: &str| text_width(name, 13.0, false);
         let from = (first - wide(&self.windows.0)).max(0.0);
-        let to = second.min(frame.width - wide(&self.windows.1));
+        let behind = from + wide(&self.windows.0) + 12.0;
+        let to = second.min(frame.width - wide(&self.windows.1)).max(behind);
         let at = HEAD - 10.0;
         canvas.text((from, at), Anchor::Start, "tm", &self.windows.0);
         canvas.text((to, at), Anchor::Start, "tm", &self.windows.1);

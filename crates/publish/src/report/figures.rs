@@ -20,8 +20,8 @@ use crate::figure::{
     is_mapped,
 };
 use crate::number::{
-    change, counted, days, grouped, month_name, month_short, moved, percent,
-    percent_fine, percent_span, real, spoken, windows,
+    change, counted, days, days_short, grouped, month_name, month_short, moved,
+    percent, percent_fine, percent_span, real, spoken, windows,
 };
 use crate::tables::{SUPPRESSED, Table, UNATTRIBUTED};
 
@@ -159,11 +159,13 @@ pub(super) fn missing(what: &str) -> Absence {
     format!("{what} were not part of this run.")
 }
 
-/// `Apr 2024` for a whole month, else both ends.
+/// `Apr 2024` for a whole month, `1–30 Mar 2024` for a part of one, else both ends.
 pub(crate) fn window_short(window: DayRange) -> String {
     let month = window.first().month();
     if window == DayRange::month(month) {
         format!("{} {}", month_short(month), month.year())
+    } else if window.last().month() == month {
+        format!("{} {}", days_short(window), month.year())
     } else {
         window.to_string()
     }
