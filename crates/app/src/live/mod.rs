@@ -162,7 +162,7 @@ impl Live {
     }
 
     /// Refuses products that the catalog does not have: what is misspelt would count as none.
-    fn known(&self, products: &[ProductId]) -> Result<(), CountsError> {
+    fn in_catalog(&self, products: &[ProductId]) -> Result<(), CountsError> {
         let catalog = &self.opened.catalog;
         if products.iter().all(|p| catalog.product(p.as_str()).is_some()) {
             return Ok(());
@@ -178,7 +178,7 @@ impl Live {
     /// Refuses what, in public, would open a way around the rule: populations that a
     /// reader can choose freely can be subtracted from each other.
     async fn allowed(&self, query: &Query) -> Result<(), CountsError> {
-        self.known(&query.products)?;
+        self.in_catalog(&query.products)?;
         let covered = self.covered().await?;
         bounded(query.days, covered)?;
         if self.evidence.internal {
@@ -321,7 +321,7 @@ impl Live {
                 hint: "name one product".to_owned(),
             });
         };
-        self.known(&asked.products)?;
+        self.in_catalog(&asked.products)?;
         let windows = Windows::new(asked.before(), asked.after()).map_err(failed)?;
         let days = DayRange::new(windows.before().first(), windows.after().last());
         let days = days.ok_or_else(|| CountsError::Refused {

@@ -36,7 +36,9 @@ pub(crate) use figures::{
 pub(crate) use page::{Beside, banner, key_strip, section_html, style_sheet};
 pub(crate) use quality::{footprint_sentence, table as coverage_table};
 pub use reading::drawn_interval;
-pub(crate) use reading::{Cell, Column, caveat, column, estimate, months, sentence};
+pub(crate) use reading::{
+    Cell, Column, caveat, column, estimate, is_whole, months, sentence,
+};
 pub(crate) use story::{headline, keys, told, visibility_example};
 
 /// Everything a report is made of. The app fills it; nothing in it is optional unless it

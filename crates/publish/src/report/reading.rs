@@ -95,8 +95,13 @@ impl Report {
     /// Whether these lie between the first day covered and the last; what is missing between
     /// is told by the coverage.
     pub(crate) fn covered_whole(&self, days: DayRange) -> bool {
-        self.covered.contains(days.first()) && self.covered.contains(days.last())
+        is_whole(days, self.covered)
     }
+}
+
+/// Whether these days lie between the first day covered and the last.
+pub(crate) fn is_whole(days: DayRange, covered: DayRange) -> bool {
+    covered.contains(days.first()) && covered.contains(days.last())
 }
 
 /// Refuses to compare windows of unequal length, and days with themselves.

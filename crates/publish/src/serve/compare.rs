@@ -249,10 +249,7 @@ impl<'a> Compared<'a> {
         let (before, after) = self.selection.windows();
         let base_month = DayRange::month(self.selection.before);
         // Of a month that was covered in part no share can be told.
-        let covered = self.desk.days;
-        let whole = |month: DayRange| {
-            covered.contains(month.first()) && covered.contains(month.last())
-        };
+        let whole = |month| report::is_whole(month, self.desk.days);
         let changed = self.changed();
         if changed.is_empty() {
             let why = self.refused.iter().cloned().chain(hidden);

@@ -12,6 +12,7 @@ use super::asked::Asked;
 use super::{Comparison, Scope};
 use crate::country;
 use crate::number::{days, month_year};
+use crate::report::is_whole;
 
 /// How many countries or products one figure compares.
 pub(super) const COMPARED_MAX: usize = 12;
@@ -300,10 +301,7 @@ fn distinct(names: Vec<String>) -> Vec<String> {
 
 /// The first and the last month that were covered whole, if there are two.
 fn whole(days: DayRange) -> Option<(Month, Month)> {
-    let whole = |m: &Month| {
-        let month = DayRange::month(*m);
-        days.contains(month.first()) && days.contains(month.last())
-    };
+    let whole = |m: &Month| is_whole(DayRange::month(*m), days);
     let months: Vec<Month> = days.months().filter(whole).collect();
     let (first, last) = (*months.first()?, *months.last()?);
     (first < last).then_some((first, last))
