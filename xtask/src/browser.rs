@@ -89,7 +89,10 @@ const fn first(name: &'static str, path: &'static str, first: &'static str) -> P
 const PUBLIC: &[Page] = &[
     page("front", "/", 3),
     page("products", "/products", 0),
-    Page { also: "\"downloads\"", ..first("product", "/products", "/products/") },
+    Page {
+        also: "\"downloads\",\"print\"",
+        ..first("product", "/products", "/products/")
+    },
     page("countries", "/countries", 1),
     first("country", "/countries", "/countries/"),
     page("sectors", "/sectors", 0),
